@@ -1,0 +1,31 @@
+package vpn
+
+import (
+	"net/netip"
+	"regexp"
+)
+
+var domain = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// ValidDomain returns an [Invalid] error unless name is a DNS name, in ASCII
+// and without a dot at its end.
+func ValidDomain(name string) error {
+	if len(name) <= 253 && domain.MatchString(name) {
+		return nil
+	}
+	return Errorf(Invalid, "%s is not a domain name", quoted(name)).
+		WithHint("write it like www.example.com, and an international name in its xn-- form")
+}
+
+// ValidHost returns an [Invalid] error unless host is a DNS name or an
+// address that can be dialed from elsewhere: no port, no brackets, no zone.
+func ValidHost(host string) error {
+	if ValidDomain(host) == nil {
+		return nil
+	}
+	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" {
+		return nil
+	}
+	return Errorf(Invalid, "%s is neither a domain name nor an address", quoted(host)).
+		WithHint("write it like vpn.example.com, 203.0.113.7 or 2001:db8::7, without a port")
+}

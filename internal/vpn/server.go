@@ -1,0 +1,107 @@
+package vpn
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+// Protocol names what a client speaks on the wire, such as "vless".
+type Protocol string
+
+// A Server is one listening endpoint, run by one worker.
+type Server struct {
+	ID         ServerID        `json:"id"`
+	Name       string          `json:"name"` // unique among the living; see [ValidName]
+	Protocol   Protocol        `json:"protocol"`
+	Runtime    string          `json:"runtime"`               // where its worker lives: "process"
+	Listen     netip.Addr      `json:"listen"`                // the address to bind; :: is every one, IPv4 too
+	Port       uint16          `json:"port"`                  //
+	PublicHost string          `json:"public_host,omitempty"` // what clients dial; empty: the address of the default route
+	Enabled    bool            `json:"enabled"`               // it is meant to run
+	Allow      []netip.Prefix  `json:"allow,omitempty"`       // forbidden destinations that its users may reach all the same
+	Settings   json.RawMessage `json:"settings"`              // the protocol's own; nobody else reads them
+	Private    Secret          `json:"-"`                     // the protocol's keys
+	Slot       uint32          `json:"-"`                     // the lowest number free among the living; picks the worker's uid
+	CreatedAt  time.Time       `json:"created_at"`
+	UpdatedAt  time.Time       `json:"updated_at"`
+	DeletedAt  time.Time       `json:"deleted_at,omitzero"`
+}
+
+// NewServer is what a caller says when it asks for a server. What is left
+// open is chosen.
+type NewServer struct {
+	Name       string          `json:"name"`
+	Protocol   Protocol        `json:"protocol,omitempty"`
+	Listen     netip.Addr      `json:"listen,omitzero"`
+	Port       uint16          `json:"port,omitempty"` // 0: 443 if it can be had, else 8443 upward
+	PublicHost string          `json:"public_host,omitempty"`
+	Allow      []netip.Prefix  `json:"allow,omitempty"`
+	Settings   json.RawMessage `json:"settings,omitempty"`
+	NoCheck    bool            `json:"no_check,omitempty"` // take the settings without a check over the network
+}
+
+// ServerState is what a server's worker is doing.
+type ServerState string
+
+// The states of a server.
+const (
+	Running      ServerState = "running"      // listening, and told the latest truth
+	Syncing      ServerState = "syncing"      // listening, and behind the store
+	Starting     ServerState = "starting"     // its worker is on its way
+	Failed       ServerState = "failed"       // it should run and does not; Problem says why
+	Unresponsive ServerState = "unresponsive" // its worker does not answer
+	Stopped      ServerState = "stopped"      // it is not meant to run
+)
+
+// ServerInfo is a server as the faces show one.
+type ServerInfo struct {
+	Server
+	State    ServerState `json:"state"`
+	Problem  string      `json:"problem,omitempty"`
+	Endpoint string      `json:"endpoint"` // host:port that clients dial
+	Online   int         `json:"online"`   // live connections
+	Rate     Rate        `json:"rate"`
+	Used     Traffic     `json:"used"`
+	Worker   *Worker     `json:"worker,omitempty"`
+}
+
+// Worker tells about the process that runs a server.
+type Worker struct {
+	PID       int       `json:"pid"`
+	UID       int       `json:"uid"`
+	Epoch     string    `json:"epoch"`
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	Memory    uint64    `json:"memory"`   // resident bytes
+	Confined  bool      `json:"confined"` // the kernel keeps it from files that it does not need
+	Restarts  int       `json:"restarts"` // since the control plane started
+}
+
+// ServerDetail is one server with its live sessions.
+type ServerDetail struct {
+	ServerInfo
+	Sessions []Session `json:"sessions"`
+}
+
+// ServerChange is the answer to a change.
+type ServerChange struct {
+	Server   ServerInfo `json:"server"`
+	Warnings []string   `json:"warnings,omitempty"`
+	Synced   bool       `json:"synced"`
+}
+
+// Status is the state of the whole installation.
+type Status struct {
+	Version  string             `json:"version"`
+	Daemon   bool               `json:"daemon"` // false: answered in process, nothing is supervised
+	PID      int                `json:"pid"`
+	DataDir  string             `json:"data_dir"`
+	Since    time.Time          `json:"since"`
+	Users    map[UserStatus]int `json:"users"`
+	Online   int                `json:"online"`
+	Rate     Rate               `json:"rate"`
+	Synced   bool               `json:"synced"`
+	Servers  []ServerInfo       `json:"servers"`
+	Warnings []string           `json:"warnings,omitempty"`
+}

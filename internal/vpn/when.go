@@ -1,0 +1,73 @@
+package vpn
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var span = regexp.MustCompile(`^([0-9]{1,7})([hdwy])$`)
+
+// moments are the layouts of [ParseWhen] that name a moment; without a zone
+// they are UTC.
+var moments = []string{time.RFC3339, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04"}
+
+// ParseWhen reads a moment in the future, as people write one, seen from now:
+//
+//   - "12h", "30d", "2w", "1y": so long from now; a year is a calendar year
+//   - "2026-12-31": the end of that day, that is midnight UTC after it
+//   - "2026-12-31T15:00", UTC, or RFC 3339 with a zone
+//   - "never": the zero time
+//
+// The result is UTC, in whole seconds. What is not after now is refused, and
+// so is what lies beyond the year 9999, which JSON cannot carry. Errors are
+// of kind [Invalid].
+func ParseWhen(s string, now time.Time) (time.Time, error) {
+	const hint = `write it like 30d, 12h, 2w, 1y, 2026-12-31 or 2026-12-31T15:00 (UTC), or "never"`
+	text := strings.TrimSpace(s)
+	if strings.EqualFold(text, "never") {
+		return time.Time{}, nil
+	}
+	t, ok := parseMoment(text, now.UTC())
+	if !ok {
+		return time.Time{}, Errorf(Invalid, "time %s is not valid", quoted(s)).WithHint(hint)
+	}
+	t = t.UTC().Truncate(time.Second)
+	switch {
+	case t.Year() > 9999:
+		return time.Time{}, Errorf(Invalid, "time %s is too far away", quoted(s)).WithHint(`write "never" for no end`)
+	case !t.After(now):
+		return time.Time{}, Errorf(Invalid, "time %s is not in the future", quoted(s)).WithHint(hint)
+	}
+	return t, nil
+}
+
+func parseMoment(s string, now time.Time) (time.Time, bool) {
+	if m := span.FindStringSubmatch(strings.ToLower(s)); m != nil {
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			return time.Time{}, false
+		}
+		switch m[2] {
+		case "h":
+			// In two steps: ten million hours do not fit a Duration.
+			return now.AddDate(0, 0, n/24).Add(time.Duration(n%24) * time.Hour), true
+		case "d":
+			return now.AddDate(0, 0, n), true
+		case "w":
+			return now.AddDate(0, 0, 7*n), true
+		default:
+			return now.AddDate(n, 0, 0), true
+		}
+	}
+	if day, err := time.Parse(time.DateOnly, s); err == nil {
+		return day.AddDate(0, 0, 1), true
+	}
+	for _, layout := range moments {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
