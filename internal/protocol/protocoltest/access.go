@@ -1,0 +1,156 @@
+package protocoltest
+
+import (
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"vpn/internal/vpn"
+)
+
+// hosts are what clients may dial.
+var hosts = []string{"vpn.example.com", "203.0.113.7", "2001:db8::7"}
+
+func (s suite) access(t *testing.T, srv vpn.Server, user string, secret vpn.Secret, host string) string {
+	t.Helper()
+	a, err := s.p.Access(srv, vpn.User{Name: user}, vpn.Credential{Secret: secret}, host)
+	if err != nil {
+		t.Fatalf("Access for %q at %s: %v", user, host, err)
+	}
+	if a.Server != srv.Name || a.Protocol != s.p.Name() || a.Link == "" {
+		t.Errorf("Access for %q at %s is %+v", user, host, a)
+	}
+	return a.Link
+}
+
+func (s suite) golden(t *testing.T) {
+	var got strings.Builder
+	for _, host := range hosts {
+		link := s.access(t, s.sample.Server, "alice", s.sample.Secret, host)
+		if again := s.access(t, s.sample.Server, "alice", s.sample.Secret, host); again != link {
+			t.Errorf("equal arguments give\n%s\n%s", link, again)
+		}
+		got.WriteString(link + "\n")
+	}
+	file := filepath.Join("testdata", "access.golden")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v (go test -update writes it)", err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("links that people have are no longer what they get\ngot\n%swant\n%s", got.String(), want)
+	}
+}
+
+func (s suite) ownAccess(t *testing.T) {
+	srv := s.prepared(t)
+	alices, err := s.p.Mint(srv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bobs, err := s.p.Mint(srv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := s.access(t, srv, "alice", alices, hosts[0])
+	if other := s.access(t, srv, "alice", bobs, hosts[0]); other == link {
+		t.Error("two secrets have one link")
+	}
+	var private any
+	if err := json.Unmarshal([]byte(srv.Private.Reveal()), &private); err != nil {
+		private = srv.Private.Reveal()
+	}
+	plain, err := url.QueryUnescape(link)
+	if err != nil {
+		plain = link
+	}
+	eachText(private, func(secret string) {
+		if strings.Contains(link, secret) || strings.Contains(plain, secret) {
+			t.Error("the link holds a part of the server's private keys")
+		}
+	})
+	if _, err := s.p.Access(srv, vpn.User{Name: "alice"}, vpn.Credential{}, hosts[0]); err == nil {
+		t.Error("a link is made without a secret")
+	}
+}
+
+// eachText calls fn with every text in a decoded JSON value that is long
+// enough to be a secret.
+func eachText(v any, fn func(string)) {
+	switch v := v.(type) {
+	case string:
+		if len(v) >= 8 {
+			fn(v)
+		}
+	case []any:
+		for _, e := range v {
+			eachText(e, fn)
+		}
+	case map[string]any:
+		for _, e := range v {
+			eachText(e, fn)
+		}
+	}
+}
+
+// Names are checked when they are given, but a link must not rely on it: an
+// old or imported name must not change what the link says.
+func (s suite) hostileNames(t *testing.T) {
+	for _, name := range []string{
+		"alice", "a b", "a+b", "a#b", "a?b=c&d", "a/b@c:d", "100%", "%41", `a"b'<c>\`, "a\nb\r\tc\x00", "\x1b[2J", "älice 🙂", "-", "",
+	} {
+		srv := s.sample.Server
+		srv.Name = "main" + name
+		link := s.access(t, srv, name, s.sample.Secret, hosts[0])
+		clean := s.access(t, s.sample.Server, "alice", s.sample.Secret, hosts[0])
+		if bad := strings.IndexFunc(link, func(r rune) bool {
+			return r > unicode.MaxASCII || r <= ' ' || r == 0x7f || strings.ContainsRune("\"<>\\^`{|}", r)
+		}); bad >= 0 {
+			t.Errorf("%q: the link has to be encoded at %q", name, link[bad:])
+		}
+		got, want := s.parse(t, link), s.parse(t, clean)
+		if got.Fragment != srv.Name+"-"+name {
+			t.Errorf("%q: the link's name is %q", name, got.Fragment)
+		}
+		got.Fragment, want.Fragment, got.RawFragment, want.RawFragment = "", "", "", ""
+		if got.String() != want.String() {
+			t.Errorf("%q: the name leaks into the link: %s", name, got)
+		}
+	}
+}
+
+func (s suite) hosts(t *testing.T) {
+	for _, host := range hosts {
+		u := s.parse(t, s.access(t, s.sample.Server, "alice", s.sample.Secret, host))
+		if u.Hostname() != host || u.Port() == "" {
+			t.Errorf("a link to %s leads to %s", host, u.Host)
+		}
+	}
+	for _, host := range []string{"", "a b", "evil.example/x?", "vpn.example.com:443", "[2001:db8::7]", "fe80::1%eth0", "a\nb", "a@b", "a#b"} {
+		_, err := s.p.Access(s.sample.Server, vpn.User{Name: "alice"}, vpn.Credential{Secret: s.sample.Secret}, host)
+		if vpn.KindOf(err) != vpn.Invalid {
+			t.Errorf("host %q gives %v; want an error of kind invalid", host, err)
+		}
+	}
+}
+
+func (s suite) parse(t *testing.T, link string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(link)
+	if err != nil {
+		t.Fatalf("%s is no URL: %v", link, err)
+	}
+	return u
+}
