@@ -1,0 +1,242 @@
+package meter
+
+import (
+	"cmp"
+	"math"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// A credential lets one user in.
+type credential struct {
+	id   vpn.CredentialID
+	user *user
+
+	// guarded by Meter.mu
+	blocked    bool
+	removed    bool // kept until its last count is acknowledged
+	notBefore  time.Time
+	notAfter   time.Time
+	generation uint64      // of the last Set that named it
+	reported   vpn.Counter // as Usage last saw it,
+	seq        uint64      // and when that was a change
+
+	// guarded by user.mu
+	traffic vpn.Traffic
+	live    int // flows that move bytes
+	open    int // and those that were cut but not closed: they may count yet
+}
+
+// standing says why the credential may not be used now, or nil. The caller
+// holds Meter.mu.
+func (c *credential) standing(now time.Time) error {
+	switch {
+	case c.removed:
+		return errRemoved
+	case c.blocked:
+		return errBlocked
+	case now.Before(c.notBefore):
+		return errEarly
+	case !c.notAfter.IsZero() && !now.Before(c.notAfter):
+		return errExpired
+	}
+	return nil
+}
+
+// counter returns the count of c, and whether it is final unless a new flow
+// is opened.
+func (c *credential) counter() (n vpn.Counter, final bool) {
+	c.user.mu.Lock()
+	defer c.user.mu.Unlock()
+	return vpn.Counter{Credential: c.id, User: c.user.id, Traffic: c.traffic, Conns: c.live}, c.open == 0
+}
+
+// limits are what the grants of a user say of the user.
+type limits struct {
+	rate        [2]uint64 // by Direction
+	devices     int
+	connections int
+	capped      bool
+}
+
+// A user is what the credentials of one user share.
+type user struct {
+	id vpn.UserID
+
+	// guarded by Meter.mu
+	credentials []*credential // retired ones too
+	generation  uint64        // of the last Set that named it
+
+	mu       sync.Mutex
+	limits   limits
+	used     uint64 // by all credentials, at most vpn.MaxTraffic
+	ceiling  uint64 // of used; holds while limits.capped
+	buckets  [2]*bucket
+	flows    map[*Flow]struct{} // live ones
+	networks map[netip.Prefix]int
+}
+
+func (u *user) isCapped() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.limits.capped
+}
+
+// room returns how many bytes may still pass. The caller holds u.mu, as for
+// all that follow unless they lock it themselves.
+func (u *user) room() uint64 {
+	if !u.limits.capped {
+		return math.MaxUint64
+	}
+	return u.ceiling - min(u.used, u.ceiling)
+}
+
+// admit makes f live, or says which limit it would break. It locks u.
+func (u *user) admit(f *Flow) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.room() == 0 {
+		return errCeiling
+	}
+	net := network(f.source.Addr())
+	if err := u.within(len(u.flows), len(u.networks), u.networks[net] > 0); err != nil {
+		return err
+	}
+	if u.flows == nil {
+		u.flows, u.networks = map[*Flow]struct{}{}, map[netip.Prefix]int{}
+		u.setRates()
+	}
+	u.flows[f] = struct{}{}
+	u.networks[net]++
+	f.credential.live++
+	f.credential.open++
+	f.meter.conns.Add(1)
+	return nil
+}
+
+// within says which limit one flow more would break, beside so many flows
+// from so many networks.
+func (u *user) within(flows, networks int, known bool) error {
+	switch {
+	case u.limits.connections > 0 && flows >= u.limits.connections:
+		return errConnections
+	case u.limits.devices > 0 && !known && networks >= u.limits.devices:
+		return errDevices
+	}
+	return nil
+}
+
+// leave undoes admit, but for the open count.
+func (u *user) leave(f *Flow) {
+	delete(u.flows, f)
+	net := network(f.source.Addr())
+	if u.networks[net]--; u.networks[net] == 0 {
+		delete(u.networks, net)
+	}
+	f.credential.live--
+	f.meter.conns.Add(-1)
+}
+
+// sever ends the live flows that match, and appends them to cut: the caller
+// hands those to hangUp when it holds no lock.
+func (u *user) sever(cut []*Flow, why error, match func(*Flow) bool) []*Flow {
+	for f := range u.flows {
+		if match(f) {
+			f.end(why)
+			cut = append(cut, f)
+		}
+	}
+	return cut
+}
+
+func anyFlow(*Flow) bool { return true }
+
+// severAll is sever for every flow. It locks u.
+func (u *user) severAll(cut []*Flow, why error) []*Flow {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.sever(cut, why, anyFlow)
+}
+
+// limit changes the limits. It locks u, and severs the flows that break them.
+func (u *user) limit(cut []*Flow, l limits) []*Flow {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.limits == l {
+		return cut
+	}
+	u.limits = l
+	if u.flows != nil {
+		u.setRates()
+	}
+	if u.room() == 0 {
+		return u.sever(cut, errCeiling, anyFlow)
+	}
+	if l.rate != [2]uint64{} {
+		cut = u.sever(cut, errRate, func(f *Flow) bool { return f.splice != nil })
+	}
+	return u.trim(cut)
+}
+
+// setRates makes the buckets follow the limits. They are made when a user
+// first opens a flow: most of many users never do.
+func (u *user) setRates() {
+	for d := range u.buckets {
+		u.buckets[d] = u.buckets[d].set(u.limits.rate[d])
+	}
+}
+
+// setCeiling changes the ceiling. It locks u, and severs the flows if it has
+// been reached.
+func (u *user) setCeiling(cut []*Flow, bytes uint64) []*Flow {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ceiling = bytes
+	if u.room() == 0 {
+		cut = u.sever(cut, errCeiling, anyFlow)
+	}
+	return cut
+}
+
+// trim severs the newest flows that are too many.
+func (u *user) trim(cut []*Flow) []*Flow {
+	if u.limits.connections == 0 && u.limits.devices == 0 {
+		return cut
+	}
+	flows := make([]*Flow, 0, len(u.flows))
+	for f := range u.flows {
+		flows = append(flows, f)
+	}
+	slices.SortFunc(flows, func(a, b *Flow) int { return cmp.Compare(a.id, b.id) })
+	kept, networks := 0, map[netip.Prefix]bool{}
+	for _, f := range flows {
+		net := network(f.source.Addr())
+		if err := u.within(kept, len(networks), networks[net]); err != nil {
+			f.end(err)
+			cut = append(cut, f)
+			continue
+		}
+		kept++
+		networks[net] = true
+	}
+	return cut
+}
+
+// network returns what counts as one device: an IPv4 address, or the /64 of
+// an IPv6 address.
+func network(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{} // no address at all: one device
+	}
+	return p
+}
