@@ -1,0 +1,221 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"vpn/internal/engine"
+	"vpn/internal/engine/egress"
+	"vpn/internal/engine/meter"
+	"vpn/internal/vpn"
+)
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+
+	// promptly is how soon a cut or a refusal must be felt.
+	promptly = time.Second
+	// patience is how long a test waits for what has no deadline.
+	patience = 10 * time.Second
+)
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// A bench is an engine that serves some users.
+type bench struct {
+	testing.TB
+	h      Harness
+	meter  *meter.Meter
+	guard  *egress.Guard
+	engine engine.Engine
+	spec   vpn.Spec
+}
+
+// newBench starts an engine that serves n users, who may reach loopback.
+func newBench(t testing.TB, h Harness, n int) *bench {
+	t.Helper()
+	b := newIdleBench(t, h, n)
+	b.apply()
+	return b
+}
+
+// newIdleBench makes a bench whose engine has not been told anything yet.
+func newIdleBench(t testing.TB, h Harness, n int) *bench {
+	t.Helper()
+	b := &bench{TB: t, h: h, spec: vpn.Spec{Generation: "test", Server: h.Server(t)}}
+	s := &b.spec.Server
+	s.ID, s.Name, s.Listen, s.Port, s.Allow = "server", "test", netip.IPv6Unspecified(), freePort(t), loopback
+	for i := range n {
+		b.spec.Grants = append(b.spec.Grants, vpn.Grant{
+			Credential: vpn.CredentialID(vpn.NewID()),
+			User:       vpn.UserID(fmt.Sprintf("user%d", i)),
+			Secret:     h.Secret(),
+		})
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	b.meter = meter.New(meter.Options{Epoch: "epoch", Log: log})
+	b.guard = egress.New(nil)
+	var err error
+	if b.engine, err = h.New(engine.Config{Meter: b.meter, Guard: b.guard, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.engine.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		b.meter.Close()
+	})
+	return b
+}
+
+// push applies the bench's spec as a worker does.
+func (b *bench) push() error {
+	b.spec.Revision++
+	b.guard.SetAllow(b.spec.Server.Allow)
+	b.meter.Set(b.spec.Grants)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return b.engine.Apply(ctx, b.spec)
+}
+
+func (b *bench) apply() {
+	b.Helper()
+	if err := b.push(); err != nil {
+		b.Fatalf("apply: %v", err)
+	}
+}
+
+// client returns a device of user i.
+func (b *bench) client(i int) Client {
+	return Client{
+		Server: b.spec.Server,
+		Grant:  b.spec.Grants[i],
+		Via:    netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), b.spec.Server.Port),
+	}
+}
+
+// dial connects user i to address.
+func (b *bench) dial(i int, network, address string) net.Conn {
+	b.Helper()
+	return b.dialAs(b.client(i), network, address)
+}
+
+func (b *bench) dialAs(c Client, network, address string) net.Conn {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := b.h.Dial(ctx, c, network, address)
+	if err != nil {
+		b.Fatalf("dial %s: %v", address, err)
+	}
+	b.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(3 * patience)); err != nil {
+		b.Fatal(err)
+	}
+	return conn
+}
+
+// used returns what the meter has counted of user i.
+func (b *bench) used(i int) vpn.Traffic {
+	for _, c := range b.meter.Usage(0).Counters {
+		if c.Credential == b.spec.Grants[i].Credential {
+			return c.Traffic
+		}
+	}
+	return vpn.Traffic{}
+}
+
+// usedExactly waits until the meter's count of user i is what d says.
+func (b *bench) usedExactly(i int, d *destination) {
+	b.Helper()
+	var got, want vpn.Traffic
+	if !eventually(patience, func() bool {
+		got, want = b.used(i), d.traffic()
+		return got == want
+	}) {
+		b.Errorf("counted %+v, and the destination saw %+v", got, want)
+	}
+}
+
+// idle waits until no flow is left.
+func (b *bench) idle() {
+	b.Helper()
+	if !eventually(patience, func() bool { return b.meter.Conns() == 0 }) {
+		b.Fatalf("%d flows are left", b.meter.Conns())
+	}
+}
+
+// limit gives user i a ceiling of so many bytes from now.
+func (b *bench) limit(i int, bytes uint64) {
+	b.Helper()
+	b.spec.Grants[i].Capped = true
+	u := b.spec.Grants[i].User
+	if _, err := b.meter.SetCeilings("epoch", []vpn.Ceiling{{User: u, Bytes: b.used(i).Total() + bytes}}); err != nil {
+		b.Fatal(err)
+	}
+	b.apply()
+	if _, err := b.meter.SetCeilings("epoch", []vpn.Ceiling{{User: u, Bytes: b.used(i).Total() + bytes}}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// refused checks that conn ends soon and that nothing comes by it.
+func (b *bench) refused(conn net.Conn) {
+	b.Helper()
+	_, _ = conn.Write([]byte{opPing})
+	if n := drain(conn, promptly); n < 0 {
+		b.Errorf("connection still open after %v", promptly)
+	} else if n > 0 {
+		b.Errorf("%d bytes came by a connection that must be refused", n)
+	}
+}
+
+// drain reads conn until it ends, and returns how many bytes came; or -1 if
+// it has not ended in time.
+func drain(conn net.Conn, within time.Duration) int {
+	_ = conn.SetReadDeadline(time.Now().Add(within))
+	total, buf := 0, make([]byte, 64*kib)
+	for {
+		n, err := conn.Read(buf)
+		total += n
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return -1
+		}
+		if err != nil {
+			return total
+		}
+	}
+}
+
+// eventually waits until ok.
+func eventually(within time.Duration, ok func() bool) bool {
+	deadline := time.Now().Add(within)
+	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		if ok() {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+}
+
+// freePort returns a port that nobody listens on.
+func freePort(t testing.TB) uint16 {
+	t.Helper()
+	ln, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().(*net.TCPAddr).AddrPort().Port()
+}

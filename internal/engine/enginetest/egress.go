@@ -1,0 +1,44 @@
+package enginetest
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+func forbiddenDestinations(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	b.spec.Server.Allow = nil
+	b.apply()
+	d := listenTCP(t, "127.0.0.1")
+	e := listenUDP(t, "127.0.0.1")
+	_, port, _ := net.SplitHostPort(d.addr)
+	for _, host := range []string{"127.0.0.1", "localhost", "::ffff:127.0.0.1", "::1", "0.0.0.0"} {
+		t.Run(host, func(t *testing.T) {
+			conn := b.dial(0, "tcp", net.JoinHostPort(host, port))
+			b.refused(conn)
+			udp := b.dial(0, "udp", e.at(host))
+			if err := exchange(udp, 100, 300*time.Millisecond); err == nil {
+				t.Error("a datagram was answered")
+			}
+		})
+	}
+	if n := d.accepted.Load(); n > 0 {
+		t.Errorf("the destination was connected to %d times", n)
+	}
+	if n := e.up.Load(); n > 0 {
+		t.Errorf("the destination got %d bytes by datagrams", n)
+	}
+}
+
+func unreachableDestination(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	b.refused(b.dial(0, "tcp", ln.Addr().String()))
+	b.refused(b.dial(0, "tcp", "name.invalid:80"))
+	b.idle()
+}

@@ -1,0 +1,84 @@
+// Package enginetest is the suite that every engine passes: bytes arrive and
+// are counted, limits hold, users come and go without disturbing each other,
+// and forbidden destinations stay out of reach.
+//
+// It runs a real engine behind a real client of its protocol, on loopback,
+// and looks at it as users and the control plane do. It knows no protocol.
+package enginetest
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+
+	"vpn/internal/engine"
+	"vpn/internal/vpn"
+)
+
+// Harness is what an engine's own test brings along.
+type Harness struct {
+	// New makes the engine.
+	New engine.New
+
+	// Server returns settings and keys of a server. The suite fills in the
+	// rest.
+	Server func(t testing.TB) vpn.ServerSpec
+
+	// Secret returns a fresh secret of a user.
+	Secret func() vpn.Secret
+
+	// Dial connects to address through a server, as a client application
+	// does. It need not wait for an answer: of a refusal it is enough that
+	// the connection ends. A datagram connection keeps datagrams apart.
+	Dial func(ctx context.Context, c Client, network, address string) (net.Conn, error)
+
+	// Splices says that of an unlimited user's inner TLS the kernel moves the
+	// download, so that a ceiling stops it late.
+	Splices bool
+}
+
+// A Client is somebody's device.
+type Client struct {
+	Server vpn.ServerSpec
+	Grant  vpn.Grant
+	Via    netip.AddrPort // where the server is reached
+	From   netip.Addr     // the device's own address; none: whatever the system takes
+}
+
+// Run runs the suite.
+func Run(t *testing.T, h Harness) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, Harness)
+	}{
+		{"transfer", transfer},
+		{"transfer of inner TLS", transferTLS},
+		{"end of a connection", endOfConnection},
+		{"users come and go", usersComeAndGo},
+		{"removed user", removedUser},
+		{"rotated secret", rotatedSecret},
+		{"blocked user", blockedUser},
+		{"expired credential", expiredCredential},
+		{"kicked user", kickedUser},
+		{"ceiling", ceiling},
+		{"ceiling of inner TLS", ceilingTLS},
+		{"rate", rate},
+		{"rate gained", rateGained},
+		{"devices", devices},
+		{"connections", connections},
+		{"forbidden destinations", forbiddenDestinations},
+		{"unreachable destination", unreachableDestination},
+		{"datagrams", datagrams},
+		{"ceiling of datagrams", ceilingOfDatagrams},
+		{"limited datagrams beside others", limitedDatagrams},
+		{"the same spec again", sameSpec},
+		{"bad spec", badSpec},
+		{"taken port", takenPort},
+		{"another port", anotherPort},
+		{"IPv6", ipv6},
+		{"close", closeAll},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, h) })
+	}
+}

@@ -1,0 +1,200 @@
+package enginetest
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+func ceiling(t *testing.T, h Harness) {
+	b := newBench(t, h, 2)
+	d := listenTCP(t, "127.0.0.1")
+	t.Run("exact", func(t *testing.T) {
+		const most = 3*mib + 12345
+		conns := []net.Conn{b.dial(0, "tcp", d.addr), b.dial(0, "tcp", d.addr)}
+		for _, conn := range conns {
+			if err := ping(conn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := b.used(0).Total()
+		b.limit(0, most)
+		for _, conn := range conns {
+			if err := ask(conn, opDownload, 1<<40, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, conn := range conns {
+			if drain(conn, patience) < 0 {
+				t.Error("connection still open though the ceiling must have been reached")
+			}
+		}
+		b.idle()
+		if got := b.used(0).Total() - before; got != most {
+			t.Errorf("%d bytes passed, the ceiling was %d", got, most)
+		}
+		b.refused(b.dial(0, "tcp", d.addr))
+	})
+	t.Run("raised", func(t *testing.T) {
+		b.limit(0, mib)
+		if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+			t.Errorf("the user is not let in again: %v", err)
+		}
+	})
+	t.Run("none yet", func(t *testing.T) {
+		b.spec.Grants[1].Capped = true
+		b.apply()
+		b.refused(b.dial(1, "tcp", d.addr))
+	})
+}
+
+func ceilingTLS(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTLS(t)
+	conn := secured(t, b.dial(0, "tcp", d.addr))
+	if err := ping(conn); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		most  = 4 * mib
+		speed = 20 * mib
+	)
+	before := b.used(0).Total()
+	b.limit(0, most)
+	if err := ask(conn, opDownload, 1<<40, speed); err != nil {
+		t.Fatal(err)
+	}
+	if drain(conn, patience) < 0 {
+		t.Fatal("connection still open though the ceiling must have been reached")
+	}
+	b.idle()
+	got := b.used(0).Total() - before
+	switch {
+	case !h.Splices && got != most, got < most, got > most+speed/4: // it is looked at every 100 ms
+		t.Errorf("%d bytes passed, the ceiling was %d", got, most)
+	case h.Splices && got == most:
+		t.Error("the ceiling held to the byte: the kernel has not moved the bytes")
+	}
+}
+
+func rate(t *testing.T, h Harness) {
+	const (
+		speed = 4 * mib
+		burst = speed / 20 // what the meter lets pass at once
+		bytes = 4 * mib
+	)
+	b := newBench(t, h, 2)
+	for i := range b.spec.Grants {
+		b.spec.Grants[i].RateUp, b.spec.Grants[i].RateDown = speed, speed
+	}
+	b.apply()
+	check := func(t *testing.T, direction string, took time.Duration) {
+		t.Helper()
+		if got := (bytes - burst) / took.Seconds(); got < 0.9*speed || got > 1.1*speed {
+			t.Errorf("%s: %.2f MiB/s, the limit is %.2f", direction, got/mib, speed/float64(mib))
+		}
+	}
+	test := func(conn net.Conn) func(*testing.T) {
+		return func(t *testing.T) {
+			t.Parallel() // each user has a rate of its own
+			if err := ping(conn); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			if err := download(conn, bytes); err != nil {
+				t.Fatal(err)
+			}
+			check(t, "down", time.Since(start))
+			took, err := upload(conn, bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(t, "up", took)
+		}
+	}
+	plain := b.dial(0, "tcp", listenTCP(t, "127.0.0.1").addr)
+	secure := secured(t, b.dial(1, "tcp", listenTLS(t).addr))
+	t.Run("both", func(t *testing.T) {
+		t.Run("plain", test(plain))
+		t.Run("inner TLS", test(secure))
+	})
+}
+
+// rateGained is about a user who had no limit when a download began.
+func rateGained(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTLS(t)
+	conn := secured(t, b.dial(0, "tcp", d.addr))
+	if err := ping(conn); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(conn, opDownload, 1<<40, 100*mib); err != nil {
+		t.Fatal(err)
+	}
+	if !eventually(patience, func() bool { return b.used(0).Down > 4*mib }) {
+		t.Fatal("no download")
+	}
+	b.spec.Grants[0].RateDown = mib
+	b.apply()
+	go func() { drain(conn, patience) }()
+	before, start := b.used(0).Down, time.Now()
+	time.Sleep(promptly)
+	if got := float64(b.used(0).Down-before) / time.Since(start).Seconds(); got > 1.5*mib {
+		t.Errorf("%.2f MiB/s under a limit of 1", got/mib)
+	}
+}
+
+func devices(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	b.spec.Grants[0].Devices = 2
+	b.apply()
+	d := listenTCP(t, "127.0.0.1")
+	from := func(n int) net.Conn {
+		c := b.client(0)
+		c.From = netip.MustParseAddr(fmt.Sprintf("127.0.0.%d", n))
+		return b.dialAs(c, "tcp", d.addr)
+	}
+	second := from(3)
+	for _, conn := range []net.Conn{from(2), second, from(2)} {
+		if err := ping(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.refused(from(4))
+	_ = second.Close()
+	if !eventually(patience, func() bool { return b.meter.Conns() == 2 }) {
+		t.Fatal("closed connection still there")
+	}
+	if err := ping(from(4)); err != nil {
+		t.Errorf("refused though another device has left: %v", err)
+	}
+}
+
+func connections(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	b.spec.Grants[0].Connections = 2
+	b.apply()
+	d := listenTCP(t, "127.0.0.1")
+	first, second := b.dial(0, "tcp", d.addr), b.dial(0, "tcp", d.addr)
+	for _, conn := range []net.Conn{first, second} {
+		if err := ping(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.refused(b.dial(0, "tcp", d.addr))
+	b.spec.Grants[0].Connections = 1
+	b.apply()
+	if drain(second, promptly) < 0 {
+		t.Error("the newest connection is one too many, and still open")
+	}
+	if err := ping(first); err != nil {
+		t.Errorf("the oldest connection broke: %v", err)
+	}
+	if got := b.used(0); got == (vpn.Traffic{}) {
+		t.Error("nothing counted")
+	}
+}

@@ -1,0 +1,279 @@
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+
+	"vpn/internal/vpn"
+)
+
+func sameSpec(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTCP(t, "127.0.0.1")
+	conn := b.dial(0, "tcp", d.addr)
+	for range 3 {
+		if err := ping(conn); err != nil {
+			t.Fatal(err)
+		}
+		b.apply()
+	}
+	if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+		t.Error(err)
+	}
+	if n := b.meter.Conns(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+func badSpec(t *testing.T, h Harness) {
+	good := newBench(t, h, 1)
+	d := listenTCP(t, "127.0.0.1")
+	conn := good.dial(0, "tcp", d.addr)
+	for name, spoil := range map[string]func(*vpn.Spec){
+		"settings": func(s *vpn.Spec) { s.Server.Settings = json.RawMessage(`{"nonsense": 1}`) },
+		"keys":     func(s *vpn.Spec) { s.Server.Private = vpn.NewSecret("nonsense") },
+		"address":  func(s *vpn.Spec) { s.Server.Listen = netip.MustParseAddr("203.0.113.77") },
+		"secret": func(s *vpn.Spec) {
+			s.Grants = append(s.Grants, vpn.Grant{Credential: "x", User: "x", Secret: vpn.NewSecret("nonsense")})
+		},
+		"secret of two": func(s *vpn.Spec) {
+			s.Grants = append(s.Grants, vpn.Grant{Credential: "x", User: "x", Secret: s.Grants[0].Secret})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := good.spec
+			bad.Grants = append([]vpn.Grant(nil), bad.Grants...)
+			spoil(&bad)
+			err := good.engine.Apply(context.Background(), bad)
+			if vpn.KindOf(err) != vpn.Invalid {
+				t.Errorf("error %v, of kind %v", err, vpn.KindOf(err))
+			}
+			if strings.Contains(fmt.Sprintf("%+v", err), good.spec.Grants[0].Secret.Reveal()) {
+				t.Error("the error tells a secret")
+			}
+			if err := ping(conn); err != nil {
+				t.Errorf("a live connection broke: %v", err)
+			}
+			if err := ping(good.dial(0, "tcp", d.addr)); err != nil {
+				t.Errorf("new connections fail: %v", err)
+			}
+		})
+	}
+	t.Run("at first", func(t *testing.T) {
+		_ = good.engine.Close()
+		b := newIdleBench(t, h, 1)
+		settings := b.spec.Server.Settings
+		b.spec.Server.Settings = json.RawMessage(`{"nonsense": 1}`)
+		if err := b.push(); vpn.KindOf(err) != vpn.Invalid {
+			t.Errorf("error %v", err)
+		}
+		b.spec.Server.Settings = settings
+		b.apply()
+		if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func takenPort(t *testing.T, h Harness) {
+	b := newIdleBench(t, h, 1)
+	d := listenTCP(t, "127.0.0.1")
+	taken := func() {
+		t.Helper()
+		err := b.push()
+		if vpn.KindOf(err) != vpn.Conflict || err.Error() != fmt.Sprintf("port %d is taken", b.spec.Server.Port) {
+			t.Errorf("error %v, of kind %v", err, vpn.KindOf(err))
+		}
+	}
+	for name, host := range map[string]string{"all": "", "one": "127.0.0.1", "shared": "shared"} {
+		t.Run(name, func(t *testing.T) {
+			config := net.ListenConfig{}
+			if host == "shared" {
+				config.Control, host = reusePort, ""
+			}
+			ln, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, fmt.Sprint(b.spec.Server.Port)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken()
+			_ = ln.Close()
+		})
+	}
+	b.apply()
+	conn := b.dial(0, "tcp", d.addr)
+	if err := ping(conn); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("when moving", func(t *testing.T) {
+		old := b.spec.Server.Port
+		ln, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = ln.Close() }()
+		b.spec.Server.Port = ln.Addr().(*net.TCPAddr).AddrPort().Port()
+		taken()
+		b.spec.Server.Port = old
+		if err := ping(conn); err != nil {
+			t.Errorf("a live connection broke: %v", err)
+		}
+		if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+			t.Errorf("new connections fail: %v", err)
+		}
+	})
+	t.Run("when widening", func(t *testing.T) {
+		b.spec.Server.Listen = netip.MustParseAddr("127.0.0.1")
+		b.apply()
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.2:%d", b.spec.Server.Port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.spec.Server.Listen = netip.IPv6Unspecified()
+		taken()
+		if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+			t.Errorf("new connections fail: %v", err)
+		}
+		_ = ln.Close()
+		b.apply()
+		c := b.client(0)
+		c.Via = netip.AddrPortFrom(netip.IPv6Loopback(), b.spec.Server.Port)
+		if err := ping(b.dialAs(c, "tcp", d.addr)); err != nil {
+			t.Errorf("after it was widened: %v", err)
+		}
+	})
+}
+
+func anotherPort(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTCP(t, "127.0.0.1")
+	conn := b.dial(0, "tcp", d.addr)
+	if err := ping(conn); err != nil {
+		t.Fatal(err)
+	}
+	old := b.spec.Server.Port
+	check := func(t *testing.T) {
+		t.Helper()
+		b.apply()
+		if err := ping(conn); err != nil {
+			t.Errorf("a live connection broke: %v", err)
+		}
+		if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+			t.Errorf("new connections fail: %v", err)
+		}
+	}
+	t.Run("port", func(t *testing.T) {
+		b.spec.Server.Port = freePort(t)
+		check(t)
+		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", old)); err == nil {
+			_ = c.Close()
+			t.Error("the old port is still open")
+		}
+	})
+	for _, addr := range []string{"127.0.0.1", "0.0.0.0", "::"} {
+		t.Run(addr, func(t *testing.T) {
+			b.spec.Server.Listen = netip.MustParseAddr(addr)
+			check(t)
+		})
+	}
+	t.Run("IPv4 only", func(t *testing.T) {
+		b.spec.Server.Listen = netip.MustParseAddr("0.0.0.0")
+		check(t)
+		if c, err := net.Dial("tcp", fmt.Sprintf("[::1]:%d", b.spec.Server.Port)); err == nil {
+			_ = c.Close()
+			t.Error("IPv6 is open too")
+		}
+	})
+	t.Run("one that is not here", func(t *testing.T) {
+		listen := b.spec.Server.Listen
+		b.spec.Server.Listen = netip.MustParseAddr("203.0.113.77")
+		if err := b.push(); vpn.KindOf(err) != vpn.Invalid {
+			t.Errorf("error %v", err)
+		}
+		b.spec.Server.Listen = listen
+		check(t)
+	})
+}
+
+func ipv6(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTCP(t, "::1")
+	for _, via := range []string{"127.0.0.1", "::1"} {
+		c := b.client(0)
+		c.Via = netip.AddrPortFrom(netip.MustParseAddr(via), b.spec.Server.Port)
+		conn := b.dialAs(c, "tcp", d.addr)
+		if err := download(conn, mib); err != nil {
+			t.Fatalf("via %s: %v", via, err)
+		}
+		if s := b.meter.Sessions(); len(s) != 1 || s[0].Source.Addr() != netip.MustParseAddr(via) {
+			t.Errorf("via %s: sessions %+v", via, s)
+		}
+		_ = conn.Close()
+		b.idle()
+	}
+	b.usedExactly(0, d)
+}
+
+func closeAll(t *testing.T, h Harness) {
+	before := runtime.NumGoroutine()
+	b := newBench(t, h, 2)
+	d := listenTCP(t, "127.0.0.1")
+	e := listenUDP(t, "127.0.0.1")
+	var conns []net.Conn
+	for i := range 10 {
+		conn := b.dial(i%2, "tcp", d.addr)
+		if err := ping(conn); err != nil {
+			t.Fatal(err)
+		}
+		udp := b.dial(i%2, "udp", e.at("127.0.0.1"))
+		if err := exchange(udp, 100, patience); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn, udp)
+	}
+	// Somebody who has connected and says nothing.
+	silent, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", b.spec.Server.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	if err := b.engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, conn := range conns[:2] {
+		if drain(conn, promptly) < 0 {
+			t.Error("a connection outlives the engine")
+		}
+	}
+	if n := b.meter.Conns(); n != 0 {
+		t.Errorf("%d flows are left", n)
+	}
+	if got, want := b.used(0).Add(b.used(1)).Down, d.down.Load()+e.down.Load(); got != want {
+		t.Errorf("counted %d, the destinations sent %d", got, want)
+	}
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	if drain(silent, promptly) < 0 {
+		t.Error("a stranger's connection outlives the engine")
+	}
+	if ln, err := net.Listen("tcp", fmt.Sprintf(":%d", b.spec.Server.Port)); err != nil {
+		t.Errorf("the port is not free: %v", err)
+	} else {
+		_ = ln.Close()
+	}
+	if err := b.engine.Apply(context.Background(), b.spec); err == nil {
+		t.Error("a closed engine takes a spec")
+	}
+	b.meter.Close()
+	// Two goroutines each are the destinations'.
+	if !eventually(patience, func() bool { return runtime.NumGoroutine() <= before+2 }) {
+		stacks := make([]byte, mib)
+		t.Errorf("%d goroutines before, %d after\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+	}
+}

@@ -1,0 +1,156 @@
+package enginetest
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+func usersComeAndGo(t *testing.T, h Harness) {
+	b := newBench(t, h, 2)
+	d := listenTCP(t, "127.0.0.1")
+	conn := b.dial(0, "tcp", d.addr)
+	alive := func(when string) {
+		t.Helper()
+		if err := ping(conn); err != nil {
+			t.Fatalf("%s, the other's connection broke: %v", when, err)
+		}
+	}
+	alive("at first")
+	b.spec.Grants = append(b.spec.Grants, vpn.Grant{Credential: vpn.CredentialID(vpn.NewID()), User: "newcomer", Secret: h.Secret()})
+	b.apply()
+	alive("after a user was added")
+	if err := ping(b.dial(2, "tcp", d.addr)); err != nil {
+		t.Errorf("the new user is not let in: %v", err)
+	}
+	b.spec.Grants[2].Connections, b.spec.Grants[2].RateDown = 5, mib
+	b.apply()
+	alive("after a user's limits were changed")
+	b.spec.Grants = b.spec.Grants[:2]
+	b.apply()
+	alive("after a user was removed")
+	b.spec.Grants[0].Connections = 3
+	b.apply()
+	alive("after its own limits were changed")
+}
+
+// cutIn checks that conn, which lives, ends within a second of change, and
+// that the user is not let in again.
+func (b *bench) cutIn(conn net.Conn, d *destination, c Client, change func()) {
+	b.Helper()
+	if err := ping(conn); err != nil {
+		b.Fatal(err)
+	}
+	change()
+	if drain(conn, promptly) < 0 {
+		b.Errorf("connection still open after %v", promptly)
+	}
+	b.refused(b.dialAs(c, "tcp", d.addr))
+	b.idle()
+}
+
+func removedUser(t *testing.T, h Harness) {
+	for name, d := range map[string]*destination{"plain": listenTCP(t, "127.0.0.1"), "inner TLS": listenTLS(t)} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, h, 2)
+			conn, other := b.dial(0, "tcp", d.addr), b.dial(1, "tcp", d.addr)
+			if name != "plain" {
+				conn, other = secured(t, conn), secured(t, other)
+			}
+			if err := ping(other); err != nil {
+				t.Fatal(err)
+			}
+			c, removed := b.client(0), b.spec.Grants[0]
+			// The cut has to hold in the middle of a transfer.
+			if err := ping(conn); err != nil {
+				t.Fatal(err)
+			}
+			if err := ask(conn, opDownload, 1<<40, 50*mib); err != nil {
+				t.Fatal(err)
+			}
+			b.spec.Grants = b.spec.Grants[1:]
+			b.apply()
+			if drain(conn, promptly) < 0 {
+				t.Errorf("connection still open after %v", promptly)
+			}
+			b.refused(b.dialAs(c, "tcp", d.addr))
+			if err := ping(other); err != nil {
+				t.Errorf("the other user's connection broke: %v", err)
+			}
+			// And it may be undone.
+			b.spec.Grants = append(b.spec.Grants, removed)
+			b.apply()
+			again := b.dialAs(c, "tcp", d.addr)
+			if name != "plain" {
+				again = secured(t, again)
+			}
+			if err := ping(again); err != nil {
+				t.Errorf("the user who was added again is not let in: %v", err)
+			}
+		})
+	}
+}
+
+func rotatedSecret(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTCP(t, "127.0.0.1")
+	b.cutIn(b.dial(0, "tcp", d.addr), d, b.client(0), func() {
+		b.spec.Grants[0].Secret = h.Secret()
+		b.apply()
+	})
+	if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+		t.Errorf("the new secret does not work: %v", err)
+	}
+}
+
+func blockedUser(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTCP(t, "127.0.0.1")
+	b.cutIn(b.dial(0, "tcp", d.addr), d, b.client(0), func() {
+		b.spec.Grants[0].Blocked = true
+		b.apply()
+	})
+	b.spec.Grants[0].Blocked = false
+	b.apply()
+	if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+		t.Errorf("the user is not let in again: %v", err)
+	}
+}
+
+func expiredCredential(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d := listenTCP(t, "127.0.0.1")
+	conn := b.dial(0, "tcp", d.addr)
+	b.cutIn(conn, d, b.client(0), func() {
+		b.spec.Grants[0].NotAfter = time.Now().Add(200 * time.Millisecond)
+		b.apply()
+		if err := ping(conn); err != nil {
+			t.Errorf("cut before its time: %v", err)
+		}
+	})
+}
+
+func kickedUser(t *testing.T, h Harness) {
+	b := newBench(t, h, 2)
+	d := listenTCP(t, "127.0.0.1")
+	conn, other := b.dial(0, "tcp", d.addr), b.dial(1, "tcp", d.addr)
+	for _, c := range []net.Conn{conn, other} {
+		if err := ping(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.meter.Kick(b.spec.Grants[0].User); n != 1 {
+		t.Errorf("%d flows kicked", n)
+	}
+	if drain(conn, promptly) < 0 {
+		t.Errorf("connection still open after %v", promptly)
+	}
+	if err := ping(other); err != nil {
+		t.Errorf("the other user's connection broke: %v", err)
+	}
+	if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+		t.Errorf("the user is not let in again: %v", err)
+	}
+}

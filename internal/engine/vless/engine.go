@@ -1,0 +1,206 @@
+// Package vless carries VLESS over TCP with REALITY and Vision, by xray-core
+// as a library.
+//
+// Of xray-core it uses what speaks the protocol: the REALITY handshake, the
+// VLESS inbound, which authenticates users and unpads Vision, and the
+// multiplexer for datagrams. The listener, the way to destinations, the
+// counting and the limits are its own, so that nothing is dialed before the
+// meter and the guard have agreed, and no connection is out of reach of
+// [Engine.Close]. Neither xray's listeners, routing, name resolution and
+// outbounds are used, nor its configuration files.
+//
+// It decides nothing about users and stores nothing.
+package vless
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/xtls/reality"
+	"github.com/xtls/xray-core/common/log"
+
+	"vpn/internal/engine"
+	"vpn/internal/vpn"
+)
+
+// running is set while an engine lives. xray-core has one log and one table
+// of datagram associations for the whole process.
+//
+//nolint:gochecknoglobals // it stands for state that is the process's anyway
+var running atomic.Bool
+
+// Engine implements [engine.Engine].
+type Engine struct {
+	log     *slog.Logger
+	live    *registry
+	door    *door // the protocol
+	reality atomic.Pointer[reality.Config]
+	accepts sync.WaitGroup // one for each listener
+
+	mu     sync.Mutex // held by Apply and Close
+	closed bool
+	users  users
+	server *server // nil until the first Apply has succeeded
+}
+
+// A server is the part of a spec that is not about users, as it runs.
+type server struct {
+	spec     vpn.ServerSpec
+	facade   *facade
+	listener *net.TCPListener
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New returns an engine that serves nothing yet. There can be one at a time
+// in a process: while another lives, the error is of kind [vpn.Conflict].
+func New(c engine.Config) (engine.Engine, error) {
+	if !running.CompareAndSwap(false, true) {
+		return nil, vpn.Errorf(vpn.Conflict, "this process runs a vless engine already").
+			WithHint("run each server in a worker of its own")
+	}
+	log.RegisterHandler(xrayLog{c.Log})
+	live := newRegistry()
+	door, err := newDoor(&dispatcher{meter: c.Meter, guard: c.Guard, live: live, log: c.Log})
+	if err != nil {
+		running.Store(false)
+		return nil, err
+	}
+	return &Engine{log: c.Log, live: live, door: door, users: users{}}, nil
+}
+
+// Apply implements [engine.Engine]. Users come and go without touching
+// anybody else's connections, and so do changes of the server's settings:
+// they hold for new connections.
+func (e *Engine) Apply(ctx context.Context, spec vpn.Spec) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return vpn.Errorf(vpn.Unavailable, "the server is stopping")
+	}
+	// What can fail comes first, so that a spec is applied wholly or not at all.
+	change, err := e.users.plan(spec.Grants)
+	if err != nil {
+		return err
+	}
+	old := e.server
+	if old != nil && sameServer(old.spec, spec.Server) {
+		return e.applyUsers(change)
+	}
+	next, err := e.open(ctx, spec.Server)
+	if err != nil {
+		return err
+	}
+	if err := e.applyUsers(change); err != nil {
+		next.close(nil)
+		if old != nil {
+			old.close(nil)
+		}
+		e.server = nil // the next Apply begins anew
+		return err
+	}
+	e.reality.Store(next.facade.config)
+	e.server = next
+	if old == nil || next.listener != old.listener {
+		e.accept(next.listener)
+	}
+	if old != nil {
+		old.close(next)
+	}
+	return nil
+}
+
+// Close implements [engine.Engine].
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	if e.server != nil {
+		e.server.close(nil)
+	}
+	e.live.close()
+	e.accepts.Wait()
+	log.RegisterHandler(xrayLog{slog.New(slog.DiscardHandler)})
+	running.Store(false)
+	return nil
+}
+
+// applyUsers lets users in and out. A credential that is gone, or whose
+// secret is another now, loses its connections.
+func (e *Engine) applyUsers(c userChange) error {
+	if err := e.users.apply(e.door.users, c); err != nil {
+		return err
+	}
+	e.live.end(c.remove)
+	return nil
+}
+
+// open makes the part of a server that is not about users, in front of the
+// one that runs. After an error that one is as it was.
+func (e *Engine) open(ctx context.Context, spec vpn.ServerSpec) (*server, error) {
+	f, err := newFacade(spec, e.log)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := e.listen(ctx, spec)
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	return &server{spec: spec, facade: f, listener: ln}, nil
+}
+
+// listen returns the running listener if spec is about its address, else a
+// new one.
+func (e *Engine) listen(ctx context.Context, spec vpn.ServerSpec) (*net.TCPListener, error) {
+	old := e.server
+	if old != nil && old.spec.Listen == spec.Listen && old.spec.Port == spec.Port {
+		return old.listener, nil
+	}
+	ln, err := listen(ctx, spec.Listen, spec.Port)
+	if err == nil || old == nil || old.spec.Port != spec.Port || vpn.KindOf(err) != vpn.Conflict {
+		return ln, err
+	}
+	// One of the two addresses contains the other: it is our own listener
+	// that is in the way.
+	if err := old.listener.Close(); err != nil {
+		return nil, fmt.Errorf("close the listener: %w", err)
+	}
+	ln, err = listen(ctx, spec.Listen, spec.Port)
+	if err == nil {
+		return ln, nil
+	}
+	restored, lost := listen(ctx, old.spec.Listen, old.spec.Port)
+	if lost != nil {
+		e.server = nil // the next Apply begins anew
+		old.facade.close()
+		return nil, errors.Join(err, lost)
+	}
+	old.listener = restored
+	e.accept(restored)
+	return nil, err
+}
+
+// sameServer reports whether a and b differ in nothing that a listener or a
+// handshake is made from.
+func sameServer(a, b vpn.ServerSpec) bool {
+	return a.Listen == b.Listen && a.Port == b.Port &&
+		bytes.Equal(a.Settings, b.Settings) && a.Private.Equal(b.Private)
+}
+
+// close ends what next, which may be nil, has not taken over.
+func (s *server) close(next *server) {
+	if next == nil || s.listener != next.listener {
+		_ = s.listener.Close()
+	}
+	s.facade.close()
+}

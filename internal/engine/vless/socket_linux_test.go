@@ -1,0 +1,132 @@
+package vless
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pair returns both ends of a TCP connection.
+func pair(t *testing.T) (conn, peer *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	dialed, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = dialed.Close()
+		_ = accepted.Close()
+	})
+	return accepted.(*net.TCPConn), dialed.(*net.TCPConn)
+}
+
+func TestReceived(t *testing.T) {
+	for name, linger := range map[string]int{"close": -1, "reset": 0} {
+		t.Run(name, func(t *testing.T) {
+			conn, peer := pair(t)
+			raw, err := conn.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait := func(state string, want uint64) {
+				t.Helper()
+				var got uint64
+				for range 200 {
+					if got, _ = received(raw); got == want {
+						return
+					}
+					<-time.After(5 * time.Millisecond)
+				}
+				t.Errorf("%s: %d bytes, want %d", state, got, want)
+			}
+			wait("at first", 0)
+			if _, err := peer.Write(make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			wait("unread", 1000)
+			if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			wait("read", 1000)
+			_ = peer.SetLinger(linger)
+			_ = peer.Close()
+			if _, err := conn.Read(make([]byte, 1)); err == nil {
+				t.Error("no end")
+			}
+			if got, ok := received(raw); got > 1000 || ok && linger < 0 && got < 1000 {
+				t.Errorf("after the end: %d", got)
+			}
+			_ = conn.CloseWrite()
+			if got, _ := received(raw); got > 1000 {
+				t.Errorf("after both ends: %d", got)
+			}
+			_ = conn.Close()
+			if got, ok := received(raw); ok {
+				t.Errorf("of a closed socket: %d", got)
+			}
+		})
+	}
+}
+
+func TestSocketReader(t *testing.T) {
+	for name, end := range map[string]struct {
+		linger int
+		want   error
+	}{"close": {-1, io.EOF}, "reset": {0, syscall.ECONNRESET}} {
+		t.Run(name, func(t *testing.T) {
+			conn, peer := pair(t)
+			raw, err := conn.SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newReader(conn, raw)
+			sent := make([]byte, 1<<20)
+			for i := range sent {
+				sent[i] = byte(i * 7 >> 3)
+			}
+			go func() { _, _ = peer.Write(sent) }()
+			var got []byte
+			for len(got) < len(sent) {
+				mb, err := r.ReadMultiBuffer()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, b := range mb {
+					got = append(got, b.Bytes()...)
+					b.Release()
+				}
+			}
+			if string(got) != string(sent) {
+				t.Error("other bytes came")
+			}
+			waiting := make(chan error, 1)
+			go func() {
+				_, err := r.ReadMultiBuffer()
+				waiting <- err
+			}()
+			<-time.After(10 * time.Millisecond) // so that it waits already
+			_ = peer.SetLinger(end.linger)
+			_ = peer.Close()
+			select {
+			case err := <-waiting:
+				if !errors.Is(err, end.want) {
+					t.Errorf("error %v", err)
+				}
+			case <-time.After(time.Second):
+				t.Error("the end went unnoticed")
+			}
+		})
+	}
+}
