@@ -1,0 +1,85 @@
+package app
+
+import (
+	"net/netip"
+
+	"vpn/internal/vpn"
+)
+
+// mint gives u a credential on s.
+func (c *core) mint(tx Tx, s vpn.Server, u vpn.User) (vpn.Credential, error) {
+	p, err := c.Protocols.Get(s.Protocol)
+	if err != nil {
+		return vpn.Credential{}, err
+	}
+	secret, err := p.Mint(s)
+	if err != nil {
+		return vpn.Credential{}, err
+	}
+	cred := vpn.Credential{
+		ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: s.ID, Secret: secret, CreatedAt: c.Now(),
+	}
+	return cred, tx.Credentials.Put(cred)
+}
+
+// access renders what u puts into a client application, server by server.
+func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
+	creds, err := tx.Credentials.ForUser(u.ID)
+	if err != nil {
+		return nil, err
+	}
+	servers, err := tx.Servers.List()
+	if err != nil {
+		return nil, err
+	}
+	out := []vpn.Access{}
+	for _, s := range servers {
+		p, err := c.Protocols.Get(s.Protocol)
+		if err != nil {
+			return nil, err
+		}
+		for _, cred := range creds {
+			if cred.Server != s.ID {
+				continue
+			}
+			a, err := p.Access(s, u, cred, c.host(s))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, a)
+		}
+	}
+	return out, nil
+}
+
+// host returns the name or address that clients of s dial.
+func (c *core) host(s vpn.Server) string {
+	switch {
+	case s.PublicHost != "":
+		return s.PublicHost
+	case c.PublicHost != "":
+		return c.PublicHost
+	case s.Listen.IsValid() && !s.Listen.IsUnspecified():
+		return s.Listen.String()
+	}
+	if a, ok := c.Network.DefaultAddr(); ok {
+		return a.String()
+	}
+	return "127.0.0.1"
+}
+
+// hostWarnings returns what a person should know about the address in the
+// links of s.
+func (c *core) hostWarnings(s vpn.Server) []string {
+	a, err := netip.ParseAddr(c.host(s))
+	if err != nil || !(a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || cgnat.Contains(a.Unmap())) {
+		return nil
+	}
+	return []string{
+		"the address in the links, " + a.String() + ", is private: clients elsewhere cannot reach it. " +
+			"Set the public one with --public-host, or public_host in the configuration",
+	}
+}
+
+// cgnat is RFC 6598's shared space: as unreachable from outside as RFC 1918's.
+var cgnat = netip.MustParsePrefix("100.64.0.0/10")

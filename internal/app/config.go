@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"vpn/internal/protocol"
+	"vpn/internal/vpn"
+)
+
+// Config is what the use cases are made of.
+type Config struct {
+	Store      Store
+	Workers    Workers
+	Protocols  protocol.Set
+	Settlers   map[vpn.Protocol]Settler // may lack a protocol that needs none
+	Network    Network
+	Logs       Logs
+	Log        *slog.Logger
+	Now        func() time.Time
+	Version    string
+	DataDir    string
+	PublicHost string // what clients dial, where a server does not say
+}
+
+// A Settler decides what of a protocol's settings cannot be decided without a
+// look at the network, and checks what was given. It returns warnings for a
+// person. With check false it only decides.
+type Settler interface {
+	Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Server, []string, error)
+}
+
+// Network is what the use cases want to know of this machine's network.
+type Network interface {
+	// ProbeTCP returns an error of kind [vpn.Conflict] that names the holder,
+	// if it is known, when nothing new can listen there.
+	ProbeTCP(listen netip.Addr, port uint16) error
+
+	// DefaultAddr returns this machine's address on its default route.
+	DefaultAddr() (netip.Addr, bool)
+}
+
+// Logs opens what a server's workers have logged: the last tail lines and,
+// following, what comes until ctx ends.
+type Logs interface {
+	Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error)
+}
+
+// App holds the use cases, one field per noun.
+type App struct {
+	Users      *Users
+	Servers    *Servers
+	System     *SystemInfo
+	Reconciler *Reconciler
+}
+
+// New returns the use cases over c. Nothing runs before somebody asks.
+func New(c Config) *App {
+	r := NewReconciler(c.Store, c.Workers, c.Log, c.Now)
+	core := &core{Config: c, reconciler: r}
+	return &App{
+		Users:      &Users{core},
+		Servers:    &Servers{core},
+		System:     &SystemInfo{core: core, since: c.Now()},
+		Reconciler: r,
+	}
+}
+
+// core is what all use cases share.
+type core struct {
+	Config
+	reconciler *Reconciler
+}
+
+// record adds an event to the audit log, in the transaction of the change.
+func (c *core) record(tx Tx, a Actor, action, subject, detail string) error {
+	return tx.Events.Add(vpn.Event{At: c.Now(), Actor: a.Name, Action: action, Subject: subject, Detail: detail})
+}

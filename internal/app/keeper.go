@@ -1,0 +1,304 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// A keeper makes one server's worker follow the store. Under supervision it
+// has a goroutine of its own, so that a server that is stuck holds up no
+// other.
+type keeper struct {
+	r  *Reconciler
+	id vpn.ServerID
+
+	stepping sync.Mutex // held by whoever acts on the worker
+	steps    steps      // who waits for the next one
+
+	mu sync.Mutex
+	// Guarded by mu: what the faces are shown.
+	state    vpn.ServerState
+	problem  string
+	worker   Worker
+	health   vpn.Health
+	answered time.Time // when the worker last did
+	restarts int
+
+	samples uint64 // counted by the one goroutine that samples
+
+	// Guarded by stepping: what the worker has been told.
+	spec      *vpn.ServerSpec // nil: not known, tell everything
+	revision  uint64
+	born      time.Time
+	crashes   int // in a row, each soon after a start
+	notBefore time.Time
+}
+
+func newKeeper(r *Reconciler, id vpn.ServerID) *keeper {
+	return &keeper{r: r, id: id, steps: newSteps(), state: vpn.Starting}
+}
+
+const (
+	// answerWait is how long a worker may stay silent before it is ended and
+	// replaced.
+	answerWait = 10 * time.Second
+	steadyLife = 10 * time.Second // a worker that lived longer did not crash at its start
+	maxBackoff = 30 * time.Second
+)
+
+// run steps whenever it is asked to, when the worker ends, and until a step
+// succeeds.
+func (k *keeper) run(ctx context.Context) {
+	var failures int
+	for {
+		covers := k.steps.begin()
+		gone, err := k.step(ctx)
+		k.steps.end(covers, err)
+		if gone || ctx.Err() != nil {
+			return
+		}
+		var retry <-chan time.Time
+		if err != nil {
+			failures++
+			retry = time.After(backoff(failures))
+			k.r.log.Warn("server is not in step", slog.String("server", string(k.id)), slog.Any("err", err))
+		} else {
+			failures = 0
+		}
+		var ended <-chan struct{}
+		if w := k.current(); w != nil {
+			ended = w.Done()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.steps.wake:
+		case <-ended:
+		case <-retry:
+		}
+	}
+}
+
+// backoff returns how long to wait after so many failures in a row.
+func backoff(failures int) time.Duration {
+	return min(maxBackoff, 50*time.Millisecond<<min(failures, 12))
+}
+
+func (k *keeper) current() Worker {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.worker
+}
+
+func (k *keeper) show(state vpn.ServerState, problem string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.state, k.problem = state, problem
+}
+
+// step makes the worker follow the store once. gone reports that the server
+// is no more and its keeper has nothing left to do.
+func (k *keeper) step(ctx context.Context) (gone bool, err error) {
+	k.stepping.Lock()
+	defer k.stepping.Unlock()
+	want, err := k.want(ctx)
+	if err != nil {
+		return false, err
+	}
+	if want == nil || !want.Enabled {
+		if err := k.end(ctx); err != nil {
+			k.show(vpn.Unresponsive, err.Error())
+			return false, err
+		}
+		k.show(vpn.Stopped, "")
+		if want == nil {
+			k.r.remove(k.id)
+		}
+		return want == nil, nil
+	}
+	if err := k.attach(ctx, *want); err != nil {
+		k.show(vpn.Failed, err.Error())
+		return false, err
+	}
+	if k.current() == nil {
+		k.show(vpn.Stopped, "no daemon is running")
+		return false, vpn.Errorf(vpn.Unavailable, "no daemon is running").WithHint("run: vpn serve")
+	}
+	if err := k.follow(ctx); err != nil {
+		if vpn.KindOf(err) == vpn.Unavailable {
+			k.show(vpn.Unresponsive, err.Error())
+		} else {
+			k.show(vpn.Failed, err.Error())
+		}
+		return false, err
+	}
+	k.show(vpn.Running, "")
+	return false, nil
+}
+
+// want returns the server as the store has it, nil if it was deleted.
+func (k *keeper) want(ctx context.Context) (*vpn.Server, error) {
+	var s vpn.Server
+	err := k.r.store.View(ctx, func(tx Tx) (err error) {
+		s, err = tx.Servers.Get(k.id)
+		return err
+	})
+	if vpn.KindOf(err) == vpn.NotFound || err == nil && !s.DeletedAt.IsZero() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &s, nil
+}
+
+// attach finds the server's worker or, under supervision, starts one.
+func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
+	if w := k.current(); w != nil {
+		select {
+		case <-w.Done():
+			if err := k.bury(ctx); err != nil {
+				return err
+			}
+		default:
+			if !k.silent() {
+				return nil
+			}
+			k.r.log.Warn("worker does not answer and is replaced", slog.String("server", s.Name))
+			if err := w.Kill(ctx); err != nil {
+				return err
+			}
+			if err := k.bury(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	w, err := k.r.workers.Find(ctx, k.id)
+	if err != nil {
+		return err
+	}
+	if w == nil {
+		if err := k.r.settle(ctx, k.id); err != nil {
+			return err
+		}
+		if !k.r.Supervising() {
+			return nil
+		}
+		if w, err = k.start(ctx, s); err != nil {
+			return err
+		}
+	}
+	k.adopt(w)
+	return nil
+}
+
+// silent reports whether the worker has not answered for too long.
+func (k *keeper) silent() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.r.now().Sub(k.answered) > answerWait
+}
+
+func (k *keeper) start(ctx context.Context, s vpn.Server) (Worker, error) {
+	if wait := k.notBefore.Sub(k.r.now()); wait > 0 {
+		return nil, vpn.Errorf(vpn.Unavailable, "the worker crashed %d times in a row; the next try is in %s", k.crashes, wait.Round(time.Millisecond)).
+			WithHint("read why: vpn server logs %s", s.Name)
+	}
+	k.show(vpn.Starting, "")
+	w, err := k.r.workers.Start(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	k.born = k.r.now()
+	return w, nil
+}
+
+func (k *keeper) adopt(w Worker) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.worker, k.health, k.answered = w, vpn.Health{}, k.r.now()
+	k.spec, k.revision = nil, 0
+}
+
+// bury folds in what the worker, which has ended, left behind.
+func (k *keeper) bury(ctx context.Context) error {
+	k.mu.Lock()
+	epoch := k.health.Epoch
+	k.mu.Unlock()
+	if err := k.r.settle(ctx, k.id); err != nil {
+		return err
+	}
+	if epoch != "" {
+		k.r.ceilings.forget(epoch)
+		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+			return err
+		}
+	}
+	if !k.born.IsZero() && k.r.now().Sub(k.born) < steadyLife {
+		k.crashes++
+		if k.crashes > 1 {
+			k.notBefore = k.r.now().Add(backoff(k.crashes))
+		}
+	} else {
+		k.crashes = 0
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.worker, k.health = nil, vpn.Health{}
+	k.restarts++
+	return nil
+}
+
+// end stops the worker in order, if there is one, and commits its counts.
+func (k *keeper) end(ctx context.Context) error {
+	w := k.current()
+	if w == nil {
+		var err error
+		if w, err = k.r.workers.Find(ctx, k.id); err != nil {
+			return err
+		}
+	}
+	if w == nil {
+		return k.r.settle(ctx, k.id)
+	}
+	k.mu.Lock()
+	epoch := k.health.Epoch
+	k.mu.Unlock()
+	final, err := w.Stop(ctx)
+	if err != nil {
+		return fmt.Errorf("stop a worker: %w", err)
+	}
+	if final != nil {
+		epoch = final.Epoch
+		if err := k.r.ledger.observe(ctx, k.id, *final); err != nil {
+			return err
+		}
+	}
+	k.mu.Lock()
+	k.worker, k.health, k.restarts = nil, vpn.Health{}, 0
+	k.mu.Unlock()
+	k.crashes = 0
+	if epoch != "" {
+		k.r.ceilings.forget(epoch)
+		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+			return err
+		}
+	}
+	return k.r.settle(ctx, k.id)
+}
+
+// restart ends the worker; the keeper's goroutine starts the next.
+func (k *keeper) restart(ctx context.Context) error {
+	k.stepping.Lock()
+	err := k.end(ctx)
+	k.stepping.Unlock()
+	if err != nil {
+		return err
+	}
+	return k.steps.ask(ctx)
+}

@@ -1,0 +1,344 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// A ledger holds what workers have counted and the store has not been told
+// yet. Workers hold the truth between commits: a control plane that dies with
+// a full ledger loses nothing, since the next one asks the workers again and
+// the store knows how much of each epoch it has seen.
+type ledger struct {
+	store Store
+	now   func() time.Time
+
+	mu     sync.Mutex
+	epochs map[string]*epochCount
+	// What has been observed and not committed, by whose it is.
+	users   map[vpn.UserID]vpn.Traffic
+	servers map[vpn.ServerID]vpn.Traffic
+	// Quotas as the store had them when it was last read. Used changes only
+	// by commits, which go through here, so quota - used - users is exact.
+	quotas map[vpn.UserID]Quota
+}
+
+// epochCount is what one life of one worker has counted.
+type epochCount struct {
+	server    vpn.ServerID
+	at        time.Time // of the last observation
+	seq       uint64    // of the last observation
+	committed uint64    // the seq that the store has seen
+	counts    map[vpn.CredentialID]*count
+	dirty     map[vpn.CredentialID]*count
+	totals    map[vpn.UserID]uint64 // the worker's own count of each user, up and down
+	rates     map[vpn.UserID]vpn.Rate
+	rate      vpn.Rate
+}
+
+type count struct {
+	user      vpn.UserID
+	reported  vpn.Traffic // by the worker
+	accounted vpn.Traffic // in the ledger or the store
+	stored    vpn.Traffic // in the store
+	conns     int
+}
+
+func newLedger(st Store, now func() time.Time) *ledger {
+	return &ledger{
+		store: st, now: now,
+		epochs:  map[string]*epochCount{},
+		users:   map[vpn.UserID]vpn.Traffic{},
+		servers: map[vpn.ServerID]vpn.Traffic{},
+		quotas:  map[vpn.UserID]Quota{},
+	}
+}
+
+// after returns the sequence number to ask an epoch's worker with: asking
+// acknowledges, so it is the last that the store has seen, not the last
+// observed.
+func (l *ledger) after(epoch string) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.epochs[epoch]; e != nil {
+		return e.committed
+	}
+	return 0
+}
+
+// observe takes a worker's answer. An epoch's first answer must be to after=0.
+func (l *ledger) observe(ctx context.Context, server vpn.ServerID, cs vpn.Counters) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.epochs[cs.Epoch]
+	if e == nil {
+		var err error
+		if e, err = l.open(ctx, server, cs.Epoch); err != nil {
+			return err
+		}
+		l.epochs[cs.Epoch] = e
+	}
+	now := l.now()
+	elapsed := now.Sub(e.at).Seconds()
+	first := e.at.IsZero()
+	e.at, e.seq = now, max(e.seq, cs.Seq)
+	clear(e.rates)
+	e.rate = vpn.Rate{}
+	for _, c := range cs.Counters {
+		moved := l.take(e, c)
+		if first || elapsed <= 0 || moved == (vpn.Traffic{}) {
+			continue
+		}
+		r := vpn.Rate{Up: uint64(float64(moved.Up) / elapsed), Down: uint64(float64(moved.Down) / elapsed)}
+		e.rates[c.User] = e.rates[c.User].Add(r)
+		e.rate = e.rate.Add(r)
+	}
+	return nil
+}
+
+// note takes counters of some users only, between two observations.
+func (l *ledger) note(epoch string, cs []vpn.Counter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.epochs[epoch]; e != nil {
+		for _, c := range cs {
+			l.take(e, c)
+		}
+	}
+}
+
+// open begins an epoch with what the store has seen of it already.
+func (l *ledger) open(ctx context.Context, server vpn.ServerID, epoch string) (*epochCount, error) {
+	e := &epochCount{
+		server: server,
+		counts: map[vpn.CredentialID]*count{},
+		dirty:  map[vpn.CredentialID]*count{},
+		totals: map[vpn.UserID]uint64{},
+		rates:  map[vpn.UserID]vpn.Rate{},
+	}
+	err := l.store.View(ctx, func(tx Tx) error {
+		marks, err := tx.Usage.Marks(epoch)
+		for id, t := range marks {
+			e.counts[id] = &count{accounted: t, stored: t}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the marks of an epoch: %w", err)
+	}
+	return e, nil
+}
+
+// take accounts for one counter and returns how far it has moved.
+func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
+	n := e.counts[c.Credential]
+	if n == nil {
+		n = &count{}
+		e.counts[c.Credential] = n
+	}
+	n.user, n.conns = c.User, c.Conns
+	e.totals[c.User] += c.Traffic.Since(n.reported).Total()
+	n.reported = c.Traffic
+	moved := c.Traffic.Since(n.accounted)
+	if moved == (vpn.Traffic{}) {
+		return moved
+	}
+	n.accounted = n.accounted.Add(moved)
+	e.dirty[c.Credential] = n
+	l.users[c.User] = l.users[c.User].Add(moved)
+	l.servers[e.server] = l.servers[e.server].Add(moved)
+	return moved
+}
+
+// commit writes everything observed into the store.
+func (l *ledger) commit(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write(ctx, "")
+}
+
+// finish ends an epoch whose worker is gone: its last counters are committed
+// and later ones, should a file of them turn up again, are ignored.
+func (l *ledger) finish(ctx context.Context, epoch string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.write(ctx, epoch); err != nil {
+		return err
+	}
+	delete(l.epochs, epoch)
+	return nil
+}
+
+func (l *ledger) write(ctx context.Context, ended string) error {
+	batches := map[string][]vpn.Counter{}
+	for name, e := range l.epochs {
+		for id, n := range e.dirty {
+			batches[name] = append(batches[name], vpn.Counter{Credential: id, User: n.user, Traffic: n.accounted})
+		}
+	}
+	if len(batches) == 0 && ended == "" {
+		for _, e := range l.epochs {
+			e.committed = e.seq // nothing but connection counts has changed
+		}
+		return nil
+	}
+	var quotas []Quota
+	err := l.store.Update(ctx, func(tx Tx) error {
+		for name, cs := range batches {
+			if err := tx.Usage.Record(l.epochs[name].server, name, cs); err != nil {
+				return err
+			}
+		}
+		if ended != "" {
+			if err := tx.Usage.End(ended, l.now()); err != nil {
+				return err
+			}
+		}
+		var err error
+		quotas, err = tx.Usage.Quotas()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("record usage: %w", err)
+	}
+	for _, e := range l.epochs {
+		e.committed = e.seq
+		for _, n := range e.dirty {
+			n.stored = n.accounted
+		}
+		clear(e.dirty)
+	}
+	clear(l.users)
+	clear(l.servers)
+	l.setQuotas(quotas)
+	return nil
+}
+
+// refresh reads the quotas anew, after users were changed.
+func (l *ledger) refresh(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.store.View(ctx, func(tx Tx) error {
+		quotas, err := tx.Usage.Quotas()
+		if err == nil {
+			l.setQuotas(quotas)
+		}
+		return err
+	})
+}
+
+func (l *ledger) setQuotas(qs []Quota) {
+	clear(l.quotas)
+	for _, q := range qs {
+		l.quotas[q.User] = q
+	}
+}
+
+func (l *ledger) hasQuota(u vpn.UserID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.quotas[u]
+	return ok
+}
+
+// spent reports whether something observed and not yet committed has used up
+// a quota. It is worth a commit at once.
+func (l *ledger) spent() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for u, t := range l.users {
+		if q, ok := l.quotas[u]; ok && q.Used.Total() < q.Quota && q.Used.Add(t).Total() >= q.Quota {
+			return true
+		}
+	}
+	return false
+}
+
+// budgets returns, for each user with a quota, what is left of it and what
+// each of the epochs has counted and moved of late.
+func (l *ledger) budgets(epochs []string) []budget {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]budget, 0, len(l.quotas))
+	for u, q := range l.quotas {
+		used := q.Used.Add(l.users[u]).Total()
+		b := budget{user: u, left: q.Quota - min(q.Quota, used), parts: make([]part, len(epochs))}
+		for i, name := range epochs {
+			if e := l.epochs[name]; e != nil {
+				r := e.rates[u]
+				b.parts[i] = part{count: e.totals[u], demand: r.Up + r.Down}
+			}
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+// live is what the ledger adds to what the store says of a user.
+type live struct {
+	pending vpn.Traffic
+	rate    vpn.Rate
+	conns   int
+}
+
+func (l *ledger) liveUsers() map[vpn.UserID]live {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make(map[vpn.UserID]live, len(l.users))
+	for u, t := range l.users {
+		v := out[u]
+		v.pending = t
+		out[u] = v
+	}
+	for _, e := range l.epochs {
+		for _, n := range e.counts {
+			if n.conns > 0 {
+				v := out[n.user]
+				v.conns += n.conns
+				out[n.user] = v
+			}
+		}
+		for u, r := range e.rates {
+			v := out[u]
+			v.rate = v.rate.Add(r)
+			out[u] = v
+		}
+	}
+	return out
+}
+
+func (l *ledger) liveServer(id vpn.ServerID) live {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := live{pending: l.servers[id]}
+	for _, e := range l.epochs {
+		if e.server != id {
+			continue
+		}
+		v.rate = v.rate.Add(e.rate)
+		for _, n := range e.counts {
+			v.conns += n.conns
+		}
+	}
+	return v
+}
+
+// pendingOn returns what a user has moved on each server since the last
+// commit.
+func (l *ledger) pendingOn(u vpn.UserID) map[vpn.ServerID]vpn.Traffic {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[vpn.ServerID]vpn.Traffic{}
+	for _, e := range l.epochs {
+		for _, n := range e.dirty {
+			if n.user == u {
+				out[e.server] = out[e.server].Add(n.accounted.Since(n.stored))
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"vpn/internal/vpn"
+)
+
+// This file is what the use cases ask the reconciler about running workers.
+
+// glance, outside supervision, looks for the servers' workers and asks those
+// that live what they have counted. It changes nothing. Under supervision
+// that is known already.
+func (r *Reconciler) glance(ctx context.Context) {
+	if r.Supervising() {
+		return
+	}
+	ids, err := r.workers.List(ctx)
+	if err != nil {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, id := range ids {
+		k := r.keeper(id)
+		wg.Go(func() {
+			k.stepping.Lock()
+			defer k.stepping.Unlock()
+			if k.current() != nil {
+				return
+			}
+			w, err := r.workers.Find(ctx, id)
+			if err != nil || w == nil {
+				return
+			}
+			k.adopt(w)
+			if err := k.greet(ctx, w); err != nil {
+				k.show(vpn.Unresponsive, err.Error())
+				return
+			}
+			k.show(vpn.Running, "")
+		})
+	}
+	wg.Wait()
+}
+
+// describe returns the state of a server and of its worker.
+func (r *Reconciler) describe(s vpn.Server) (vpn.ServerState, string, *vpn.Worker) {
+	r.mu.Lock()
+	k := r.keepers[s.ID]
+	r.mu.Unlock()
+	if k == nil {
+		if s.Enabled && r.Supervising() {
+			return vpn.Starting, "", nil
+		}
+		return vpn.Stopped, "", nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.worker == nil || k.health.Epoch == "" {
+		return k.state, k.problem, nil
+	}
+	h := k.health
+	return k.state, k.problem, &vpn.Worker{
+		PID: h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
+		StartedAt: h.StartedAt, Memory: h.Memory, Confined: h.Confined, Restarts: k.restarts,
+	}
+}
+
+// sessions returns the live sessions of a server, none if its worker does not
+// answer.
+func (r *Reconciler) sessions(ctx context.Context, s vpn.Server) []vpn.Session {
+	r.glance(ctx)
+	out := []vpn.Session{}
+	for _, p := range r.purses() {
+		if p.server != s.ID {
+			continue
+		}
+		found, err := p.worker.Sessions(ctx)
+		if err != nil {
+			continue
+		}
+		for _, x := range found {
+			x.Server = s.Name
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// kick drops a user's live connections on every worker.
+func (r *Reconciler) kick(ctx context.Context, u vpn.UserID) (int, error) {
+	r.glance(ctx)
+	var (
+		total int
+		errs  []error
+	)
+	for _, p := range r.purses() {
+		n, err := p.worker.Kick(ctx, u)
+		total += n
+		errs = append(errs, err)
+	}
+	return total, errors.Join(errs...)
+}
+
+func (r *Reconciler) storeProblem() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.storeErr
+}

@@ -1,0 +1,290 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// A Reconciler makes the workers run what the store says, and carries what
+// they count into the store. It is the only one that tells a worker what to
+// run: boot, a user's change, a crash, a restore and another control plane's
+// change all take its one path, store → spec → apply.
+//
+// It has two ways to live. Supervising ([Reconciler.Run]), it starts every
+// server's worker and keeps it so. Otherwise it does what it is asked to
+// ([Reconciler.Sync]) with the workers that it finds, and starts none.
+type Reconciler struct {
+	store   Store
+	workers Workers
+	log     *slog.Logger
+	now     func() time.Time
+
+	ledger   *ledger
+	ceilings *ceilings
+
+	mu         sync.Mutex
+	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
+	keepers    map[vpn.ServerID]*keeper
+	running    sync.WaitGroup
+	storeErr   error // of the last commit of usage
+}
+
+// NewReconciler returns a reconciler that does nothing yet.
+func NewReconciler(st Store, ws Workers, log *slog.Logger, now func() time.Time) *Reconciler {
+	l := newLedger(st, now)
+	return &Reconciler{
+		store: st, workers: ws, log: log, now: now,
+		ledger: l, ceilings: newCeilings(l),
+		keepers: map[vpn.ServerID]*keeper{},
+	}
+}
+
+const (
+	samplePeriod = time.Second      // how often workers are asked what moved
+	commitPeriod = 10 * time.Second // how often that reaches the store
+	purgePeriod  = time.Hour
+	tombstoneAge = 24 * time.Hour
+)
+
+// Run supervises until ctx ends: it adopts or starts a worker for each server
+// and keeps it running, samples, commits and purges. Workers live on when it
+// returns; [Reconciler.StopAll] ends them.
+func (r *Reconciler) Run(ctx context.Context) error {
+	r.mu.Lock()
+	r.supervised = ctx
+	r.mu.Unlock()
+	if err := r.ledger.refresh(ctx); err != nil {
+		return err
+	}
+	if err := r.discover(ctx); err != nil {
+		return err
+	}
+	sample, commit, purge := time.NewTicker(samplePeriod), time.NewTicker(commitPeriod), time.NewTicker(purgePeriod)
+	defer sample.Stop()
+	defer commit.Stop()
+	defer purge.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.running.Wait()
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			r.sample(last)
+			return r.commit(last)
+		case <-sample.C:
+			r.sample(ctx)
+		case <-commit.C:
+			_ = r.commit(ctx) // logged, shown by Status, and tried again
+		case <-purge.C:
+			r.purge(ctx)
+		}
+	}
+}
+
+// discover makes a keeper for every living server and ends the workers of
+// servers that the store does not know.
+func (r *Reconciler) discover(ctx context.Context) error {
+	var servers []vpn.Server
+	err := r.store.View(ctx, func(tx Tx) (err error) {
+		servers, err = tx.Servers.List()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	known := map[vpn.ServerID]bool{}
+	for _, s := range servers {
+		known[s.ID] = true
+		r.keeper(s.ID)
+	}
+	found, err := r.workers.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range found {
+		if !known[id] {
+			r.log.Info("ending the worker of a server that is gone", slog.String("server", string(id)))
+			r.keeper(id)
+		}
+	}
+	return nil
+}
+
+// keeper returns the server's keeper, made and, under supervision, started if
+// need be.
+func (r *Reconciler) keeper(id vpn.ServerID) *keeper {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := r.keepers[id]
+	if k == nil {
+		k = newKeeper(r, id)
+		r.keepers[id] = k
+		if ctx := r.supervised; ctx != nil && ctx.Err() == nil {
+			r.running.Go(func() { k.run(ctx) })
+		}
+	}
+	return k
+}
+
+func (r *Reconciler) all() []*keeper {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*keeper, 0, len(r.keepers))
+	for _, k := range r.keepers {
+		out = append(out, k)
+	}
+	return out
+}
+
+func (r *Reconciler) remove(id vpn.ServerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.keepers, id)
+}
+
+// Supervising reports whether Run is at work.
+func (r *Reconciler) Supervising() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.supervised != nil && r.supervised.Err() == nil
+}
+
+// syncWait is how long a change waits for the workers to follow. They go on
+// trying after that.
+const syncWait = 3 * time.Second
+
+// Sync makes the workers follow the store now and reports whether all that
+// are meant to run do. The store is not touched by what a worker cannot do.
+func (r *Reconciler) Sync(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, syncWait)
+	defer cancel()
+	if err := r.discover(ctx); err != nil {
+		r.log.Warn("the workers could not be listed", slog.Any("err", err))
+		return false
+	}
+	supervised := r.Supervising()
+	var (
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		synced = true
+	)
+	for _, k := range r.all() {
+		wg.Go(func() {
+			var err error
+			if supervised {
+				err = k.steps.ask(ctx)
+			} else {
+				_, err = k.step(ctx)
+			}
+			if err != nil {
+				mu.Lock()
+				synced = false
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return synced
+}
+
+// Restart ends a server's worker in order and starts a new one.
+func (r *Reconciler) Restart(ctx context.Context, id vpn.ServerID) error {
+	if !r.Supervising() {
+		return vpn.Errorf(vpn.Unavailable, "no daemon is running to start the server again").WithHint("run: vpn serve")
+	}
+	return r.keeper(id).restart(ctx)
+}
+
+// StopAll ends every worker in order and commits what they counted.
+func (r *Reconciler) StopAll(ctx context.Context) error {
+	if err := r.discover(ctx); err != nil {
+		return err
+	}
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs []error
+	)
+	for _, k := range r.all() {
+		wg.Go(func() {
+			k.stepping.Lock()
+			defer k.stepping.Unlock()
+			if err := k.end(ctx); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(append(errs, r.commit(ctx))...)
+}
+
+// sample asks every worker what moved and renews the ceilings.
+func (r *Reconciler) sample(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, k := range r.all() {
+		wg.Go(func() { k.sample(ctx) })
+	}
+	wg.Wait()
+	if r.ledger.spent() {
+		_ = r.commit(ctx)
+	}
+	if err := r.ceilings.renew(ctx, r.purses(), func(purse) bool { return true }); err != nil && ctx.Err() == nil {
+		r.log.Warn("ceilings could not be renewed", slog.Any("err", err))
+	}
+}
+
+// purses returns the workers that answer.
+func (r *Reconciler) purses() []purse {
+	var out []purse
+	for _, k := range r.all() {
+		if p, ok := k.purse(); ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (r *Reconciler) commit(ctx context.Context) error {
+	err := r.ledger.commit(ctx)
+	r.mu.Lock()
+	before := r.storeErr
+	r.storeErr = err
+	r.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		r.log.Error("usage could not be stored; the workers keep it until it can", slog.Any("err", err))
+	case err == nil && before != nil:
+		r.log.Info("usage is stored again")
+	}
+	return err
+}
+
+// settle commits the final counters that a server's dead worker left in a
+// file, before the next worker's start overwrites it.
+func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
+	cs, err := r.workers.Remains(ctx, id)
+	if err != nil || cs == nil {
+		return err
+	}
+	if err := r.ledger.observe(ctx, id, *cs); err != nil {
+		return err
+	}
+	if err := r.ledger.finish(ctx, cs.Epoch); err != nil {
+		return err
+	}
+	return r.workers.Discard(ctx, id)
+}
+
+func (r *Reconciler) purge(ctx context.Context) {
+	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.now().Add(-tombstoneAge)) })
+	if err != nil {
+		r.log.Warn("deleted things could not be purged", slog.Any("err", err))
+	}
+}

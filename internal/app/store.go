@@ -1,0 +1,125 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// Store keeps what the product knows. Package storetest says what an
+// implementation promises.
+//
+// Every change of a user, server or credential is stamped with the store's
+// revision, which grows by at least one with each [Store.Update] that makes
+// such a change.
+type Store interface {
+	// View runs fn on a consistent snapshot. fn must not write.
+	View(ctx context.Context, fn func(Tx) error) error
+
+	// Update runs fn in one transaction, alone, and commits if it returns
+	// nil. fn has no side effects: it may be run again. A failure inside it,
+	// other than that something is not found, fails the Update even if fn
+	// lets it pass.
+	Update(ctx context.Context, fn func(Tx) error) error
+
+	// ID names the store for ever; Generation names its life, which a restore
+	// begins anew.
+	ID() string
+	Generation() string
+}
+
+// Tx is one transaction: a small store per noun. Looking up what is not there
+// gives an error of kind [vpn.NotFound]; a second living thing of one name
+// gives one of kind [vpn.Conflict]; a full disk one of kind
+// [vpn.Unavailable].
+type Tx struct {
+	Users       UserStore
+	Servers     ServerStore
+	Credentials CredentialStore
+	Usage       UsageStore
+	Events      EventStore
+	Revision    func() (uint64, error) // of the last change that is visible here
+}
+
+// UserStore keeps users. ByName and List leave tombstones out unless asked.
+// Put inserts or replaces by id, all but Used, which only [UsageStore.Record]
+// and ResetUsed move.
+type UserStore interface {
+	Get(id vpn.UserID) (vpn.User, error) // a tombstone too
+	ByName(name string) (vpn.User, error)
+	List(f vpn.UserFilter) ([]vpn.User, error) // by name
+	Put(u vpn.User) error
+	ResetUsed(id vpn.UserID) error
+}
+
+// ServerStore keeps servers, as UserStore keeps users. Put chooses the Slot
+// of a new one and returns the server as stored.
+type ServerStore interface {
+	Get(id vpn.ServerID) (vpn.Server, error)
+	ByName(name string) (vpn.Server, error)
+	List() ([]vpn.Server, error) // the living, by name
+	Put(s vpn.Server) (vpn.Server, error)
+}
+
+// CredentialStore keeps credentials.
+type CredentialStore interface {
+	// ForUser and ForServer return the living credentials.
+	ForUser(id vpn.UserID) ([]vpn.Credential, error)
+	ForServer(id vpn.ServerID) ([]vpn.Credential, error)
+	Put(c vpn.Credential) error
+
+	// Grants returns what server's worker must grant, after revision since:
+	// with since 0 everything, else what was changed or removed later, users'
+	// fields included. If tombstones as young as since have been purged, or
+	// since is yet to come, it returns everything too.
+	Grants(server vpn.ServerID, since uint64) (GrantChanges, error)
+
+	// Purge forgets users, servers and credentials that were deleted before t.
+	Purge(t time.Time) error
+}
+
+// GrantChanges are the changes of one server's grants.
+type GrantChanges struct {
+	Upsert []vpn.Grant
+	Remove []vpn.CredentialID
+	Whole  bool // Upsert is everything there is; what it does not name goes
+}
+
+// UsageStore keeps traffic. All of a user's and a server's totals follow from
+// Record alone.
+type UsageStore interface {
+	// Record takes the counters of one epoch of a server's worker, cumulative
+	// since the epoch began, and adds what each has moved beyond the last
+	// record of that epoch to its user and server. The same counters twice,
+	// older ones, and those of an epoch that was ended add nothing.
+	// Counters of unknown credentials are ignored.
+	Record(server vpn.ServerID, epoch string, cs []vpn.Counter) error
+
+	// Marks returns what Record has seen of an epoch.
+	Marks(epoch string) (map[vpn.CredentialID]vpn.Traffic, error)
+
+	// End closes an epoch after its last Record: its marks are forgotten and
+	// later counters of it are ignored, for a week at least.
+	End(epoch string, at time.Time) error
+
+	// ByUser and ByServer return totals since ever.
+	ByUser(id vpn.UserID) (map[vpn.ServerID]vpn.Traffic, error)
+	ByServer() (map[vpn.ServerID]vpn.Traffic, error)
+
+	// Quotas returns what the living users with a quota have used.
+	Quotas() ([]Quota, error)
+}
+
+// Quota is one user's quota and what of it is used.
+type Quota struct {
+	User  vpn.UserID
+	Quota uint64
+	Used  vpn.Traffic
+}
+
+// EventStore keeps the audit log.
+type EventStore interface {
+	Add(e vpn.Event) error
+	List(limit int) ([]vpn.Event, error) // the newest first
+}

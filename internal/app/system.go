@@ -1,0 +1,74 @@
+package app
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// SystemInfo are the use cases about the installation as a whole.
+type SystemInfo struct {
+	*core
+	since time.Time
+}
+
+// Status returns the state of the installation.
+func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
+	if _, err := authorize(ctx, "system.status"); err != nil {
+		return vpn.Status{}, err
+	}
+	servers, err := (&Servers{s.core}).list(ctx)
+	if err != nil {
+		return vpn.Status{}, err
+	}
+	var users []vpn.User
+	err = s.Store.View(ctx, func(tx Tx) (err error) {
+		users, err = tx.Users.List(vpn.UserFilter{})
+		return err
+	})
+	if err != nil {
+		return vpn.Status{}, err
+	}
+	out := vpn.Status{
+		Version: s.Version, Daemon: s.reconciler.Supervising(), PID: os.Getpid(), DataDir: s.DataDir,
+		Since: s.since, Users: map[vpn.UserStatus]int{}, Synced: true, Servers: servers,
+	}
+	now, liveUsers := s.Now(), s.reconciler.ledger.liveUsers()
+	for _, u := range users {
+		u.Used = u.Used.Add(liveUsers[u.ID].pending)
+		out.Users[u.Status(now)]++
+	}
+	for _, srv := range servers {
+		out.Online += srv.Online
+		out.Rate = out.Rate.Add(srv.Rate)
+		if srv.State != vpn.Running && srv.State != vpn.Stopped {
+			out.Synced = false
+			out.Warnings = append(out.Warnings, "server "+srv.Name+" is "+string(srv.State)+": "+srv.Problem)
+		}
+		if srv.Enabled {
+			out.Warnings = append(out.Warnings, s.hostWarnings(srv.Server)...)
+		}
+	}
+	if err := s.reconciler.storeProblem(); err != nil {
+		out.Warnings = append(out.Warnings, "usage cannot be stored now; the workers keep it: "+err.Error())
+	}
+	return out, nil
+}
+
+// Events returns the newest entries of the audit log, the newest first.
+func (s *SystemInfo) Events(ctx context.Context, limit int) ([]vpn.Event, error) {
+	if _, err := authorize(ctx, "system.events"); err != nil {
+		return nil, err
+	}
+	if limit < 1 || limit > 10_000 {
+		return nil, vpn.Errorf(vpn.Invalid, "limit must be from 1 to 10000")
+	}
+	var out []vpn.Event
+	err := s.Store.View(ctx, func(tx Tx) (err error) {
+		out, err = tx.Events.List(limit)
+		return err
+	})
+	return out, err
+}

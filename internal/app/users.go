@@ -1,0 +1,359 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// Users are the use cases of users. A user is named by name or ID.
+type Users struct{ *core }
+
+// Create makes a user with a credential on every server. The user exists once
+// it returns without an error, whatever the workers say.
+func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, error) {
+	actor, err := authorize(ctx, "users.create")
+	if err != nil {
+		return vpn.UserChange{}, err
+	}
+	if err := u.checkNew(in); err != nil {
+		return vpn.UserChange{}, err
+	}
+	now := u.Now()
+	usr := vpn.User{
+		ID: vpn.UserID(vpn.NewID()), Name: in.Name, Enabled: true, Limits: in.Limits,
+		ExpiresAt: in.ExpiresAt, CreatedAt: now, UpdatedAt: now,
+	}
+	var access []vpn.Access
+	err = u.Store.Update(ctx, func(tx Tx) error {
+		if err := tx.Users.Put(usr); err != nil {
+			return err
+		}
+		servers, err := tx.Servers.List()
+		if err != nil {
+			return err
+		}
+		for _, s := range servers {
+			if _, err := u.mint(tx, s, usr); err != nil {
+				return err
+			}
+		}
+		if access, err = u.access(tx, usr); err != nil {
+			return err
+		}
+		return u.record(tx, actor, "users.create", usr.Name, "")
+	})
+	if err != nil {
+		return vpn.UserChange{}, err
+	}
+	synced := u.reconciler.Sync(ctx)
+	return vpn.UserChange{User: u.info(usr, live{}), Access: access, Synced: synced}, nil
+}
+
+func (u *Users) checkNew(in vpn.NewUser) error {
+	if err := vpn.ValidName(in.Name); err != nil {
+		return err
+	}
+	if err := checkLimits(in.Limits); err != nil {
+		return err
+	}
+	return u.checkExpiry(in.ExpiresAt)
+}
+
+func (u *Users) checkExpiry(t time.Time) error {
+	if !t.IsZero() && !t.After(u.Now()) {
+		return vpn.Errorf(vpn.Invalid, "the expiry %s is in the past", t.UTC().Format(time.RFC3339)).
+			WithHint("to keep a user out now: vpn users disable NAME")
+	}
+	return nil
+}
+
+func checkLimits(l vpn.Limits) error {
+	for name, v := range map[string]uint64{"quota": l.Quota, "rate-up": l.RateUp, "rate-down": l.RateDown} {
+		if v > vpn.MaxTraffic {
+			return vpn.Errorf(vpn.Invalid, "%s is too large", name).WithHint("the most is %d bytes", int64(vpn.MaxTraffic))
+		}
+	}
+	for name, v := range map[string]int{"devices": l.Devices, "connections": l.Connections} {
+		if v < 0 || v > 1_000_000 {
+			return vpn.Errorf(vpn.Invalid, "%s must be from 0 (no limit) to 1000000", name)
+		}
+	}
+	return nil
+}
+
+// List returns the users that are not deleted, by name.
+func (u *Users) List(ctx context.Context) ([]vpn.UserInfo, error) {
+	if _, err := authorize(ctx, "users.list"); err != nil {
+		return nil, err
+	}
+	var users []vpn.User
+	err := u.Store.View(ctx, func(tx Tx) (err error) {
+		users, err = tx.Users.List(vpn.UserFilter{})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	u.reconciler.glance(ctx)
+	now := u.reconciler.ledger.liveUsers()
+	out := make([]vpn.UserInfo, 0, len(users))
+	for _, usr := range users {
+		out = append(out, u.info(usr, now[usr.ID]))
+	}
+	return out, nil
+}
+
+// info derives what is shown of usr from what is stored and what is live.
+func (u *Users) info(usr vpn.User, l live) vpn.UserInfo {
+	usr.Used = usr.Used.Add(l.pending)
+	return vpn.UserInfo{User: usr, Status: usr.Status(u.Now()), Online: l.conns, Rate: l.rate}
+}
+
+// Show returns one user with its traffic per server and its live sessions.
+func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
+	if _, err := authorize(ctx, "users.show"); err != nil {
+		return vpn.UserDetail{}, err
+	}
+	var (
+		usr     vpn.User
+		servers []vpn.Server
+		used    map[vpn.ServerID]vpn.Traffic
+	)
+	err := u.Store.View(ctx, func(tx Tx) (err error) {
+		if usr, err = findUser(tx, name); err != nil {
+			return err
+		}
+		if servers, err = tx.Servers.List(); err != nil {
+			return err
+		}
+		used, err = tx.Usage.ByUser(usr.ID)
+		return err
+	})
+	if err != nil {
+		return vpn.UserDetail{}, err
+	}
+	u.reconciler.glance(ctx)
+	l := u.reconciler.ledger
+	pending := l.pendingOn(usr.ID)
+	out := vpn.UserDetail{UserInfo: u.info(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}}
+	for _, s := range servers {
+		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Used: used[s.ID].Add(pending[s.ID])})
+		for _, x := range u.reconciler.sessions(ctx, s) {
+			if x.User == usr.ID {
+				x.UserName = usr.Name
+				out.Sessions = append(out.Sessions, x)
+			}
+		}
+	}
+	out.Online = max(out.Online, len(out.Sessions))
+	return out, nil
+}
+
+// Update changes a user. What the change forbids is cut at once.
+func (u *Users) Update(ctx context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
+	return u.change(ctx, "users.update", name, func(usr *vpn.User) (string, error) {
+		return u.patch(usr, p)
+	})
+}
+
+// patch applies p and says, for the audit log, what it changes.
+func (u *Users) patch(usr *vpn.User, p vpn.UserPatch) (string, error) {
+	var did []string
+	note := func(format string, args ...any) { did = append(did, fmt.Sprintf(format, args...)) }
+	if p.Name != nil {
+		if err := vpn.ValidName(*p.Name); err != nil {
+			return "", err
+		}
+		note("name %s", *p.Name)
+		usr.Name = *p.Name
+	}
+	if p.ExpiresAt != nil {
+		if err := u.checkExpiry(*p.ExpiresAt); err != nil {
+			return "", err
+		}
+		note("expires_at %s", p.ExpiresAt.UTC().Format(time.RFC3339))
+		usr.ExpiresAt = *p.ExpiresAt
+	}
+	if p.Enabled != nil {
+		note("enabled %t", *p.Enabled)
+		usr.Enabled = *p.Enabled
+	}
+	l := &usr.Limits
+	for _, f := range []struct {
+		name string
+		to   *uint64
+		from *uint64
+	}{{"quota", &l.Quota, p.Quota}, {"rate_up", &l.RateUp, p.RateUp}, {"rate_down", &l.RateDown, p.RateDown}} {
+		if f.from != nil {
+			note("%s %d", f.name, *f.from)
+			*f.to = *f.from
+		}
+	}
+	if p.Devices != nil {
+		note("devices %d", *p.Devices)
+		l.Devices = *p.Devices
+	}
+	if p.Connections != nil {
+		note("connections %d", *p.Connections)
+		l.Connections = *p.Connections
+	}
+	if len(did) == 0 {
+		return "", vpn.Errorf(vpn.Invalid, "nothing to change was named").WithHint("see: vpn users update --help")
+	}
+	return strings.Join(did, ", "), checkLimits(*l)
+}
+
+// Delete removes a user: cut at once, gone from every list. Its traffic stays
+// counted in the servers' totals.
+func (u *Users) Delete(ctx context.Context, name string) (vpn.UserChange, error) {
+	return u.change(ctx, "users.delete", name, func(usr *vpn.User) (string, error) {
+		usr.DeletedAt = u.Now()
+		return "", nil
+	})
+}
+
+// change loads a user, lets edit change it, stores it with an audit event and
+// makes the workers follow.
+func (u *Users) change(ctx context.Context, action, name string, edit func(*vpn.User) (string, error)) (vpn.UserChange, error) {
+	actor, err := authorize(ctx, action)
+	if err != nil {
+		return vpn.UserChange{}, err
+	}
+	var usr vpn.User
+	err = u.Store.Update(ctx, func(tx Tx) error {
+		var err error
+		if usr, err = findUser(tx, name); err != nil {
+			return err
+		}
+		was := usr.Name
+		detail, err := edit(&usr)
+		if err != nil {
+			return err
+		}
+		usr.UpdatedAt = u.Now()
+		if err := tx.Users.Put(usr); err != nil {
+			return err
+		}
+		if !usr.DeletedAt.IsZero() {
+			if err := u.revoke(tx, usr); err != nil {
+				return err
+			}
+		}
+		return u.record(tx, actor, action, was, detail)
+	})
+	if err != nil {
+		return vpn.UserChange{}, err
+	}
+	synced := u.reconciler.Sync(ctx)
+	return vpn.UserChange{User: u.info(usr, u.reconciler.ledger.liveUsers()[usr.ID]), Synced: synced}, nil
+}
+
+// revoke deletes usr's credentials.
+func (u *Users) revoke(tx Tx, usr vpn.User) error {
+	creds, err := tx.Credentials.ForUser(usr.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range creds {
+		c.DeletedAt = u.Now()
+		if err := tx.Credentials.Put(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kick drops a user's live connections. The user may come back at once.
+func (u *Users) Kick(ctx context.Context, name string) (vpn.Kicked, error) {
+	actor, err := authorize(ctx, "users.kick")
+	if err != nil {
+		return vpn.Kicked{}, err
+	}
+	var usr vpn.User
+	err = u.Store.Update(ctx, func(tx Tx) (err error) {
+		if usr, err = findUser(tx, name); err != nil {
+			return err
+		}
+		return u.record(tx, actor, "users.kick", usr.Name, "")
+	})
+	if err != nil {
+		return vpn.Kicked{}, err
+	}
+	n, err := u.reconciler.kick(ctx, usr.ID)
+	return vpn.Kicked{Connections: n}, err
+}
+
+// Access returns what the user puts into a client application, one per server.
+func (u *Users) Access(ctx context.Context, name string) ([]vpn.Access, error) {
+	if _, err := authorize(ctx, "users.access"); err != nil {
+		return nil, err
+	}
+	var out []vpn.Access
+	err := u.Store.View(ctx, func(tx Tx) error {
+		usr, err := findUser(tx, name)
+		if err != nil {
+			return err
+		}
+		out, err = u.access(tx, usr)
+		return err
+	})
+	return out, err
+}
+
+// findUser returns the living user of that name or, failing that, ID.
+func findUser(tx Tx, name string) (vpn.User, error) {
+	usr, err := tx.Users.ByName(name)
+	if vpn.KindOf(err) != vpn.NotFound {
+		return usr, err
+	}
+	if byID, idErr := tx.Users.Get(vpn.UserID(name)); idErr == nil && byID.DeletedAt.IsZero() {
+		return byID, nil
+	}
+	return vpn.User{}, unknownUser(tx, name)
+}
+
+// unknownUser says that there is no such user, and who may be meant.
+func unknownUser(tx Tx, name string) error {
+	users, err := tx.Users.List(vpn.UserFilter{})
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, len(users))
+	for _, u := range users {
+		names = append(names, u.Name)
+	}
+	return unknown("user", name, names, "vpn users list")
+}
+
+// unknown is the error for a name that nothing has.
+func unknown(what, name string, names []string, list string) error {
+	e := vpn.Errorf(vpn.NotFound, "no %s is named %q", what, name)
+	if i := slices.IndexFunc(names, func(n string) bool { return near(n, name) }); i >= 0 {
+		return e.WithHint("did you mean %q?", names[i])
+	}
+	return e.WithHint("see them all: %s", list)
+}
+
+// near reports whether two names are one edit apart, or differ in case only.
+func near(a, b string) bool {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	if len(b)-len(a) > 1 {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	if len(a) == len(b) {
+		return i == len(a) || a[i+1:] == b[i+1:]
+	}
+	return a[i:] == b[i+1:]
+}
