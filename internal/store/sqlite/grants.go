@@ -1,0 +1,78 @@
+package sqlite
+
+import (
+	"time"
+
+	"vpn/internal/app"
+	"vpn/internal/vpn"
+)
+
+// Grants implements [app.CredentialStore].
+func (s credentials) Grants(server vpn.ServerID, since uint64) (app.GrantChanges, error) {
+	revision, err := s.t.revision()
+	if err != nil {
+		return app.GrantChanges{}, err
+	}
+	purged, ok, err := find(s.t, scanNumber, `SELECT purged FROM servers WHERE id = $1`, string(server))
+	if err != nil {
+		return app.GrantChanges{}, err
+	}
+	if !ok {
+		return app.GrantChanges{}, noServer(server)
+	}
+	var out app.GrantChanges
+	if since == 0 || since < uint64(purged) || since > revision {
+		out.Whole, since = true, 0
+	}
+	rows, err := collect(s.t, scanGrant, `SELECT c.id, c.user_id, c.secret, c.not_before, c.not_after, c.deleted_at,
+			u.enabled, u.expires_at, u.quota, u.rate_up, u.rate_down, u.devices, u.connections, u.deleted_at
+		FROM credentials c JOIN users u ON u.id = c.user_id
+		WHERE c.server_id = $1 AND c.revision > $2`, string(server), stored(since))
+	if err != nil {
+		return app.GrantChanges{}, err
+	}
+	out.Upsert = make([]vpn.Grant, 0, len(rows))
+	for _, g := range rows {
+		switch {
+		case g.lives:
+			out.Upsert = append(out.Upsert, g.Grant)
+		case !out.Whole:
+			out.Remove = append(out.Remove, g.Credential)
+		}
+	}
+	return out, nil
+}
+
+type grantRow struct {
+	vpn.Grant
+	lives bool // its credential and its user do
+}
+
+func scanGrant(row scanner) (grantRow, error) {
+	var (
+		g                                       grantRow
+		id, user, secret                        string
+		enabled                                 bool
+		notBefore, notAfter, expires            int64
+		quota, rateUp, rateDown, devices, conns int64
+		credentialDeletedAt, userDeletedAt      int64
+	)
+	err := row.Scan(&id, &user, &secret, &notBefore, &notAfter, &credentialDeletedAt,
+		&enabled, &expires, &quota, &rateUp, &rateDown, &devices, &conns, &userDeletedAt)
+	g.Credential, g.User = vpn.CredentialID(id), vpn.UserID(user)
+	g.Secret = vpn.NewSecret(secret)
+	g.Devices, g.Connections = int(devices), int(conns)
+	g.NotBefore, g.NotAfter = moment(notBefore), earlier(moment(notAfter), moment(expires))
+	g.Blocked, g.Capped = !enabled, quota > 0
+	g.RateUp, g.RateDown = uint64(rateUp), uint64(rateDown)
+	g.lives = credentialDeletedAt == 0 && userDeletedAt == 0
+	return g, err
+}
+
+// earlier returns the earlier of two ends, of which a zero one never comes.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

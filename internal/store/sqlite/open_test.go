@@ -1,0 +1,361 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"vpn/internal/app"
+	"vpn/internal/vpn"
+)
+
+func TestOpenMakesAStoreOnlyIfItMay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "vpn.db")
+	if _, err := Open(t.Context(), path, Options{NoCreate: true}); vpn.KindOf(err) != vpn.NotFound {
+		t.Errorf("without a store: got %v, want not found", err)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err == nil {
+		t.Error("a directory was made all the same")
+	}
+	s := mustOpen(t, path)
+	id := s.ID()
+	check(t, s.Close())
+	s, err := Open(t.Context(), path, Options{NoCreate: true})
+	check(t, err)
+	defer s.Close()
+	if s.ID() != id {
+		t.Errorf("the id was %s and is %s", id, s.ID())
+	}
+}
+
+func TestOpenTakesAnyPath(t *testing.T) {
+	for _, name := range []string{"with space", "ques?tion", "ha#sh", "per%41cent", "file:x", "ünï", "a&mode=memory", "semi;colon"} {
+		dir := filepath.Join(t.TempDir(), name)
+		s := mustOpen(t, filepath.Join(dir, "vpn.db"))
+		populate(t, s, 1)
+		check(t, s.Backup(t.Context(), filepath.Join(dir, "copy of vpn.db")))
+		check(t, s.Close())
+		if got, want := listing(t, dir), []string{"copy of vpn.db", "vpn.db", "vpn.db-seal"}; !slices.Equal(got, want) {
+			t.Errorf("%q holds %q, want %q", name, got, want)
+		}
+	}
+	t.Chdir(t.TempDir())
+	s := mustOpen(t, "vpn.db")
+	check(t, s.Close())
+	if _, err := os.Stat("vpn.db"); err != nil {
+		t.Error(err)
+	}
+}
+
+func listing(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	check(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// contents are the files of a directory.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, name := range listing(t, dir) {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		check(t, err)
+		files[name] = string(text)
+	}
+	return files
+}
+
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	for _, umask := range []int{0, 0o277} {
+		dir := t.TempDir()
+		defer syscall.Umask(syscall.Umask(umask))
+		lock, err := Lock(t.Context(), dir, 0)
+		check(t, err)
+		s := mustOpen(t, filepath.Join(dir, "vpn.db"))
+		populate(t, s, 1)
+		view(t, s, func(tx app.Tx) error { _, err := tx.Revision(); return err })
+		check(t, s.Backup(t.Context(), filepath.Join(dir, "copy")))
+		modes := func(want []string) {
+			t.Helper()
+			if got := listing(t, dir); !slices.Equal(got, want) {
+				t.Errorf("with umask %o: got %q, want %q", umask, got, want)
+			}
+			for _, name := range listing(t, dir) {
+				if st, err := os.Stat(filepath.Join(dir, name)); err != nil || st.Mode().Perm() != 0o600 {
+					t.Errorf("with umask %o: %s has mode %v (%v)", umask, name, st.Mode(), err)
+				}
+			}
+		}
+		modes([]string{"copy", "lock", "vpn.db", "vpn.db-shm", "vpn.db-wal"})
+		check(t, s.Close())
+		check(t, lock.Close())
+		modes([]string{"copy", "lock", "vpn.db", "vpn.db-seal"})
+		syscall.Umask(0o022)
+	}
+	t.Run("of a directory that is made", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "data")
+		defer syscall.Umask(syscall.Umask(0))
+		check(t, mustOpen(t, filepath.Join(dir, "vpn.db")).Close())
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+			t.Errorf("the directory has mode %v (%v)", st.Mode(), err)
+		}
+	})
+	t.Run("when they were not", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "vpn.db")
+		check(t, mustOpen(t, path).Close())
+		check(t, os.Chmod(path, 0o644))
+		check(t, mustOpen(t, path).Close())
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o600 {
+			t.Errorf("the file has mode %v (%v)", st.Mode(), err)
+		}
+	})
+}
+
+func TestCloseLeavesOneWholeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	s := mustOpen(t, path)
+	populate(t, s, 10)
+	check(t, s.Close())
+	check(t, s.Close())
+	alone := filepath.Join(t.TempDir(), "vpn.db")
+	copyFile(t, path, alone)
+	want, got := snapshot(t, mustOpen(t, path)), snapshot(t, mustOpen(t, alone))
+	if len(got) != 10 || !maps.Equal(got, want) {
+		t.Errorf("the file alone holds %v, want %v", got, want)
+	}
+}
+
+func TestOpenAgainAndAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	for i := range 4 {
+		s := mustOpen(t, path)
+		if got := len(snapshot(t, s)); got != i {
+			t.Errorf("opened for the %d. time, it holds %d users", i+1, got)
+		}
+		update(t, s, func(tx app.Tx) error { return tx.Users.Put(vpn.User{ID: vpn.UserID(vpn.NewID()), Name: vpn.NewID()}) })
+		if _, err := os.Stat(path + sealSuffix); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a changed store has a seal (%v)", err)
+		}
+		check(t, s.Close())
+	}
+}
+
+// A seal that was forgotten beside a log does not outlive the log.
+func TestASealOfBeforeIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	check(t, mustOpen(t, path).Close())
+	old, err := os.ReadFile(path + sealSuffix)
+	check(t, err)
+	s := mustOpen(t, path)
+	populate(t, s, 1)
+	killed := crash(t, path)
+	check(t, os.WriteFile(killed+sealSuffix, old, 0o600))
+	s = mustOpen(t, killed)
+	if _, err := os.Stat(killed + sealSuffix); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there (%v)", err)
+	}
+	if got := len(snapshot(t, s)); got != 1 {
+		t.Errorf("the store holds %d users", got)
+	}
+}
+
+// snapshot is every user of a store, with what the user has used.
+func snapshot(t *testing.T, s *Store) map[string]vpn.Traffic {
+	t.Helper()
+	out := map[string]vpn.Traffic{}
+	view(t, s, func(tx app.Tx) error {
+		us, err := tx.Users.List(vpn.UserFilter{Deleted: true})
+		for _, u := range us {
+			out[u.Name+" "+string(u.ID)] = u.Used
+		}
+		return err
+	})
+	return out
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	check(t, err)
+	check(t, os.WriteFile(to, text, 0o600))
+}
+
+// Reading leaves the files as they are, the seal too: a command that only
+// lists costs no write.
+func TestViewsChangeNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	s := mustOpen(t, path)
+	populate(t, s, 10)
+	check(t, s.Close())
+	before := contents(t, filepath.Dir(path))
+	s = mustOpen(t, path)
+	snapshot(t, s)
+	check(t, s.Close())
+	if !maps.Equal(contents(t, filepath.Dir(path)), before) {
+		t.Error("a view has changed a file")
+	}
+}
+
+// withVersion2 is what a newer program brings.
+func withVersion2(t *testing.T, statements string) fs.FS {
+	t.Helper()
+	first, err := fs.ReadFile(migrations(), "00001_store.sql")
+	check(t, err)
+	return fstest.MapFS{
+		"00001_store.sql": {Data: first},
+		"00002_notes.sql": {Data: []byte("-- +goose Up\n" + statements)},
+	}
+}
+
+func TestOpenRefusesANewerStore(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "vpn.db")
+	s, err := open(t.Context(), path, Options{}, withVersion2(t, `ALTER TABLE users ADD COLUMN note TEXT;`))
+	check(t, err)
+	populate(t, s, 10)
+	refuse := func(what string) {
+		t.Helper()
+		before := contents(t, dir)
+		_, err := Open(t.Context(), path, Options{})
+		if vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(err.Error(), "has version 2") || !strings.Contains(err.Error(), "up to 1") {
+			t.Errorf("%s: got %v", what, err)
+		}
+		after := contents(t, dir)
+		delete(before, "vpn.db-shm")
+		delete(after, "vpn.db-shm")
+		if !maps.Equal(after, before) {
+			t.Errorf("%s: files were touched: %q, then %q", what, slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+		}
+	}
+	crashed := crash(t, path)
+	check(t, s.Close())
+	refuse("closed in order")
+	path = crashed
+	dir = filepath.Dir(path)
+	refuse("killed")
+}
+
+// crash returns a copy of a store in use, as a kill leaves it.
+func crash(t *testing.T, path string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "vpn.db")
+	copyFile(t, path, to)
+	copyFile(t, path+walSuffix, to+walSuffix)
+	return to
+}
+
+func TestMigrationKeepsABackup(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "vpn.db")
+	s := mustOpen(t, path)
+	populate(t, s, 10)
+	want, id, generation := snapshot(t, s), s.ID(), s.Generation()
+	check(t, s.Close())
+
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	version2 := withVersion2(t, `ALTER TABLE users ADD COLUMN note TEXT;`)
+	s, err := open(t.Context(), path, Options{Now: func() time.Time { return now }}, version2)
+	check(t, err)
+	if got := snapshot(t, s); !maps.Equal(got, want) || s.ID() != id || s.Generation() != generation {
+		t.Errorf("after the migration: %v, want %v", got, want)
+	}
+	view(t, s, func(tx app.Tx) error {
+		es, err := tx.Events.List(1)
+		if len(es) != 1 || es[0].Action != "store.migrate" || es[0].Actor != "system" || !es[0].At.Equal(now) {
+			t.Errorf("the audit log has %+v", es)
+		}
+		return err
+	})
+	check(t, s.Close())
+	if got := listing(t, dir); !slices.Equal(got, []string{"vpn.db", "vpn.db-seal", "vpn.db.before-2"}) {
+		t.Errorf("the directory holds %q", got)
+	}
+
+	// Back to the older program: its backup takes the store's place.
+	check(t, os.Rename(path+".before-2", path))
+	s = mustOpen(t, path)
+	if got := snapshot(t, s); !maps.Equal(got, want) || s.ID() != id || s.Generation() == generation {
+		t.Errorf("the backup holds %v, want %v; generation %s, was %s", got, want, s.Generation(), generation)
+	}
+}
+
+func TestMigrationThatFailsChangesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	s := mustOpen(t, path)
+	populate(t, s, 10)
+	want := snapshot(t, s)
+	check(t, s.Close())
+	bad := withVersion2(t, "DELETE FROM credentials; DELETE FROM users;\nINSERT INTO nothing VALUES (1);")
+	if _, err := open(t.Context(), path, Options{}, bad); err == nil {
+		t.Fatal("a bad migration: no error")
+	}
+	if got := snapshot(t, mustOpen(t, path)); !maps.Equal(got, want) {
+		t.Errorf("after a bad migration: %v, want %v", got, want)
+	}
+}
+
+func TestAKilledCreationIsForgotten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	for _, suffix := range []string{".new", ".new-wal", ".new-shm"} {
+		check(t, os.WriteFile(path+suffix, []byte("half"), 0o600))
+	}
+	s := mustOpen(t, path)
+	populate(t, s, 1)
+	check(t, s.Close())
+	if got := listing(t, filepath.Dir(path)); !slices.Equal(got, []string{"vpn.db", "vpn.db-seal"}) {
+		t.Errorf("the directory holds %q", got)
+	}
+}
+
+func TestOpenHonoursItsContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	check(t, mustOpen(t, path).Close())
+	if _, err := Open(canceled(t), path, Options{}); err == nil || vpn.KindOf(err) != vpn.Internal {
+		t.Errorf("got %v, want the context's error", err)
+	}
+}
+
+// What power loss must not take depends on these; no kill would show that
+// they are wrong.
+func TestSettings(t *testing.T) {
+	s := mustOpen(t, filepath.Join(t.TempDir(), "vpn.db"))
+	for _, c := range []struct {
+		db           *sql.DB
+		pragma, want string
+	}{
+		{s.write, "journal_mode", "wal"},
+		{s.write, "synchronous", "2"},
+		{s.write, "foreign_keys", "1"},
+		{s.write, "busy_timeout", "10000"},
+		{s.read, "journal_mode", "wal"},
+		{s.read, "busy_timeout", "10000"},
+	} {
+		var got string
+		check(t, c.db.QueryRow("PRAGMA "+c.pragma).Scan(&got))
+		if got != c.want {
+			t.Errorf("%s is %s, want %s", c.pragma, got, c.want)
+		}
+	}
+}
+
+// raw opens the file as another program would.
+func raw(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	check(t, err)
+	t.Cleanup(func() { db.Close() })
+	return db
+}

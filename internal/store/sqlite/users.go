@@ -1,0 +1,112 @@
+package sqlite
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"vpn/internal/vpn"
+)
+
+// users implements [app.UserStore].
+type users struct{ t *txn }
+
+const userColumns = `id, name, enabled, quota, rate_up, rate_down, devices, connections,
+	expires_at, used_up, used_down, created_at, updated_at, deleted_at`
+
+// scanUser scans plain types: database/sql takes several times as long for
+// named and unsigned ones, and a list has many.
+func scanUser(row scanner) (vpn.User, error) {
+	var (
+		u                                                       vpn.User
+		id                                                      string
+		quota, rateUp, rateDown, devices, conns, usedUp, usedDn int64
+		expires, created, updated, deleted                      int64
+	)
+	err := row.Scan(&id, &u.Name, &u.Enabled, &quota, &rateUp, &rateDown, &devices, &conns,
+		&expires, &usedUp, &usedDn, &created, &updated, &deleted)
+	u.ID = vpn.UserID(id)
+	u.Limits = vpn.Limits{
+		Quota: uint64(quota), RateUp: uint64(rateUp), RateDown: uint64(rateDown),
+		Devices: int(devices), Connections: int(conns),
+	}
+	u.Used = traffic(usedUp, usedDn)
+	u.ExpiresAt, u.CreatedAt, u.UpdatedAt, u.DeletedAt = moment(expires), moment(created), moment(updated), moment(deleted)
+	return u, err
+}
+
+func noUser(id vpn.UserID) error { return vpn.Errorf(vpn.NotFound, "no user has the id %q", id) }
+
+func (s users) Get(id vpn.UserID) (vpn.User, error) {
+	u, ok, err := find(s.t, scanUser, `SELECT `+userColumns+` FROM users WHERE id = $1`, string(id))
+	if err == nil && !ok {
+		err = noUser(id)
+	}
+	return u, err
+}
+
+func (s users) ByName(name string) (vpn.User, error) {
+	u, ok, err := find(s.t, scanUser, `SELECT `+userColumns+` FROM users WHERE name = $1 AND deleted_at = 0`, name)
+	if err == nil && !ok {
+		err = vpn.Errorf(vpn.NotFound, "no user is named %q", name)
+	}
+	return u, err
+}
+
+func (s users) List(f vpn.UserFilter) ([]vpn.User, error) {
+	query := `SELECT ` + userColumns + ` FROM users`
+	if !f.Deleted {
+		query += ` WHERE deleted_at = 0`
+	}
+	us, err := collect(s.t, scanUser, query)
+	slices.SortFunc(us, func(a, b vpn.User) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return a.CreatedAt.Compare(b.CreatedAt)
+	})
+	return us, err
+}
+
+func (s users) Put(u vpn.User) error {
+	revision, err := s.t.change()
+	if err != nil {
+		return err
+	}
+	_, err = s.t.exec(`INSERT INTO users (`+userColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled,
+			quota = excluded.quota, rate_up = excluded.rate_up, rate_down = excluded.rate_down,
+			devices = excluded.devices, connections = excluded.connections, expires_at = excluded.expires_at,
+			created_at = excluded.created_at, updated_at = excluded.updated_at, deleted_at = excluded.deleted_at`,
+		string(u.ID), u.Name, u.Enabled, stored(u.Limits.Quota), stored(u.Limits.RateUp), stored(u.Limits.RateDown),
+		int64(u.Limits.Devices), int64(u.Limits.Connections), micros(u.ExpiresAt),
+		micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.DeletedAt))
+	if isUnique(err) {
+		return s.t.fail(taken("user", u.Name, err))
+	}
+	if err != nil {
+		return err
+	}
+	// Its grants have changed with it.
+	_, err = s.t.exec(`UPDATE credentials SET revision = $1 WHERE user_id = $2 AND deleted_at = 0`,
+		int64(revision), string(u.ID))
+	return err
+}
+
+func taken(noun, name string, cause error) error {
+	return &vpn.Error{
+		Kind:    vpn.Conflict,
+		Message: noun + " " + strconv.Quote(name) + " already exists",
+		Hint:    "choose another name",
+		Err:     cause,
+	}
+}
+
+func (s users) ResetUsed(id vpn.UserID) error {
+	n, err := s.t.exec(`UPDATE users SET used_up = 0, used_down = 0 WHERE id = $1`, string(id))
+	if err == nil && n == 0 {
+		err = noUser(id)
+	}
+	return err
+}
