@@ -1,0 +1,65 @@
+package app
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"vpn/internal/vpn"
+)
+
+// What is handed out is never more than what is left, however it was used.
+func TestSharesNeverExceedWhatIsLeft(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := budget{
+			left: rapid.Uint64Range(0, vpn.MaxTraffic).Draw(t, "left"),
+			parts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) part {
+				return part{demand: rapid.Uint64Range(0, 1<<40).Draw(t, "demand")}
+			}), 1, 8).Draw(t, "parts"),
+		}
+		var sum uint64
+		for _, s := range b.shares() {
+			sum += s
+		}
+		if sum > b.left {
+			t.Fatalf("%d handed out of %d", sum, b.left)
+		}
+		if len(b.parts) == 1 && sum != b.left {
+			t.Fatalf("one worker got %d of %d", sum, b.left)
+		}
+	})
+}
+
+func TestSharesFollowDemand(t *testing.T) {
+	b := budget{left: 1000, parts: []part{{demand: 900}, {demand: 0}}}
+	if s := b.shares(); s[0] < 800 || s[1] < 100 {
+		t.Fatalf("shares = %v: the busy worker gets most, the idle one a beginning", s)
+	}
+}
+
+// Raising a worker's ceiling never goes beyond what the others have left,
+// even when its share says so.
+func TestPlanTakesBackBeforeItGives(t *testing.T) {
+	const u = vpn.UserID("alice")
+	c := newCeilings(newLedger(nil, nil))
+	c.granted["a"] = map[vpn.UserID]uint64{u: 900} // has used 100 of it: 800 outstanding
+	c.granted["b"] = map[vpn.UserID]uint64{u: 100} // has used 0
+	budgets := []budget{{user: u, left: 900, parts: []part{{count: 100}, {count: 0, demand: 1000}}}}
+	epochs := []string{"a", "b"}
+
+	if got := c.plan(budgets, epochs, 1, true); len(got) != 0 {
+		t.Fatalf("b was raised to %v while a still holds 800 of 900", got)
+	}
+	down := c.plan(budgets, epochs, 0, false)
+	if len(down) != 1 || down[0].Bytes >= 900 {
+		t.Fatalf("a is not lowered: %v", down)
+	}
+	c.granted["a"][u] = down[0].Bytes
+	up := c.plan(budgets, epochs, 1, true)
+	if len(up) != 1 {
+		t.Fatalf("b is not raised: %v", up)
+	}
+	if outstanding := (down[0].Bytes - 100) + up[0].Bytes; outstanding > 900 {
+		t.Fatalf("%d outstanding of 900", outstanding)
+	}
+}

@@ -1,0 +1,289 @@
+package app_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"vpn/internal/app"
+	"vpn/internal/vpn"
+)
+
+// fakeWorkers keeps the promises of [app.Workers] without a process: what a
+// worker knows, counts and forgets is as in a real one, and it dies, hangs
+// and comes back on command.
+type fakeWorkers struct {
+	mu      sync.Mutex
+	live    map[vpn.ServerID]*fakeWorker
+	remains map[vpn.ServerID]*vpn.Counters
+	starts  map[vpn.ServerID]int
+	fail    error // if set, Start fails with it
+}
+
+func newFakeWorkers() *fakeWorkers {
+	return &fakeWorkers{
+		live:    map[vpn.ServerID]*fakeWorker{},
+		remains: map[vpn.ServerID]*vpn.Counters{},
+		starts:  map[vpn.ServerID]int{},
+	}
+}
+
+func (f *fakeWorkers) Find(_ context.Context, s vpn.ServerID) (app.Worker, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := f.live[s]; w != nil && !w.ended() {
+		return w, nil
+	}
+	return nil, nil
+}
+
+func (f *fakeWorkers) Start(_ context.Context, s vpn.Server) (app.Worker, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	if w := f.live[s.ID]; w != nil && !w.ended() {
+		panic("a second worker was started")
+	}
+	w := newFakeWorker(f, s.ID)
+	f.live[s.ID] = w
+	f.starts[s.ID]++
+	delete(f.remains, s.ID)
+	return w, nil
+}
+
+func (f *fakeWorkers) Remains(_ context.Context, s vpn.ServerID) (*vpn.Counters, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.remains[s], nil
+}
+
+func (f *fakeWorkers) Discard(_ context.Context, s vpn.ServerID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.remains, s)
+	return nil
+}
+
+func (f *fakeWorkers) List(context.Context) ([]vpn.ServerID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []vpn.ServerID
+	for id, w := range f.live {
+		if !w.ended() {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// worker returns the server's live worker, or nil.
+func (f *fakeWorkers) worker(s vpn.ServerID) *fakeWorker {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := f.live[s]; w != nil && !w.ended() {
+		return w
+	}
+	return nil
+}
+
+func (f *fakeWorkers) started(s vpn.ServerID) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.starts[s]
+}
+
+type fakeWorker struct {
+	home   *fakeWorkers
+	server vpn.ServerID
+	done   chan struct{}
+
+	mu       sync.Mutex
+	epoch    string
+	gen      string
+	revision uint64
+	spec     vpn.ServerSpec
+	grants   map[vpn.CredentialID]vpn.Grant
+	counts   map[vpn.CredentialID]vpn.Counter
+	ceilings map[vpn.UserID]uint64
+	puts     int
+	patches  int
+	kicks    int
+	silent   bool // does not answer
+}
+
+func newFakeWorker(home *fakeWorkers, s vpn.ServerID) *fakeWorker {
+	return &fakeWorker{
+		home: home, server: s, done: make(chan struct{}), epoch: vpn.NewID(),
+		grants: map[vpn.CredentialID]vpn.Grant{}, counts: map[vpn.CredentialID]vpn.Counter{}, ceilings: map[vpn.UserID]uint64{},
+	}
+}
+
+func (w *fakeWorker) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (w *fakeWorker) Done() <-chan struct{} { return w.done }
+
+func (w *fakeWorker) lock() error {
+	w.mu.Lock()
+	if w.silent || w.ended() {
+		w.mu.Unlock()
+		return vpn.Errorf(vpn.Unavailable, "the worker does not answer")
+	}
+	return nil
+}
+
+func (w *fakeWorker) Health(context.Context) (vpn.Health, error) {
+	if err := w.lock(); err != nil {
+		return vpn.Health{}, err
+	}
+	defer w.mu.Unlock()
+	return vpn.Health{Server: w.spec.ID, Epoch: w.epoch, Generation: w.gen, Revision: w.revision, PID: 4242}, nil
+}
+
+func (w *fakeWorker) Put(_ context.Context, s vpn.Spec) error {
+	if err := w.lock(); err != nil {
+		return err
+	}
+	defer w.mu.Unlock()
+	if s.Generation == w.gen && s.Revision < w.revision {
+		return vpn.Errorf(vpn.Conflict, "older revision")
+	}
+	w.puts++
+	w.gen, w.revision, w.spec = s.Generation, s.Revision, s.Server
+	clear(w.grants)
+	for _, g := range s.Grants {
+		w.grants[g.Credential] = g
+	}
+	return nil
+}
+
+func (w *fakeWorker) Patch(_ context.Context, p vpn.Patch) error {
+	if err := w.lock(); err != nil {
+		return err
+	}
+	defer w.mu.Unlock()
+	if p.Generation != w.gen || p.Base != w.revision {
+		return vpn.Errorf(vpn.Conflict, "the patch does not fit")
+	}
+	w.patches++
+	w.revision = p.Revision
+	for _, g := range p.Upsert {
+		w.grants[g.Credential] = g
+	}
+	for _, id := range p.Remove {
+		delete(w.grants, id)
+	}
+	return nil
+}
+
+func (w *fakeWorker) SetCeilings(_ context.Context, epoch string, cs []vpn.Ceiling) (vpn.Counters, error) {
+	if err := w.lock(); err != nil {
+		return vpn.Counters{}, err
+	}
+	defer w.mu.Unlock()
+	if epoch != w.epoch {
+		return vpn.Counters{}, vpn.Errorf(vpn.Conflict, "another epoch")
+	}
+	out := vpn.Counters{Epoch: w.epoch}
+	for _, c := range cs {
+		w.ceilings[c.User] = c.Bytes
+		for _, n := range w.counts {
+			if n.User == c.User {
+				out.Counters = append(out.Counters, n)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (w *fakeWorker) Usage(context.Context, uint64) (vpn.Counters, error) {
+	if err := w.lock(); err != nil {
+		return vpn.Counters{}, err
+	}
+	defer w.mu.Unlock()
+	return w.counters(), nil
+}
+
+func (w *fakeWorker) counters() vpn.Counters {
+	return vpn.Counters{Epoch: w.epoch, Seq: 1, Counters: slices.Collect(maps.Values(w.counts))}
+}
+
+func (w *fakeWorker) Sessions(context.Context) ([]vpn.Session, error) { return nil, nil }
+
+func (w *fakeWorker) Kick(context.Context, vpn.UserID) (int, error) {
+	if err := w.lock(); err != nil {
+		return 0, err
+	}
+	defer w.mu.Unlock()
+	w.kicks++
+	return 3, nil
+}
+
+func (w *fakeWorker) Stop(context.Context) (*vpn.Counters, error) {
+	if err := w.lock(); err != nil {
+		return nil, err
+	}
+	defer w.mu.Unlock()
+	cs := w.counters()
+	close(w.done)
+	return &cs, nil
+}
+
+func (w *fakeWorker) Kill(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ended() {
+		close(w.done)
+	}
+	return nil
+}
+
+// move makes a user move bytes up through this worker, as far as the ceiling
+// allows, and returns how many passed.
+func (w *fakeWorker) move(u vpn.UserID, n uint64) uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, g := range w.grants {
+		if g.User != u || g.Blocked {
+			continue
+		}
+		c := w.counts[id]
+		c.Credential, c.User = id, u
+		if g.Capped {
+			n = min(n, w.ceilings[u]-min(w.ceilings[u], c.Total()))
+		}
+		c.Up += n
+		w.counts[id] = c
+		return n
+	}
+	return 0
+}
+
+// crash ends the worker as kill -9 does; leave hands over final counters, as
+// an orderly stop that nobody asked for does.
+func (w *fakeWorker) crash() { _ = w.Kill(context.Background()) }
+
+func (w *fakeWorker) leave() {
+	w.mu.Lock()
+	cs := w.counters()
+	w.mu.Unlock()
+	w.home.mu.Lock()
+	w.home.remains[w.server] = &cs
+	w.home.mu.Unlock()
+	w.crash()
+}
+
+func (w *fakeWorker) see(f func(*fakeWorker)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(w)
+}
