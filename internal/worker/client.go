@@ -1,0 +1,180 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+const (
+	callTimeout = 2 * time.Second
+	specTimeout = 10 * time.Second
+	idleTimeout = 30 * time.Second
+)
+
+// A Process is the process of a worker, as its runtime holds it.
+type Process interface {
+	// Resume lets it go on if it is suspended, Terminate asks it to stop in
+	// order, Kill ends it at once. They return without waiting; a process
+	// that has ended is no error.
+	Resume() error
+	Terminate() error
+	Kill() error
+
+	// Done is closed when it has ended.
+	Done() <-chan struct{}
+}
+
+// A Dial opens a connection to the control socket of one worker, and of no
+// other that may have come after it.
+type Dial func(ctx context.Context) (net.Conn, error)
+
+// A Client is one running worker, as the control plane sees it. Calls fail
+// with kind [vpn.Unavailable] when the worker does not answer in time; what
+// the worker itself answers keeps its kind and hint. Methods may be called
+// concurrently.
+type Client struct {
+	process Process
+	http    http.Client
+	trips   *http.Transport
+
+	mu   sync.Mutex
+	stop *stop // the stop that is under way, or has succeeded
+}
+
+// NewClient returns a client of the worker that p is and dial reaches. The
+// caller closes it, at the latest when the worker has ended.
+func NewClient(dial Dial, p Process) *Client {
+	trips := &http.Transport{
+		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		MaxIdleConnsPerHost: 2, // a sample and a change at one time
+		IdleConnTimeout:     idleTimeout,
+		DisableCompression:  true,
+	}
+	return &Client{process: p, http: http.Client{Transport: trips}, trips: trips}
+}
+
+// Close lets go of the worker's connections. The worker lives on, and so may
+// the client.
+func (c *Client) Close() { c.trips.CloseIdleConnections() }
+
+// Health returns what the worker says of itself.
+func (c *Client) Health(ctx context.Context) (vpn.Health, error) {
+	var out vpn.Health
+	err := c.call(ctx, callTimeout, http.MethodGet, "/v1/health", nil, &out)
+	return out, err
+}
+
+// Put tells the worker the whole truth. One that is older than what it knows
+// is refused with kind [vpn.Conflict].
+func (c *Client) Put(ctx context.Context, s vpn.Spec) error {
+	return c.call(ctx, specTimeout, http.MethodPut, "/v1/spec", toWireSpec(s), nil)
+}
+
+// Patch tells the worker a change. One that does not lead on from what the
+// worker knows is refused with kind [vpn.Conflict]: Put the whole truth then.
+func (c *Client) Patch(ctx context.Context, p vpn.Patch) error {
+	return c.call(ctx, specTimeout, http.MethodPatch, "/v1/spec", toWirePatch(p), nil)
+}
+
+// SetCeilings sets the named users' ceilings and returns their counters
+// afterwards. For another epoch than the worker's it fails with kind
+// [vpn.Conflict].
+func (c *Client) SetCeilings(ctx context.Context, epoch string, cs []vpn.Ceiling) (vpn.Counters, error) {
+	var out vpn.Counters
+	err := c.call(ctx, callTimeout, http.MethodPut, "/v1/ceilings", wireCeilings{epoch, cs}, &out)
+	return out, err
+}
+
+// Usage returns the counters that moved after sequence number after; 0 gives
+// all of them.
+func (c *Client) Usage(ctx context.Context, after uint64) (vpn.Counters, error) {
+	var out vpn.Counters
+	err := c.call(ctx, callTimeout, http.MethodGet, "/v1/usage?after="+strconv.FormatUint(after, 10), nil, &out)
+	return out, err
+}
+
+// Sessions returns the live sessions.
+func (c *Client) Sessions(ctx context.Context) ([]vpn.Session, error) {
+	var out []vpn.Session
+	err := c.call(ctx, callTimeout, http.MethodGet, "/v1/sessions", nil, &out)
+	return out, err
+}
+
+// Kick ends a user's live connections and returns how many there were.
+func (c *Client) Kick(ctx context.Context, u vpn.UserID) (int, error) {
+	var out wireKicked
+	query := url.Values{"user": {string(u)}}
+	err := c.call(ctx, callTimeout, http.MethodDelete, "/v1/sessions?"+query.Encode(), nil, &out)
+	return out.Connections, err
+}
+
+// Done is closed when the worker's process has ended.
+func (c *Client) Done() <-chan struct{} { return c.process.Done() }
+
+// call sends in, if it is not nil, and decodes the answer into out, if that
+// is not nil.
+func (c *Client) call(ctx context.Context, timeout time.Duration, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("encode a request to the worker: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://worker"+path, body)
+	if err != nil {
+		return fmt.Errorf("make a request to the worker: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.silent(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return c.silent(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return refusal(resp.Status, answer)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("read the worker's answer: %w", err)
+	}
+	return nil
+}
+
+// silent is the error of a call that was not answered.
+func (c *Client) silent(err error) error {
+	select {
+	case <-c.Done():
+		return &vpn.Error{Kind: vpn.Unavailable, Message: "the worker has ended", Err: err}
+	default:
+		return &vpn.Error{Kind: vpn.Unavailable, Message: "the worker does not answer", Err: err}
+	}
+}
+
+// refusal is the error that the worker answered.
+func refusal(status string, answer []byte) error {
+	var w wireError
+	if json.Unmarshal(answer, &w) != nil || w.Kind == "" {
+		return vpn.Errorf(vpn.Internal, "the worker answered %s", status)
+	}
+	return &vpn.Error{Kind: w.Kind, Message: w.Message, Hint: w.Hint}
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package worker
+
+import "log/slog"
+
+// Workers run on Linux. Elsewhere the package is there for its client.
+
+func claim(int) error { return nil }
+
+func confine(*slog.Logger) (bool, error) { return false, nil }
+
+func residentMemory() func() uint64 { return func() uint64 { return 0 } }
