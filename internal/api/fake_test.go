@@ -1,0 +1,151 @@
+package api_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"vpn/internal/api"
+	"vpn/internal/vpn"
+)
+
+// fakeUsers answers with what it was set to and remembers what it was asked.
+type fakeUsers struct {
+	err     error
+	created vpn.NewUser
+	name    string
+	patch   vpn.UserPatch
+}
+
+func (f *fakeUsers) change(name string) (vpn.UserChange, error) {
+	f.name = name
+	return vpn.UserChange{User: vpn.UserInfo{User: vpn.User{Name: name}, Status: vpn.Active}, Synced: true}, f.err
+}
+
+func (f *fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, error) {
+	f.created = in
+	return f.change(in.Name)
+}
+func (f *fakeUsers) List(context.Context) ([]vpn.UserInfo, error) { return nil, f.err }
+func (f *fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
+	f.name = name
+	return vpn.UserDetail{UserInfo: vpn.UserInfo{User: vpn.User{Name: name}}}, f.err
+}
+
+func (f *fakeUsers) Update(_ context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
+	f.patch = p
+	return f.change(name)
+}
+
+func (f *fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error) {
+	return f.change(name)
+}
+
+func (f *fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
+	f.name = name
+	return vpn.Kicked{Connections: 3}, f.err
+}
+
+func (f *fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error) {
+	f.name = name
+	return []vpn.Access{{Server: "main", Protocol: "vless", Link: "vless://x?a=1&b=2"}}, f.err
+}
+
+type fakeServers struct {
+	err    error
+	asked  string
+	follow bool
+	tail   int
+	logs   io.ReadCloser
+	seen   context.Context
+}
+
+func (f *fakeServers) change(verb, name string) (vpn.ServerChange, error) {
+	f.asked = verb + " " + name
+	return vpn.ServerChange{Server: vpn.ServerInfo{Server: vpn.Server{Name: name}, State: vpn.Running}, Synced: true}, f.err
+}
+
+func (f *fakeServers) Create(_ context.Context, in vpn.NewServer) (vpn.ServerChange, error) {
+	return f.change("create", in.Name)
+}
+func (f *fakeServers) List(context.Context) ([]vpn.ServerInfo, error) { return nil, f.err }
+func (f *fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
+	f.asked = "show " + name
+	return vpn.ServerDetail{ServerInfo: vpn.ServerInfo{Server: vpn.Server{Name: name, Settings: []byte("{}")}}}, f.err
+}
+
+func (f *fakeServers) Start(_ context.Context, name string) (vpn.ServerChange, error) {
+	return f.change("start", name)
+}
+
+func (f *fakeServers) Stop(_ context.Context, name string) (vpn.ServerChange, error) {
+	return f.change("stop", name)
+}
+
+func (f *fakeServers) Restart(_ context.Context, name string) (vpn.ServerChange, error) {
+	return f.change("restart", name)
+}
+
+func (f *fakeServers) Delete(_ context.Context, name string) (vpn.ServerChange, error) {
+	return f.change("delete", name)
+}
+
+func (f *fakeServers) Logs(ctx context.Context, name string, follow bool, tail int) (io.ReadCloser, error) {
+	f.asked, f.follow, f.tail, f.seen = "logs "+name, follow, tail, ctx
+	if f.logs == nil {
+		f.logs = io.NopCloser(strings.NewReader("one\ntwo\n"))
+	}
+	return f.logs, f.err
+}
+
+type fakeSystem struct {
+	err   error
+	limit int
+	panic any
+}
+
+func (f *fakeSystem) Status(context.Context) (vpn.Status, error) {
+	if f.panic != nil {
+		panic(f.panic)
+	}
+	return vpn.Status{Version: "1"}, f.err
+}
+
+func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
+	f.limit = limit
+	return nil, f.err
+}
+
+// fixture is the API in front of fakes, and its log.
+type fixture struct {
+	users   fakeUsers
+	servers fakeServers
+	system  fakeSystem
+	log     strings.Builder
+	handler http.Handler
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	f := &fixture{}
+	f.handler = api.Handler(api.Config{
+		Users: &f.users, Servers: &f.servers, System: &f.system,
+		Log: slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
+	})
+	return f
+}
+
+// do makes one request with an optional JSON body.
+func (f *fixture) do(method, path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	f.handler.ServeHTTP(w, r)
+	return w
+}

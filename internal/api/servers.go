@@ -1,0 +1,128 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"vpn/internal/vpn"
+)
+
+// Servers are the use cases about servers. A server is given by name or ID.
+type Servers interface {
+	Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChange, error)
+	List(ctx context.Context) ([]vpn.ServerInfo, error)
+	Show(ctx context.Context, server string) (vpn.ServerDetail, error)
+	Start(ctx context.Context, server string) (vpn.ServerChange, error)
+	Stop(ctx context.Context, server string) (vpn.ServerChange, error)
+	Restart(ctx context.Context, server string) (vpn.ServerChange, error)
+	Delete(ctx context.Context, server string) (vpn.ServerChange, error)
+
+	// Logs returns text that may be closed twice, and while it is read.
+	Logs(ctx context.Context, server string, follow bool, tail int) (io.ReadCloser, error)
+}
+
+// aServer is a request about one server.
+type aServer struct {
+	Server string `path:"server" doc:"name or ID"`
+}
+
+type serverLogs struct {
+	Server string `path:"server" doc:"name or ID"`
+	Follow bool   `query:"follow" doc:"go on with what is logged from now on"`
+	Tail   int    `query:"tail" minimum:"0" default:"100" doc:"begin with so many of the last lines"`
+}
+
+func addServers(a *api, servers Servers) {
+	add(a, huma.Operation{
+		OperationID: "servers.create", Method: http.MethodPost, Path: "/v1/servers",
+		Summary: "Create a server, give every user access and start it", DefaultStatus: http.StatusCreated,
+	}, func(ctx context.Context, in *body[vpn.NewServer]) (*body[vpn.ServerChange], error) {
+		return answer(servers.Create(ctx, in.Body))
+	})
+	add(a, huma.Operation{
+		OperationID: "servers.list", Method: http.MethodGet, Path: "/v1/servers", Summary: "List the servers",
+	}, func(ctx context.Context, _ *struct{}) (*body[[]vpn.ServerInfo], error) {
+		return listed(servers.List(ctx))
+	})
+	add(a, huma.Operation{
+		OperationID: "servers.show", Method: http.MethodGet, Path: "/v1/servers/{server}",
+		Summary: "Show a server, with its live sessions",
+	}, func(ctx context.Context, in *aServer) (*body[vpn.ServerDetail], error) {
+		d, err := servers.Show(ctx, in.Server)
+		d.Sessions = orEmpty(d.Sessions)
+		return answer(d, err)
+	})
+	addServerVerb(a, "start", "Start a server", servers.Start)
+	addServerVerb(a, "stop", "Stop a server, connections included", servers.Stop)
+	addServerVerb(a, "restart", "Stop a server and start it", servers.Restart)
+	add(a, huma.Operation{
+		OperationID: "servers.delete", Method: http.MethodDelete, Path: "/v1/servers/{server}",
+		Summary: "Stop a server and delete it",
+	}, func(ctx context.Context, in *aServer) (*body[vpn.ServerChange], error) {
+		return answer(servers.Delete(ctx, in.Server))
+	})
+	addServerLogs(a, servers)
+}
+
+func addServerVerb(a *api, verb, summary string, use func(context.Context, string) (vpn.ServerChange, error)) {
+	add(a, huma.Operation{
+		OperationID: "servers." + verb, Method: http.MethodPost, Path: "/v1/servers/{server}/" + verb,
+		Summary: summary,
+	}, func(ctx context.Context, in *aServer) (*body[vpn.ServerChange], error) {
+		return answer(use(ctx, in.Server))
+	})
+}
+
+func addServerLogs(a *api, servers Servers) {
+	add(a, huma.Operation{
+		OperationID: "servers.logs", Method: http.MethodGet, Path: "/v1/servers/{server}/logs",
+		Summary: "Read the log of a server's worker",
+		Responses: map[string]*huma.Response{"200": {
+			Description: "Lines of text",
+			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}},
+	}, func(ctx context.Context, in *serverLogs) (*huma.StreamResponse, error) {
+		logs, err := servers.Logs(ctx, in.Server, in.Follow, in.Tail)
+		if err != nil {
+			return nil, err
+		}
+		return &huma.StreamResponse{Body: func(hc huma.Context) { stream(hc, logs) }}, nil
+	})
+}
+
+// stream sends what src gives as soon as it gives it, until src ends or the
+// client goes. It closes src.
+func stream(hc huma.Context, src io.ReadCloser) {
+	defer src.Close()
+	stop := context.AfterFunc(hc.Context(), func() { _ = src.Close() })
+	defer stop()
+
+	hc.SetHeader("Content-Type", "text/plain; charset=utf-8")
+	hc.SetStatus(http.StatusOK)
+	w := hc.BodyWriter()
+	flush := func() error { return nil }
+	if rw, ok := w.(http.ResponseWriter); ok {
+		flush = http.NewResponseController(rw).Flush
+	}
+	if err := flush(); err != nil {
+		return
+	}
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			if _, werr := w.Write(buf[:n]); werr != nil {
+				return
+			}
+			if flush() != nil {
+				return
+			}
+		}
+		if err != nil {
+			return // a log has no trailer in which a read error could be told
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"vpn/internal/vpn"
+)
+
+// System are the use cases about the installation as a whole.
+type System interface {
+	Status(ctx context.Context) (vpn.Status, error)
+	Events(ctx context.Context, limit int) ([]vpn.Event, error)
+}
+
+type someEvents struct {
+	Limit int `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"at most so many"`
+}
+
+func addSystem(a *api, system System) {
+	add(a, huma.Operation{
+		OperationID: "system.status", Method: http.MethodGet, Path: "/v1/status",
+		Summary: "Show the state of the installation",
+	}, func(ctx context.Context, _ *struct{}) (*body[vpn.Status], error) {
+		s, err := system.Status(ctx)
+		s.Servers = orEmpty(s.Servers)
+		if s.Users == nil {
+			s.Users = map[vpn.UserStatus]int{}
+		}
+		return answer(s, err)
+	})
+	add(a, huma.Operation{
+		OperationID: "system.events", Method: http.MethodGet, Path: "/v1/events",
+		Summary: "List what was changed, the newest first",
+	}, func(ctx context.Context, in *someEvents) (*body[[]vpn.Event], error) {
+		return listed(system.Events(ctx, in.Limit))
+	})
+}

@@ -1,0 +1,77 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"vpn/internal/vpn"
+)
+
+// Users are the use cases about users. A user is given by name or ID.
+type Users interface {
+	Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, error)
+	List(ctx context.Context) ([]vpn.UserInfo, error)
+	Show(ctx context.Context, user string) (vpn.UserDetail, error)
+	Update(ctx context.Context, user string, p vpn.UserPatch) (vpn.UserChange, error)
+	Delete(ctx context.Context, user string) (vpn.UserChange, error)
+	Kick(ctx context.Context, user string) (vpn.Kicked, error)
+	Access(ctx context.Context, user string) ([]vpn.Access, error)
+}
+
+// aUser is a request about one user.
+type aUser struct {
+	User string `path:"user" doc:"name or ID"`
+}
+
+type userPatch struct {
+	User string `path:"user" doc:"name or ID"`
+	Body vpn.UserPatch
+}
+
+func addUsers(a *api, users Users) {
+	add(a, huma.Operation{
+		OperationID: "users.create", Method: http.MethodPost, Path: "/v1/users",
+		Summary: "Create a user, with access to every server", DefaultStatus: http.StatusCreated,
+	}, func(ctx context.Context, in *body[vpn.NewUser]) (*body[vpn.UserChange], error) {
+		return answer(users.Create(ctx, in.Body))
+	})
+	add(a, huma.Operation{
+		OperationID: "users.list", Method: http.MethodGet, Path: "/v1/users", Summary: "List the users",
+	}, func(ctx context.Context, _ *struct{}) (*body[[]vpn.UserInfo], error) {
+		return listed(users.List(ctx))
+	})
+	add(a, huma.Operation{
+		OperationID: "users.show", Method: http.MethodGet, Path: "/v1/users/{user}",
+		Summary: "Show a user, with traffic per server and live sessions",
+	}, func(ctx context.Context, in *aUser) (*body[vpn.UserDetail], error) {
+		d, err := users.Show(ctx, in.User)
+		d.Servers, d.Sessions = orEmpty(d.Servers), orEmpty(d.Sessions)
+		return answer(d, err)
+	})
+	add(a, huma.Operation{
+		OperationID: "users.update", Method: http.MethodPatch, Path: "/v1/users/{user}",
+		Summary: "Change the fields of a user that are given",
+	}, func(ctx context.Context, in *userPatch) (*body[vpn.UserChange], error) {
+		return answer(users.Update(ctx, in.User, in.Body))
+	})
+	add(a, huma.Operation{
+		OperationID: "users.delete", Method: http.MethodDelete, Path: "/v1/users/{user}",
+		Summary: "Delete a user and close its connections",
+	}, func(ctx context.Context, in *aUser) (*body[vpn.UserChange], error) {
+		return answer(users.Delete(ctx, in.User))
+	})
+	add(a, huma.Operation{
+		OperationID: "users.kick", Method: http.MethodPost, Path: "/v1/users/{user}/kick",
+		Summary: "Close a user's connections",
+	}, func(ctx context.Context, in *aUser) (*body[vpn.Kicked], error) {
+		return answer(users.Kick(ctx, in.User))
+	})
+	add(a, huma.Operation{
+		OperationID: "users.access", Method: http.MethodGet, Path: "/v1/users/{user}/access",
+		Summary: "Get what a user puts into a client application",
+	}, func(ctx context.Context, in *aUser) (*body[[]vpn.Access], error) {
+		return listed(users.Access(ctx, in.User))
+	})
+}
