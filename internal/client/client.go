@@ -1,0 +1,137 @@
+// Package client speaks to the control plane's API. The command line and the
+// terminal interface know the product through it alone, whether a daemon
+// answers on a socket or a handler in the same process does.
+//
+// A refusal comes back as the *[vpn.Error] that it was on the other side:
+// kind, message and hint. It decides nothing and retries nothing.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"vpn/internal/vpn"
+)
+
+// Client is a connection to one control plane, with a field per noun of its
+// API. It may be used concurrently.
+type Client struct {
+	Users   *Users
+	Servers *Servers
+	System  *System
+}
+
+func newClient(rt http.RoundTripper) *Client {
+	c := &caller{http: &http.Client{
+		Transport: rt,
+		// The API redirects nobody: a redirect means that a path was cleaned.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	return &Client{Users: &Users{c}, Servers: &Servers{c}, System: &System{c}}
+}
+
+type caller struct{ http *http.Client }
+
+// call makes one exchange: in is sent as JSON unless it is nil, and the answer
+// is decoded into out.
+func call[Out any](ctx context.Context, c *caller, method, path string, in any) (Out, error) {
+	var out Out
+	body, err := c.open(ctx, method, path, in)
+	if err != nil {
+		return out, err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&out); err != nil {
+		return out, broken(ctx, err)
+	}
+	// The rest is read so that an answer counts only when it is complete.
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return out, broken(ctx, err)
+	}
+	return out, nil
+}
+
+// open makes one exchange and returns the answer's body.
+func (c *caller) open(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://vpn"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, broken(ctx, err)
+	}
+	if resp.StatusCode >= 300 {
+		defer resp.Body.Close()
+		return nil, refusal(resp)
+	}
+	return resp.Body, nil
+}
+
+// broken tells why an exchange came to no end.
+func broken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if e, ok := errors.AsType[*vpn.Error](err); ok {
+		return e // what the dialer said
+	}
+	return vpn.Errorf(vpn.Unavailable, "the connection to the daemon broke: %w", err).
+		WithHint("see whether it runs: vpn status")
+}
+
+// refusal reads a problem document back into the error that it was.
+func refusal(resp *http.Response) error {
+	var p struct {
+		Kind   vpn.Kind `json:"kind"`
+		Detail string   `json:"detail"`
+		Hint   string   `json:"hint"`
+	}
+	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p)
+	if err != nil || p.Kind == "" {
+		return vpn.Errorf(vpn.Internal, "the daemon answered %s", resp.Status).
+			WithHint("is it of the same version? vpn version; vpn status")
+	}
+	return &vpn.Error{Kind: p.Kind, Message: p.Detail, Hint: p.Hint}
+}
+
+// pathOf returns the path of a thing, or of what belongs to it. The name may
+// hold anything; an empty one is refused, because it would name the whole list.
+func pathOf(noun, name string, more ...string) (string, error) {
+	if name == "" {
+		return "", vpn.Errorf(vpn.Invalid, "the name is empty")
+	}
+	segment := url.PathEscape(name)
+	if name == "." || name == ".." {
+		segment = strings.ReplaceAll(name, ".", "%2E") // a server resolves them if they stand bare
+	}
+	return "/v1/" + noun + "/" + segment + strings.Join(more, ""), nil
+}
+
+// callOn is call for a thing that is given by name.
+func callOn[Out any](ctx context.Context, c *caller, method, noun, name, verb string, in any) (Out, error) {
+	path, err := pathOf(noun, name, verb)
+	if err != nil {
+		var none Out
+		return none, err
+	}
+	return call[Out](ctx, c, method, path, in)
+}

@@ -1,0 +1,46 @@
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"vpn/internal/vpn"
+)
+
+// Users are the requests about users. A user is given by name or ID.
+type Users struct{ c *caller }
+
+// Create makes a user with access to every server.
+func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, error) {
+	return call[vpn.UserChange](ctx, u.c, http.MethodPost, "/v1/users", in)
+}
+
+// List returns the users, by name.
+func (u *Users) List(ctx context.Context) ([]vpn.UserInfo, error) {
+	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, "/v1/users", nil)
+}
+
+// Show returns one user with everything that belongs to it.
+func (u *Users) Show(ctx context.Context, user string) (vpn.UserDetail, error) {
+	return callOn[vpn.UserDetail](ctx, u.c, http.MethodGet, "users", user, "", nil)
+}
+
+// Update changes the fields that are set in p.
+func (u *Users) Update(ctx context.Context, user string, p vpn.UserPatch) (vpn.UserChange, error) {
+	return callOn[vpn.UserChange](ctx, u.c, http.MethodPatch, "users", user, "", p)
+}
+
+// Delete deletes a user and closes its connections.
+func (u *Users) Delete(ctx context.Context, user string) (vpn.UserChange, error) {
+	return callOn[vpn.UserChange](ctx, u.c, http.MethodDelete, "users", user, "", nil)
+}
+
+// Kick closes a user's connections.
+func (u *Users) Kick(ctx context.Context, user string) (vpn.Kicked, error) {
+	return callOn[vpn.Kicked](ctx, u.c, http.MethodPost, "users", user, "/kick", nil)
+}
+
+// Access returns what a user puts into a client application.
+func (u *Users) Access(ctx context.Context, user string) ([]vpn.Access, error) {
+	return callOn[[]vpn.Access](ctx, u.c, http.MethodGet, "users", user, "/access", nil)
+}
