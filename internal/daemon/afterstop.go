@@ -1,0 +1,44 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// AfterStop is what a service manager runs once the control plane has ended
+// (ExecStopPost of systemd): it ends the workers if somebody stops the unit.
+// After a crash and in a restart they are left for the next control plane to
+// adopt. The service's result does not tell these apart; the queue of jobs
+// does: a crash has none, a restart has one of its own type.
+func AfterStop(ctx context.Context, o Options, unit string) (err error) {
+	stopping, err := stopQueued(ctx, unit)
+	if err != nil || !stopping {
+		return err
+	}
+	p, err := open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	return p.app.Reconciler.StopAll(ctx)
+}
+
+// stopQueued reports whether systemd has a job that stops the unit.
+func stopQueued(ctx context.Context, unit string) (bool, error) {
+	out, err := exec.CommandContext(ctx, "systemctl", "list-jobs", "--no-legend", "--plain").Output()
+	if err != nil {
+		return false, fmt.Errorf("ask systemd for its jobs: %w", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line) // number, unit, type, state
+		if len(f) >= 3 && f[1] == unit && f[2] == "stop" {
+			return true, nil
+		}
+	}
+	return false, nil
+}

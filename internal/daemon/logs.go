@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// logs reads the files that workers log to; the control plane opened each of
+// them and may read them though they lie out of the workers' reach.
+type logs struct{ dir string }
+
+const (
+	tailChunk  = 64 << 10
+	followPoll = 200 * time.Millisecond
+)
+
+// Open returns the last tail lines of the server's log and, following, what
+// is added until ctx ends. A server that has not logged yet has an empty log.
+func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error) {
+	path := filepath.Join(l.dir, s.Name+".log")
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && !follow {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a log: %w", err)
+	}
+	if err := seekTail(f, tail); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("read a log: %w", err)
+	}
+	if !follow {
+		return f, nil
+	}
+	return &follower{ctx: ctx, path: path, f: f}, nil
+}
+
+// seekTail moves f to the beginning of its last n lines.
+func seekTail(f *os.File, n int) error {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil || n == 0 {
+		return err
+	}
+	buf := make([]byte, tailChunk)
+	pos, lines := end, 0
+	for pos > 0 {
+		size := min(pos, tailChunk)
+		pos -= size
+		if _, err := f.ReadAt(buf[:size], pos); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		for i := size - 1; i >= 0; i-- {
+			if buf[i] != '\n' || pos+i == end-1 {
+				continue
+			}
+			if lines++; lines == n {
+				_, err := f.Seek(pos+i+1, io.SeekStart)
+				return err
+			}
+		}
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return err
+}
+
+// follower reads a growing file. When the name stands for another file, the
+// log was rotated, and it goes on with that one.
+type follower struct {
+	ctx  context.Context //nolint:containedctx // a reader's Read takes none
+	path string
+	f    *os.File
+}
+
+func (r *follower) Read(p []byte) (int, error) {
+	for {
+		n, err := r.f.Read(p)
+		if n > 0 || err != nil && !errors.Is(err, io.EOF) {
+			return n, err
+		}
+		select {
+		case <-r.ctx.Done():
+			return 0, io.EOF
+		case <-time.After(followPoll):
+		}
+		r.turn()
+	}
+}
+
+// turn opens the file that has taken the name over, if one has.
+func (r *follower) turn() {
+	here, err := r.f.Stat()
+	if err != nil {
+		return
+	}
+	there, err := os.Stat(r.path)
+	if err != nil || os.SameFile(here, there) {
+		return
+	}
+	if f, err := os.Open(r.path); err == nil {
+		_ = r.f.Close()
+		r.f = f
+	}
+}
+
+func (r *follower) Close() error { return r.f.Close() }
