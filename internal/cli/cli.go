@@ -1,0 +1,78 @@
+// Package cli is the command line: flags in, one call to the API, text out.
+// There is one file per command, named like it. It knows the product through
+// package client, decides nothing about users and servers, and holds no state
+// between runs: [Main] may be called many times in one process.
+//
+// Data goes to standard output and messages to standard error. Nothing is
+// asked of the terminal, no command waits for an answer that nobody can give,
+// and the exit status says what sort of failure it was.
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// IO is what the command line touches of the process around it.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	Now      func() time.Time
+
+	// A stream that is a terminal has a person at its other end.
+	InTerminal, OutTerminal, ErrTerminal bool
+	Width                                int // of the terminal at Out, in cells; 0 if not known
+}
+
+// OS returns the IO of this process.
+func OS() IO {
+	isTerminal := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		width = 0
+	}
+	return IO{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		InTerminal: isTerminal(os.Stdin), OutTerminal: isTerminal(os.Stdout), ErrTerminal: isTerminal(os.Stderr),
+		Width: width,
+	}
+}
+
+// Main runs the command that args (without the program's name) ask for and
+// returns the exit status. It ends soon after ctx does, with status 130 if the
+// command was not done.
+func Main(ctx context.Context, args []string, sys IO) int {
+	return newProgram(sys).run(ctx, args)
+}
+
+// program is one run of the command line: what its commands share.
+type program struct {
+	IO
+	global globalFlags
+
+	// dial is how commands reach the control plane; tests put a fake here.
+	dial func(context.Context, intent) (*connection, error)
+}
+
+func newProgram(sys IO) *program {
+	p := &program{IO: sys}
+	p.dial = p.connect
+	return p
+}
+
+func (p *program) run(ctx context.Context, args []string) (status int) {
+	defer func() {
+		if v := recover(); v != nil {
+			status = p.reportPanic(v, debug.Stack())
+		}
+	}()
+	root := rootCommand(p)
+	root.SetArgs(append([]string{}, args...)) // nil would mean os.Args to cobra
+	return p.report(root.ExecuteContext(ctx))
+}

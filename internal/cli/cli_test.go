@@ -1,0 +1,536 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+
+	"vpn/internal/vpn"
+)
+
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// TestOutput is what people see.
+func TestOutput(t *testing.T) {
+	for _, c := range []struct {
+		args   string
+		status int
+		out    string
+		err    string
+	}{
+		{"users create carol --quota 50GB", 0, "vless://main?a=1&b=2\n", "created user carol\n"},
+		{"users create carol -q", 0, "vless://main?a=1&b=2\n", ""},
+		{"users create alice", 5, "", `vpn: user "alice" already exists
+hint: choose another name
+`},
+		{"users list", 0, `
+NAME   STATUS      USED  QUOTA  EXPIRES               ONLINE      UP      DOWN
+alice  active    1.2 GB  50 GB  2026-12-31 15:00 UTC       2  3 kB/s  1.2 MB/s
+bob    disabled     0 B   none  never                      0       -         -
+`, ""},
+		{"users list -q", 0, "alice\nbob\n", ""},
+		{"users show alice", 0, `
+name         alice
+status       active
+used         1.2 GB (200 MB up, 1 GB down)
+quota        50 GB
+expires      2026-12-31 15:00 UTC
+rate up      none
+rate down    2.5 MB/s
+devices      2
+connections  none
+online       2 connections, 3 kB/s up, 1.2 MB/s down
+created      2026-11-22 10:00 UTC
+id           aliceid
+
+SERVER  PROTOCOL    USED
+main    vless     1.2 GB
+
+SESSION FROM    SERVER  NETWORK  SINCE                   UP  DOWN
+192.0.2.7:5000  main    tcp      2026-11-23 10:00 UTC  1 kB  1 MB
+`, ""},
+		{"users show nobody", 3, "", "vpn: there is no user \"nobody\"\nhint: see: vpn users list\n"},
+		{"users update alice --quota none", 0, "", "updated user alice\n"},
+		{"users update alice", 2, "", "vpn: there is nothing to change\nhint: say what: vpn users update alice --quota 100GB\n"},
+		{"users enable bob", 0, "", "enabled user bob\n"},
+		{"users disable alice", 0, "", "disabled user alice\n"},
+		{"users delete alice", 2, "", "vpn: this needs to be confirmed\nhint: add --yes\n"},
+		{"users delete alice --yes", 0, "", "deleted user alice\n"},
+		{"users kick alice", 0, "", "closed 2 connections of user alice\n"},
+		{"users link alice", 0, "vless://main?a=1&b=2\n", ""},
+		{"users link alice --server paris", 3, "", "vpn: user \"alice\" has no link to a server \"paris\"\nhint: there is: main\n"},
+		{"server create paris", 0, "203.0.113.5:8443\n", "created server paris (vless)\nwarning: the address is private\n"},
+		{"server create paris -q", 0, "paris\n", ""},
+		{"server list", 0, `
+NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED
+main  running  vless     203.0.113.5:443       2   -     -  1 GB
+`, ""},
+		{"server list -q", 0, "main\n", ""},
+		{"server show main", 0, `
+name        main
+state       running
+protocol    vless
+endpoint    203.0.113.5:443
+listens on  [::]:443
+online      2 connections
+used        1 GB (0 B up, 1 GB down)
+target      www.example.com:443
+worker      pid 7, uid 900, since 2026-11-23 10:00 UTC
+memory      20 MB
+restarts    0
+created     2026-11-23 10:00 UTC
+id          mainid
+
+SESSION FROM    USER   NETWORK  SINCE                  UP  DOWN
+192.0.2.7:5000  alice  udp      2026-11-23 10:00 UTC  0 B   0 B
+`, ""},
+		{"server status", 0, `
+NAME  STATE    PID  MEMORY  RESTARTS  SINCE                 PROBLEM
+main  running    7   20 MB         0  2026-11-23 10:00 UTC
+`, ""},
+		{"server start main", 0, "", "started server main\n"},
+		{"server stop main", 0, "", "stopped server main\n"},
+		{"server restart main", 0, "", "restarted server main\n"},
+		{"server stop nope", 3, "", "vpn: there is no server \"nope\"\n"},
+		{"server delete main -y", 0, "", "deleted server main\n"},
+		{"status", 0, `
+daemon   running since 2026-11-23 10:00 UTC, pid 42
+version  1.2.3
+data     /var/lib/vpn
+users    2: 1 active, 1 disabled
+online   2 connections
+
+NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED
+main  running  vless     203.0.113.5:443       2   -     -  1 GB
+`, "warning: the address is private\n"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			got := newRunner().run(t, strings.Fields(c.args)...)
+			if d := cmp.Diff(result{c.status, strings.TrimPrefix(c.out, "\n"), c.err}, got, cmp.AllowUnexported(result{})); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// TestMistakes: what was typed wrongly ends with status 2 and says what to
+// type instead, and nothing is done.
+func TestMistakes(t *testing.T) {
+	for args, want := range map[string]string{
+		"usrs":                                  "unknown command \"usrs\"\nhint: did you mean users?",
+		"users lst":                             "unknown command \"lst\"\nhint: did you mean list?",
+		"help users lst":                        "unknown command \"lst\"\nhint: did you mean list?",
+		"users create":                          "NAME is missing\nhint: usage: vpn users create NAME [flags]",
+		"users create carol dave":               "\"dave\" is one argument too many\nhint: usage: vpn users create NAME [flags]",
+		"users create carol --quoat 5GB":        "unknown flag \"--quoat\"\nhint: did you mean --quota?",
+		"users create carol -z":                 "unknown flag -z\nhint: usage: vpn users create NAME [flags]",
+		"users create carol --quota":            "--quota needs a value\nhint: usage: vpn users create NAME [flags]",
+		"users create carol --quota 5XB":        "--quota: size \"5XB\" is not valid\nhint: write it like",
+		"users create carol --rate-up 5":        "--rate-up: rate \"5\" is not valid\nhint: write it like",
+		"users create carol --expires 1999":     "--expires: time \"1999\" is not valid\nhint: write it like",
+		"users create carol --devices -1":       "--devices: \"-1\" is not a number\nhint: write it like 3",
+		"users create carol --connections x":    "--connections: \"x\" is not a number\nhint: write it like 3",
+		"users create Carol":                    "name \"Carol\" is not valid\nhint: use 1 to 63",
+		"server create --port 0":                "--port: \"0\" is not a port\nhint: a port is a number from 1 to 65535",
+		"server create --port 65536":            "--port: \"65536\" is not a port\nhint: a port is",
+		"server create --listen here":           "--listen: \"here\" is not an IP address\nhint: write it like",
+		"server create --allow 10.0.0.0/40":     "--allow: \"10.0.0.0/40\" is not a network\nhint: write it like",
+		"server create --protocol carrier":      "unknown protocol \"carrier\"\nhint: there is: vless",
+		"server logs main --tail -1":            "--tail cannot be -1\nhint: it is a number of lines",
+		"server logs main --tail x":             "--tail cannot be \"x\"\nhint: usage: vpn server logs NAME [flags]",
+		"status -o xml":                         "--output: there is no \"xml\"\nhint: there is: table, json",
+		"status --quiet=maybe":                  "--quiet cannot be \"maybe\"\nhint: usage:",
+		"server delete main":                    "this needs to be confirmed\nhint: add --yes",
+		"users update alice --expires 12h30":    "--expires: time \"12h30\" is not valid\nhint: write it like",
+		"users update alice --quota 1GB --name": "--name needs a value\nhint: usage:",
+	} {
+		r := newRunner()
+		got := r.run(t, strings.Fields(args)...)
+		if got.status != 2 || got.out != "" || !strings.HasPrefix(got.err, "vpn: "+want) {
+			t.Errorf("vpn %s: got status %d, out %q, err\n%s", args, got.status, got.out, got.err)
+		}
+		if len(r.plane.users) != 2 || r.plane.created.Port != 0 {
+			t.Errorf("vpn %s: something was done", args)
+		}
+	}
+}
+
+func TestExitStatuses(t *testing.T) {
+	for kind, want := range map[vpn.Kind]int{
+		vpn.Internal: 1, vpn.Invalid: 2, vpn.NotFound: 3, vpn.Denied: 4, vpn.Conflict: 5, vpn.Unavailable: 6,
+	} {
+		r := newRunner()
+		r.plane.failure = vpn.Errorf(kind, "no")
+		if got := r.run(t, "users", "list"); got.status != want || got.out != "" {
+			t.Errorf("%s: got %+v", kind, got)
+		}
+	}
+}
+
+// TestJSON: what is printed is what the API answered, and nothing else.
+func TestJSON(t *testing.T) {
+	f := newFakePlane()
+	ctx := t.Context()
+	must := func(v any, err error) any {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	users, servers := fakeUsers{f}, fakeServers{f}
+	for args, want := range map[string]any{
+		"users list":             must(users.List(ctx)),
+		"users show alice":       must(users.Show(ctx, "alice")),
+		"users disable alice":    must(users.Update(ctx, "alice", vpn.UserPatch{})),
+		"users kick alice":       must(users.Kick(ctx, "alice")),
+		"users link alice":       must(users.Access(ctx, "alice")),
+		"users qr alice":         must(users.Access(ctx, "alice")),
+		"server list":            must(servers.List(ctx)),
+		"server status":          must(servers.List(ctx)),
+		"server show main":       must(servers.Show(ctx, "main")),
+		"server status main":     must(servers.Show(ctx, "main")),
+		"server start main":      must(servers.Start(ctx, "main")),
+		"status":                 must(fakeSystem{f}.Status(ctx)),
+		"users create dave":      must(fakeUsers{newFakePlane()}.Create(ctx, vpn.NewUser{Name: "dave"})),
+		"users delete bob -y":    must(fakeUsers{newFakePlane()}.Delete(ctx, "bob")),
+		"server create paris":    must(fakeServers{newFakePlane()}.Create(ctx, vpn.NewServer{Name: "paris"})),
+		"server delete main  -y": must(fakeServers{newFakePlane()}.Delete(ctx, "main")),
+	} {
+		got := newRunner().run(t, append(strings.Fields(args), "-o", "json")...)
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(want); err != nil {
+			t.Fatal(err)
+		}
+		// The API has no null lists.
+		text := strings.ReplaceAll(b.String(), `"sessions": null`, `"sessions": []`)
+		if d := cmp.Diff(result{out: text}, got, cmp.AllowUnexported(result{})); d != "" {
+			t.Errorf("vpn %s: %s", args, d)
+		}
+	}
+}
+
+// TestBehind: a change that is stored but not in force is told apart, if
+// there is a daemon that should have put it in force.
+func TestBehind(t *testing.T) {
+	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "server stop main", "server create x"} {
+		r := newRunner()
+		r.plane.synced = false
+		got := r.run(t, strings.Fields(args)...)
+		if got.status != 7 || !strings.Contains(got.err, "vpn: the change is stored, but not every server follows yet\nhint: ") {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
+		if strings.Contains(args, "create") && got.out == "" {
+			t.Errorf("vpn %s: the data is missing", args)
+		}
+
+		r = newRunner()
+		r.plane.synced, r.plane.daemon = false, false
+		got = r.run(t, strings.Fields(args)...)
+		if got.status != 0 || !strings.Contains(got.err, "no daemon is running; it takes effect with: vpn serve\n") {
+			t.Errorf("vpn %s without a daemon: got %+v", args, got)
+		}
+	}
+}
+
+// TestPatch: only what was given is changed, and none and never are changes.
+func TestPatch(t *testing.T) {
+	r := newRunner()
+	if got := r.run(t, strings.Fields("users update alice --quota none --expires never --rate-down 20mbit --name al --devices none")...); got.status != 0 {
+		t.Fatalf("%+v", got)
+	}
+	want := vpn.UserPatch{
+		Name: new("al"), Quota: new(uint64(0)), ExpiresAt: new(time.Time{}),
+		RateDown: new(uint64(2_500_000)), Devices: new(0),
+	}
+	if d := cmp.Diff(want, r.plane.patched); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestServerSettings(t *testing.T) {
+	r := newRunner()
+	got := r.run(t, "server", "create", "paris", "--port", "8443", "--target", "www.example.com:443", "--server-name", "a.example.com",
+		"--server-name", "b.example.com", "--allow", "10.1.2.3", "--allow", "192.168.7.9/16", "--no-check", "--listen", "::1")
+	if got.status != 0 {
+		t.Fatalf("%+v", got)
+	}
+	b, err := json.Marshal(r.plane.created)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"name":"paris","listen":"::1","port":8443,"allow":["10.1.2.3/32","192.168.0.0/16"],` +
+		`"settings":{"server_names":["a.example.com","b.example.com"],"target":"www.example.com:443"},"no_check":true}`
+	if d := cmp.Diff(want, string(b)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	r := newRunner()
+	r.env = map[string]string{"VPN_OUTPUT": "json", "VPN_YES": "1"}
+	if got := r.run(t, "users", "delete", "bob"); got.status != 0 || !strings.HasPrefix(got.out, "{") {
+		t.Errorf("got %+v", got)
+	}
+	if got := r.run(t, "users", "list", "-o", "table"); !strings.HasPrefix(got.out, "NAME") {
+		t.Errorf("a flag rules: got %+v", got)
+	}
+	r.env = map[string]string{"VPN_QUIET": "true"}
+	if got := r.run(t, "server", "list"); got.out != "main\n" {
+		t.Errorf("got %+v", got)
+	}
+	r.env = map[string]string{"VPN_OUTPUT": "xml"}
+	got := r.run(t, "status")
+	if got.status != 2 || !strings.HasPrefix(got.err, `vpn: VPN_OUTPUT="xml" is not valid`) || !strings.Contains(got.err, "\nhint: ") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestEmptyLists(t *testing.T) {
+	r := newRunner()
+	clear(r.plane.users)
+	clear(r.plane.servers)
+	for args, want := range map[string]result{
+		"users list":         {err: "there are no users yet; make one: vpn users create NAME\n"},
+		"users list -q":      {},
+		"users list -o json": {out: "[]\n"},
+		"server list":        {err: "there are no servers yet; make one: vpn server create\n"},
+		"server status -q":   {},
+		"users create zoe":   {err: "created user zoe\nthere is no server yet, and so no link; make one: vpn server create\n"},
+		"users link zoe":     {status: 3, err: "vpn: there is no server, and so no link\nhint: make one: vpn server create\n"},
+	} {
+		if strings.Contains(args, "link") {
+			r.run(t, "users", "create", "zoe")
+		} else {
+			delete(r.plane.users, "zoe")
+		}
+		if got := r.run(t, strings.Fields(args)...); got != want {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
+	}
+}
+
+func TestQR(t *testing.T) {
+	r := newRunner()
+	if got := r.run(t, "users", "qr", "alice"); got.status != 0 || !strings.ContainsAny(got.out, "█▀▄") {
+		t.Errorf("got %+v", got)
+	}
+	r.run(t, "server", "create", "paris")
+	got := r.run(t, "users", "qr", "alice")
+	if got.status != 2 || got.err != "vpn: user \"alice\" has 2 links\nhint: choose one with --server: main, paris\n" {
+		t.Errorf("got %+v", got)
+	}
+	if got := r.run(t, "users", "qr", "alice", "--server", "paris"); got.status != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	const evil = "plain\n\x1b]0;title\x07\x1b[31mred\x9b31m\tä\n"
+	for name, c := range map[string]struct {
+		tty  bool
+		want string
+	}{
+		"pipe":     {false, evil},
+		"terminal": {true, "plain\n?]0;title??[31mred?31m\t"},
+	} {
+		r := newRunner()
+		r.tty, r.plane.logs = c.tty, strings.NewReader(evil)
+		got := r.run(t, "server", "logs", "main")
+		if got.status != 0 || !strings.HasPrefix(got.out, c.want) {
+			t.Errorf("%s: got %q", name, got.out)
+		}
+	}
+	r := newRunner()
+	r.plane.logs = iotest.ErrReader(errors.New("disk"))
+	if got := r.run(t, "server", "logs", "nope"); got.status != 3 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestInterrupt: ^C ends what waits, with status 130.
+func TestInterrupt(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := newRunner()
+	if got := r.runIn(ctx, "server", "logs", "main", "-f"); got.status != 130 || got.err != "vpn: interrupted\n" {
+		t.Errorf("got %+v", got)
+	}
+	if got := r.runIn(ctx, "users", "list"); got.status != 130 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestPanicIsReported(t *testing.T) {
+	var errs strings.Builder
+	p := newProgram(IO{Out: &strings.Builder{}, Err: &errs, Getenv: func(string) string { return "" }})
+	p.dial = func(context.Context, intent) (*connection, error) { panic("boom") }
+	if status := p.run(t.Context(), []string{"status"}); status != 1 || !strings.HasPrefix(errs.String(), "vpn: internal error: boom\nhint: ") {
+		t.Errorf("got %d %s", status, &errs)
+	}
+	if strings.Contains(errs.String(), "goroutine") {
+		t.Errorf("the stack is shown: %s", &errs)
+	}
+}
+
+// TestFullDisk: output that is lost is a failure.
+func TestFullDisk(t *testing.T) {
+	r := newRunner()
+	for _, args := range [][]string{
+		{"users", "list"},
+		{"users", "list", "-q"},
+		{"users", "show", "alice"},
+		{"status"},
+		{"status", "-o", "json"},
+		{"users", "create", "x"},
+		{"version"},
+		{"users", "qr", "alice"},
+	} {
+		var errs strings.Builder
+		p := newProgram(IO{Out: fullDisk{}, Err: &errs, Getenv: func(string) string { return "" }, Now: r.now})
+		p.dial = r.dial
+		if status := p.run(t.Context(), args); status != 1 || !strings.HasPrefix(errs.String(), "vpn: write output: no space left") &&
+			!strings.Contains(errs.String(), "\nvpn: write output: no space left") {
+			t.Errorf("%v: got %d %s", args, status, &errs)
+		}
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// TestHarmless: nothing that comes from elsewhere can steer the terminal.
+func TestHarmless(t *testing.T) {
+	const evil = "a\x1b]52;c;aGk=\x07\x1b[2J\u009bb\nc"
+	r := newRunner()
+	u := r.plane.users["bob"]
+	u.Name = evil
+	r.plane.users["bob"] = u
+	r.plane.failure = nil
+	for _, args := range [][]string{
+		{"users", "list"},
+		{"users", "show", evil},
+		{"users", "show", "bob"},
+		{evil},
+		{"users", "list", "--" + evil},
+		{"users", "create", "x", "--quota", evil},
+		{"users", "update", evil},
+		{"users", "disable", "bob"},
+		{"server", "logs", "main", "--tail", evil},
+		{"-o", evil, "status"},
+		{"users", "create", "a", evil},
+	} {
+		got := r.run(t, args...)
+		for _, c := range got.out + got.err {
+			if c != '\n' && unicode.IsControl(c) {
+				t.Errorf("%q: got %q %q", args, got.out, got.err)
+				break
+			}
+		}
+	}
+}
+
+func TestColours(t *testing.T) {
+	for name, c := range map[string]struct {
+		tty  bool
+		env  map[string]string
+		want bool
+	}{
+		"terminal":   {true, nil, true},
+		"pipe":       {false, nil, false},
+		"NO_COLOR":   {true, map[string]string{"NO_COLOR": "1"}, false},
+		"dumb":       {true, map[string]string{"TERM": "dumb"}, false},
+		"forced":     {false, map[string]string{"CLICOLOR_FORCE": "1"}, true},
+		"both":       {false, map[string]string{"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, false},
+		"not forced": {false, map[string]string{"CLICOLOR_FORCE": "0"}, false},
+	} {
+		r := newRunner()
+		r.tty, r.env = c.tty, c.env
+		got := r.run(t, "users", "list")
+		if strings.Contains(got.out, "\x1b[32mactive\x1b[0m  ") != c.want {
+			t.Errorf("%s: got %q", name, got.out)
+		}
+		if plain := stripColours(got.out); !strings.Contains(plain, "alice  active    1.2 GB") {
+			t.Errorf("%s: colours move the columns: %q", name, plain)
+		}
+		if got := r.run(t, "users", "show", "nobody"); strings.Contains(got.err, "\x1b[") != c.want {
+			t.Errorf("%s: got %q", name, got.err)
+		}
+	}
+}
+
+func stripColours(s string) string {
+	for _, c := range []colour{red, green, yellow, grey, "0"} {
+		s = strings.ReplaceAll(s, "\x1b["+string(c)+"m", "")
+	}
+	return s
+}
+
+// TestEveryCommandExplainsItself walks the tree: each has a line, a usage and
+// an example that begins with its own name.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, c := range cmd.Commands() {
+			walk(c)
+		}
+		if cmd.Hidden || cmd.Name() == "help" {
+			return
+		}
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: %q", cmd.CommandPath(), cmd.Short)
+		}
+		if cmd.RunE != nil && !cmd.HasSubCommands() && !strings.HasPrefix(cmd.Example, "  "+cmd.CommandPath()) {
+			t.Errorf("%s: the example is %q", cmd.CommandPath(), cmd.Example)
+		}
+		got := newRunner().run(t, append(strings.Fields(cmd.CommandPath())[1:], "--help")...)
+		if got.status != 0 || got.err != "" || !strings.Contains(got.out, "\nUsage:\n  "+cmd.CommandPath()) {
+			t.Errorf("%s --help: got %+v", cmd.CommandPath(), got)
+		}
+		for line := range strings.Lines(got.out) {
+			if len(line) > 160 {
+				t.Errorf("%s --help has a line of %d: %s", cmd.CommandPath(), len(line), line)
+			}
+		}
+	}
+	p := newProgram(IO{Getenv: func(string) string { return "" }})
+	walk(rootCommand(p))
+}
+
+func TestHelpIsOneText(t *testing.T) {
+	r := newRunner()
+	want := r.run(t, "users", "create", "--help")
+	for _, args := range [][]string{{"help", "users", "create"}, {"users", "create", "-h"}, {"user", "create", "--quota", "1GB", "-h"}} {
+		if got := r.run(t, args...); got != want {
+			t.Errorf("%v: got %+v", args, got)
+		}
+	}
+	if got := r.run(t); got != r.run(t, "--help") || got.status != 0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	r := newRunner()
+	got := r.run(t, "version")
+	if got.status != 0 || !strings.HasPrefix(got.out, "vpn ") || got != r.run(t, "--version") {
+		t.Errorf("got %+v", got)
+	}
+	var v versionInfo
+	if err := json.Unmarshal([]byte(r.run(t, "version", "-o", "json").out), &v); err != nil || v.Go == "" || v.Version == "" {
+		t.Errorf("got %+v, %v", v, err)
+	}
+}

@@ -1,0 +1,278 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"vpn/internal/api"
+	"vpn/internal/client"
+	"vpn/internal/vpn"
+)
+
+// now is the time of all tests.
+var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+// fakePlane is a control plane in memory: users and servers by name, and
+// nothing behind them.
+type fakePlane struct {
+	users   map[string]vpn.UserInfo
+	servers map[string]vpn.ServerInfo
+	synced  bool
+	daemon  bool
+	failure error // what every call returns, if set
+	logs    io.Reader
+
+	created vpn.NewServer
+	patched vpn.UserPatch
+}
+
+func newFakePlane() *fakePlane {
+	return &fakePlane{
+		synced: true, daemon: true,
+		users: map[string]vpn.UserInfo{
+			"alice": {
+				User: vpn.User{
+					ID: "aliceid", Name: "alice", Enabled: true,
+					Limits:    vpn.Limits{Quota: 50e9, RateDown: 2.5e6, Devices: 2},
+					ExpiresAt: time.Date(2026, 12, 31, 15, 0, 0, 0, time.UTC),
+					Used:      vpn.Traffic{Up: 2e8, Down: 1e9}, CreatedAt: now.Add(-24 * time.Hour),
+				},
+				Status: vpn.Active, Online: 2, Rate: vpn.Rate{Up: 3e3, Down: 1.2e6},
+			},
+			"bob": {User: vpn.User{ID: "bobid", Name: "bob", CreatedAt: now}, Status: vpn.Disabled},
+		},
+		servers: map[string]vpn.ServerInfo{
+			"main": {
+				Server: vpn.Server{
+					ID: "mainid", Name: "main", Protocol: "vless", Runtime: "process", Listen: netip.IPv6Unspecified(),
+					Port: 443, Enabled: true, Settings: []byte(`{"target":"www.example.com:443"}`), CreatedAt: now,
+				},
+				State: vpn.Running, Endpoint: "203.0.113.5:443", Online: 2, Used: vpn.Traffic{Down: 1e9},
+				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6},
+			},
+		},
+	}
+}
+
+func (f *fakePlane) handler() http.Handler {
+	return api.Handler(api.Config{
+		Users: fakeUsers{f}, Servers: fakeServers{f}, System: fakeSystem{f},
+		Log: slog.New(slog.DiscardHandler), Version: "test",
+	})
+}
+
+type fakeUsers struct{ *fakePlane }
+
+func (f fakeUsers) find(name string) (vpn.UserInfo, error) {
+	if f.failure != nil {
+		return vpn.UserInfo{}, f.failure
+	}
+	u, ok := f.users[name]
+	if !ok {
+		return u, vpn.Errorf(vpn.NotFound, "there is no user %q", name).WithHint("see: vpn users list")
+	}
+	return u, nil
+}
+
+func (f fakeUsers) access() []vpn.Access {
+	var out []vpn.Access
+	for _, s := range sortedNames(f.servers) {
+		out = append(out, vpn.Access{Server: s, Protocol: "vless", Link: "vless://" + s + "?a=1&b=2"})
+	}
+	return out
+}
+
+func (f fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, error) {
+	if f.failure != nil {
+		return vpn.UserChange{}, f.failure
+	}
+	if _, ok := f.users[in.Name]; ok {
+		return vpn.UserChange{}, vpn.Errorf(vpn.Conflict, "user %q already exists", in.Name).WithHint("choose another name")
+	}
+	if err := vpn.ValidName(in.Name); err != nil {
+		return vpn.UserChange{}, err
+	}
+	u := vpn.UserInfo{
+		User:   vpn.User{ID: "newid", Name: in.Name, Enabled: true, Limits: in.Limits, ExpiresAt: in.ExpiresAt},
+		Status: vpn.Active,
+	}
+	f.users[in.Name] = u
+	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced}, nil
+}
+
+func (f fakeUsers) List(context.Context) ([]vpn.UserInfo, error) {
+	var out []vpn.UserInfo
+	for _, name := range sortedNames(f.users) {
+		out = append(out, f.users[name])
+	}
+	return out, f.failure
+}
+
+func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
+	u, err := f.find(name)
+	d := vpn.UserDetail{UserInfo: u, Servers: []vpn.UserServer{{Server: "main", Protocol: "vless", Used: u.Used}}}
+	if u.Online > 0 {
+		d.Sessions = []vpn.Session{{
+			ID: 1, User: u.ID, Server: "main", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "tcp",
+			Since: now, Traffic: vpn.Traffic{Up: 1e3, Down: 1e6},
+		}}
+	}
+	return d, err
+}
+
+func (f fakeUsers) Update(_ context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
+	f.patched = p
+	u, err := f.find(name)
+	return vpn.UserChange{User: u, Synced: f.synced}, err
+}
+
+func (f fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error) {
+	u, err := f.find(name)
+	delete(f.users, name)
+	return vpn.UserChange{User: u, Synced: f.synced}, err
+}
+
+func (f fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
+	u, err := f.find(name)
+	return vpn.Kicked{Connections: u.Online}, err
+}
+
+func (f fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error) {
+	_, err := f.find(name)
+	return f.access(), err
+}
+
+type fakeServers struct{ *fakePlane }
+
+func (f fakeServers) find(name string) (vpn.ServerInfo, error) {
+	if f.failure != nil {
+		return vpn.ServerInfo{}, f.failure
+	}
+	s, ok := f.servers[name]
+	if !ok {
+		return s, vpn.Errorf(vpn.NotFound, "there is no server %q", name)
+	}
+	return s, nil
+}
+
+func (f fakeServers) change(name string) (vpn.ServerChange, error) {
+	s, err := f.find(name)
+	return vpn.ServerChange{Server: s, Synced: f.synced}, err
+}
+
+func (f fakeServers) Create(_ context.Context, in vpn.NewServer) (vpn.ServerChange, error) {
+	f.created = in
+	if in.Name == "" {
+		in.Name = "main"
+	}
+	s := f.servers["main"]
+	s.Name, s.Endpoint, s.State, s.Settings = in.Name, "203.0.113.5:8443", vpn.Running, []byte("{}")
+	f.servers[in.Name] = s
+	return vpn.ServerChange{Server: s, Warnings: []string{"the address is private"}, Synced: f.synced}, f.failure
+}
+
+func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
+	var out []vpn.ServerInfo
+	for _, name := range sortedNames(f.servers) {
+		out = append(out, f.servers[name])
+	}
+	return out, f.failure
+}
+
+func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
+	s, err := f.find(name)
+	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
+		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
+	}}}, err
+}
+
+func (f fakeServers) Start(_ context.Context, n string) (vpn.ServerChange, error) { return f.change(n) }
+
+func (f fakeServers) Stop(_ context.Context, n string) (vpn.ServerChange, error) { return f.change(n) }
+
+func (f fakeServers) Restart(_ context.Context, n string) (vpn.ServerChange, error) {
+	return f.change(n)
+}
+
+func (f fakeServers) Delete(_ context.Context, n string) (vpn.ServerChange, error) {
+	c, err := f.change(n)
+	delete(f.servers, n)
+	return c, err
+}
+
+func (f fakeServers) Logs(ctx context.Context, name string, follow bool, _ int) (io.ReadCloser, error) {
+	if _, err := f.find(name); err != nil {
+		return nil, err
+	}
+	if !follow {
+		return io.NopCloser(f.logs), nil
+	}
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = w.Close() })
+	return r, nil
+}
+
+type fakeSystem struct{ *fakePlane }
+
+func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
+	servers, err := fakeServers(f).List(ctx)
+	users := map[vpn.UserStatus]int{}
+	for _, u := range f.users {
+		users[u.Status]++
+	}
+	return vpn.Status{
+		Version: "1.2.3", Daemon: f.daemon, PID: 42, DataDir: "/var/lib/vpn", Since: now, Users: users, Online: 2,
+		Synced: f.synced, Servers: servers, Warnings: []string{"the address is private"},
+	}, err
+}
+
+func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
+
+// result is what a person saw of one command.
+type result struct {
+	status   int
+	out, err string
+}
+
+// runner runs commands against a fake control plane.
+type runner struct {
+	plane *fakePlane
+	env   map[string]string
+	input string
+	tty   bool
+	width int
+}
+
+func (r *runner) run(t *testing.T, args ...string) result {
+	t.Helper()
+	return r.runIn(t.Context(), args...)
+}
+
+func (r *runner) runIn(ctx context.Context, args ...string) result {
+	var out, errs bytes.Buffer
+	p := newProgram(IO{
+		In: strings.NewReader(r.input), Out: &out, Err: &errs,
+		Getenv: func(k string) string { return r.env[k] }, Now: r.now,
+		InTerminal: r.tty, OutTerminal: r.tty, ErrTerminal: r.tty, Width: r.width,
+	})
+	p.dial = r.dial
+	status := p.run(ctx, args)
+	return result{status, out.String(), errs.String()}
+}
+
+func (r *runner) now() time.Time { return now }
+
+func (r *runner) dial(context.Context, intent) (*connection, error) {
+	return &connection{
+		Client: client.InProcess(r.plane.handler()), daemon: r.plane.daemon, close: func() error { return nil },
+	}, nil
+}
+
+func newRunner() *runner { return &runner{plane: newFakePlane()} }

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"vpn/internal/vpn"
+)
+
+// actAsOwner returns an error unless this process may use the data directory
+// as the user that it belongs to. Root becomes that user, for the rest of the
+// process: what root wrote there, the owner could not use. A directory that is
+// not there is anybody's.
+func actAsOwner(dataDir string) error {
+	st, err := os.Stat(dataDir)
+	if err == nil && !st.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return notYours(dataDir, err)
+	case err != nil:
+		return vpn.Errorf(vpn.Unavailable, "the data directory %s cannot be used: %w", dataDir, err).
+			WithHint("choose another with --data-dir")
+	}
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || int(owner.Uid) == os.Geteuid() {
+		return nil
+	}
+	if os.Geteuid() != 0 {
+		return notYours(dataDir, nil)
+	}
+	if err := become(int(owner.Uid), int(owner.Gid)); err != nil {
+		return vpn.Errorf(vpn.Denied, "the data directory %s belongs to uid %d, whom this process may not become: %w",
+			dataDir, owner.Uid, err).WithHint("run as that user, or choose another directory with --data-dir")
+	}
+	return nil
+}
+
+// become gives up root for good; the order matters.
+func become(uid, gid int) error {
+	if err := syscall.Setgroups([]int{gid}); err != nil {
+		return err
+	}
+	if err := syscall.Setresgid(gid, gid, gid); err != nil {
+		return err
+	}
+	return syscall.Setresuid(uid, uid, uid)
+}
+
+func notYours(dataDir string, cause error) error {
+	return &vpn.Error{
+		Kind: vpn.Denied, Err: cause,
+		Message: "the data directory " + dataDir + " belongs to another user, and no daemon answers for it",
+		Hint:    "use sudo, or choose your own with --data-dir",
+	}
+}

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// printer writes what a command has to say: data to out, messages to err.
+type printer struct {
+	out, err           io.Writer
+	json, quiet        bool
+	paintsOut, paintsE bool // colours may be used
+}
+
+func (p *program) printer() *printer {
+	return &printer{
+		out: p.Out, err: p.Err,
+		json: p.global.output == "json", quiet: p.global.quiet,
+		paintsOut: p.paints(p.OutTerminal), paintsE: p.paints(p.ErrTerminal),
+	}
+}
+
+// paints decides about colours without asking the terminal, which may not
+// answer: see no-color.org and bixense.com/clicolors.
+func (p *program) paints(terminal bool) bool {
+	switch {
+	case p.Getenv("NO_COLOR") != "":
+		return false
+	case p.Getenv("CLICOLOR_FORCE") != "" && p.Getenv("CLICOLOR_FORCE") != "0":
+		return true
+	}
+	return terminal && p.Getenv("TERM") != "dumb"
+}
+
+// JSON prints v, which is what the API answered.
+func (o *printer) JSON(v any) error {
+	enc := json.NewEncoder(o.out)
+	enc.SetEscapeHTML(false) // links hold &
+	enc.SetIndent("", "  ")
+	return written(enc.Encode(v))
+}
+
+// print writes data.
+func (o *printer) print(s string) error {
+	_, err := io.WriteString(o.out, s)
+	return written(err)
+}
+
+// lines prints one line for each of list.
+func (o *printer) lines(list []string) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return o.print(strings.Join(list, "\n") + "\n")
+}
+
+func written(err error) error {
+	if err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+// note tells a person what was done. Programs and whoever wants quiet are
+// spared it.
+func (o *printer) note(format string, args ...any) {
+	if o.json || o.quiet {
+		return
+	}
+	o.message("", fmt.Sprintf(format, args...))
+}
+
+// warn tells what nobody should miss.
+func (o *printer) warn(warnings ...string) {
+	for _, w := range warnings {
+		o.message(o.paintErr(yellow, "warning:")+" ", w)
+	}
+}
+
+func (o *printer) message(prefix, text string) {
+	_, _ = fmt.Fprintln(o.err, prefix+printable(text)) // nobody is left to tell
+}
+
+// A colour is an ANSI code of the terminal's own palette.
+type colour string
+
+const (
+	red    colour = "31"
+	green  colour = "32"
+	yellow colour = "33"
+	grey   colour = "90"
+)
+
+func (o *printer) paintOut(c colour, s string) string { return paint(o.paintsOut, c, s) }
+func (o *printer) paintErr(c colour, s string) string { return paint(o.paintsE, c, s) }
+
+func paint(on bool, c colour, s string) string {
+	if !on || c == "" || s == "" {
+		return s
+	}
+	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"
+}
+
+// stateColours are the colours of the words that say how something is. The
+// word says it already: nobody has to see the colour.
+var stateColours = map[string]colour{
+	"active": green, "running": green,
+	"limited": yellow, "syncing": yellow, "starting": yellow,
+	"expired": red, "failed": red, "unresponsive": red,
+	"disabled": grey, "stopped": grey,
+}

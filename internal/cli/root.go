@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"vpn/internal/vpn"
+)
+
+// globalFlags are the flags that every command has.
+type globalFlags struct {
+	dataDir, configFile string
+	output              string
+	yes, noInput        bool
+	quiet, verbose      bool
+	showVersion         bool
+}
+
+// environment names the variables of global flags. Package config reads those
+// of --data-dir and --config.
+var environment = map[string]string{
+	"output":   "VPN_OUTPUT",
+	"yes":      "VPN_YES",
+	"no-input": "VPN_NO_INPUT",
+	"quiet":    "VPN_QUIET",
+	"verbose":  "VPN_VERBOSE",
+}
+
+// rootCommand builds the whole tree. It is cheap, and no two runs share it.
+func rootCommand(p *program) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vpn",
+		Short: "Run VPN servers and manage their users",
+		Example: `  vpn up                                     a server, a user and a QR code, at once
+  vpn users create alice --quota 50GB        one more user
+  vpn status                                 what goes on`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return readEnvironment(cmd.Flags(), p.Getenv) },
+		Args:              onlyCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if p.global.showVersion {
+				return printVersion(p.printer())
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetOut(p.Out)
+	root.SetErr(p.Err)
+	root.SetIn(p.In)
+	root.SetHelpFunc(help)
+	root.SetFlagErrorFunc(flagError)
+	root.Flags().BoolVar(&p.global.showVersion, "version", false, "print the version")
+	p.global.add(root.PersistentFlags())
+	root.AddCommand(
+		upCommand(p), serveCommand(p), statusCommand(p),
+		usersCommand(p), serverCommand(p),
+		versionCommand(p), workerCommand(p),
+	)
+	root.SetHelpCommand(helpCommand())
+	keepFlagOrder(root)
+	return root
+}
+
+// keepFlagOrder makes help list flags as they were added: what matters first.
+func keepFlagOrder(cmd *cobra.Command) {
+	cmd.Flags().SortFlags, cmd.PersistentFlags().SortFlags = false, false
+	for _, c := range cmd.Commands() {
+		keepFlagOrder(c)
+	}
+}
+
+func (g *globalFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&g.dataDir, "data-dir", "", "`DIR` that holds the installation")
+	fs.StringVar(&g.configFile, "config", "", "configuration `FILE`")
+	fs.VarP(&choice{to: &g.output, of: []string{"table", "json"}}, "output", "o", "table or json")
+	fs.BoolVarP(&g.yes, "yes", "y", false, "answer every question with yes")
+	fs.BoolVar(&g.noInput, "no-input", false, "ask nothing; fail instead")
+	fs.BoolVarP(&g.quiet, "quiet", "q", false, "print names and links only")
+	fs.BoolVarP(&g.verbose, "verbose", "v", false, "log everything to standard error")
+	fs.BoolP("help", "h", false, "explain the command")
+}
+
+// readEnvironment sets the global flags that were not given from VPN_*.
+func readEnvironment(fs *pflag.FlagSet, getenv func(string) string) error {
+	for name, variable := range environment {
+		text := getenv(variable)
+		if text == "" || fs.Changed(name) {
+			continue
+		}
+		if err := fs.Set(name, text); err != nil {
+			return vpn.Errorf(vpn.Invalid, "%s=%s is not valid", variable, strconv.Quote(text)).
+				WithHint("it stands for --%s, which is %s", name, fs.Lookup(name).Usage)
+		}
+	}
+	return nil
+}
+
+// group returns a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: onlyCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// onlyCommands refuses a word where a command should stand.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var known []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	return vpn.Unknown("command", args[0], known)
+}
+
+// exactly wants one argument for each name: NAME, or [NAME] if it may be
+// left out.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > len(names) {
+			return vpn.Errorf(vpn.Invalid, "%q is one argument too many", args[len(names)]).WithHint("%s", usage(cmd))
+		}
+		if missing := names[len(args):]; len(missing) > 0 && !strings.HasPrefix(missing[0], "[") {
+			return vpn.Errorf(vpn.Invalid, "%s is missing", missing[0]).WithHint("%s", usage(cmd))
+		}
+		return nil
+	}
+}
+
+func usage(cmd *cobra.Command) string { return "usage: " + cmd.UseLine() }
+
+// flagError says what is wrong with a flag, and which one may be meant.
+func flagError(cmd *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		return unknownFlag(cmd, e)
+	}
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		name := "--" + e.GetFlag().Name
+		if cause, ok := errors.AsType[*vpn.Error](e); ok {
+			return vpn.Errorf(vpn.Invalid, "%s: %w", name, cause).WithHint("%s", cause.Hint)
+		}
+		return vpn.Errorf(vpn.Invalid, "%s cannot be %q", name, e.GetValue()).WithHint("%s", usage(cmd))
+	}
+	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		name := "--" + e.GetFlag().Name
+		return vpn.Errorf(vpn.Invalid, "%s needs a value", name).WithHint("%s", usage(cmd))
+	}
+	return vpn.Errorf(vpn.Invalid, "%s", err.Error()).WithHint("%s", usage(cmd))
+}
+
+func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError) error {
+	if shorts := e.GetSpecifiedShortnames(); shorts != "" {
+		return vpn.Errorf(vpn.Invalid, "unknown flag -%s", e.GetSpecifiedName()).WithHint("%s", usage(cmd))
+	}
+	var known []string
+	add := func(f *pflag.Flag) { known = append(known, "--"+f.Name) }
+	cmd.LocalFlags().VisitAll(add) // of two that are equally near, the command's own
+	cmd.InheritedFlags().VisitAll(add)
+	return vpn.Unknown("flag", "--"+e.GetSpecifiedName(), known)
+}

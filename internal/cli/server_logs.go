@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"vpn/internal/client"
+	"vpn/internal/vpn"
+)
+
+func serverLogs(p *program) *cobra.Command {
+	var (
+		follow bool
+		tail   int
+	)
+	cmd := &cobra.Command{
+		Use: "logs NAME", Short: "Print what a server's worker logs", Args: exactly("NAME"),
+		Example: `  vpn server logs main
+  vpn server logs main -f --tail 10`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if tail < 0 {
+				return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
+			}
+			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				return copyLogs(ctx, p, c.Servers, args[0], follow, tail)
+			})
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
+	cmd.Flags().IntVar(&tail, "tail", 100, "begin with the last `N` lines")
+	return cmd
+}
+
+type logOpener interface {
+	Logs(ctx context.Context, server string, follow bool, tail int) (io.ReadCloser, error)
+}
+
+func copyLogs(ctx context.Context, p *program, servers logOpener, name string, follow bool, tail int) error {
+	logs, err := servers.Logs(ctx, name, follow, tail)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	out := p.Out
+	if p.OutTerminal {
+		out = harmless{out}
+	}
+	_, err = io.Copy(out, logs)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return written(err)
+}
+
+// harmless keeps foreign text from steering the terminal that it is written to.
+type harmless struct{ io.Writer }
+
+func (h harmless) Write(b []byte) (int, error) {
+	clean := make([]byte, 0, len(b))
+	for _, c := range b {
+		switch {
+		case c == '\n' || c == '\t' || c >= ' ' && c != 0x7f && c < utf8.RuneSelf, c >= 0xa0:
+			clean = append(clean, c)
+		default: // an escape, or part of a rune that could be one (C1)
+			clean = append(clean, '?')
+		}
+	}
+	if _, err := h.Writer.Write(clean); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"vpn/internal/protocol"
+	"vpn/internal/vpn"
+)
+
+// settingFlags are the settings of all protocols as flags. Protocols that
+// share a key share its flag.
+type settingFlags struct {
+	values map[string]func() any // by flag: what was given
+}
+
+func (s *settingFlags) add(fs *pflag.FlagSet, protocols []protocol.Protocol) {
+	s.values = map[string]func() any{}
+	for _, p := range protocols {
+		for _, f := range p.Fields() {
+			if s.values[f.Flag()] == nil {
+				s.values[f.Flag()] = addSetting(fs, f)
+			}
+		}
+	}
+}
+
+// addSetting adds the flag of one setting and returns how to read it.
+func addSetting(fs *pflag.FlagSet, f protocol.Field) func() any {
+	switch {
+	case f.List:
+		var texts []string
+		fs.Var(&list[string]{to: &texts, parse: asIs, kind: "TEXT"}, f.Flag(), f.Help+"; may be given several times")
+		return func() any { return texts }
+	case f.Bool:
+		on := fs.Bool(f.Flag(), false, f.Help)
+		return func() any { return *on }
+	}
+	var text string
+	fs.Var(&value[string]{to: &text, parse: asIs, kind: "TEXT"}, f.Flag(), f.Help)
+	return func() any { return text }
+}
+
+// of returns the settings for a server of protocol p, or nil if none was
+// given. A setting of another protocol is refused rather than forgotten.
+func (s *settingFlags) of(fs *pflag.FlagSet, p protocol.Protocol) (json.RawMessage, error) {
+	settings := map[string]any{}
+	own := map[string]bool{}
+	for _, f := range p.Fields() {
+		own[f.Flag()] = true
+		if fs.Changed(f.Flag()) {
+			settings[f.Key] = s.values[f.Flag()]()
+		}
+	}
+	for _, flag := range slices.Sorted(maps.Keys(s.values)) {
+		if fs.Changed(flag) && !own[flag] {
+			return nil, vpn.Errorf(vpn.Invalid, "--%s is no setting of %s", flag, p.Name())
+		}
+	}
+	if len(settings) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(settings)
+	if err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	return b, nil
+}
+
+// asIs leaves the judgement to the protocol.
+func asIs(s string) (string, error) { return s, nil }

@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"vpn/internal/client"
+	"vpn/internal/config"
+	"vpn/internal/daemon"
+	"vpn/internal/vpn"
+)
+
+func upCommand(p *program) *cobra.Command { return newUp(p).cmd }
+
+func newUp(p *program) *up {
+	up := &up{program: p}
+	up.cmd = &cobra.Command{
+		Use: "up", Short: "Start here and now: a server, a user, a QR code", Args: exactly(),
+		Long: `Run everything in the foreground: the daemon, a first server and a first user,
+whose link and QR code are printed. What is there already is kept. ^C stops it
+all. Where a daemon runs already, only link and code are printed.`,
+		Example: `  vpn up
+  vpn up --user alice --public-host vpn.example.org`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return up.run(cmd.Context()) },
+	}
+	fs := up.cmd.Flags()
+	fs.StringVar(&up.server, "name", "main", "the server's `NAME`")
+	fs.StringVar(&up.user, "user", "", "the user's `NAME` (default the first there is, or "+firstUser+")")
+	up.flags.add(fs)
+	return up
+}
+
+// firstUser is the user that is made if nobody says another name.
+const firstUser = "me"
+
+// up is one run of the command.
+type up struct {
+	*program
+	cmd          *cobra.Command
+	server, user string
+	flags        serverFlags
+}
+
+func (u *up) run(ctx context.Context) error {
+	in, err := u.flags.newServer(u.cmd.Flags())
+	if err != nil {
+		return err
+	}
+	in.Name = u.server
+	cfg, err := u.config()
+	if err != nil {
+		return err
+	}
+	c, err := u.running(ctx, cfg)
+	if err == nil {
+		return u.welcome(ctx, c.Client, in, true)
+	}
+	if vpn.KindOf(err) != vpn.Unavailable {
+		return err
+	}
+	if err := actAsOwner(cfg.DataDir); err != nil {
+		return err
+	}
+	return u.foreground(ctx, cfg, in)
+}
+
+// foreground runs the daemon until a signal comes or it fails.
+func (u *up) foreground(ctx context.Context, cfg config.Config, in vpn.NewServer) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	ready := make(chan http.Handler, 1)
+	options, err := u.daemonOptions(cfg, max(cfg.LogLevel, slog.LevelWarn))
+	if err != nil {
+		return err
+	}
+	options.StopWorkers = true
+	options.Ready = func(h http.Handler) { ready <- h }
+	served := make(chan error, 1)
+	go func() { served <- daemon.Serve(ctx, options) }()
+
+	select {
+	case err := <-served:
+		return err
+	case h := <-ready:
+		if err := u.welcome(ctx, client.InProcess(h), in, false); err != nil {
+			cancel()
+			if stopErr := <-served; stopErr != nil {
+				u.printer().warn(stopErr.Error())
+			}
+			return err
+		}
+	}
+	return <-served
+}
+
+// welcome sees to it that there is a server and a user, and prints what a
+// person needs to connect.
+func (u *up) welcome(ctx context.Context, c *client.Client, in vpn.NewServer, already bool) error {
+	server, warnings, err := u.firstServer(ctx, c.Servers, in)
+	if err != nil {
+		return err
+	}
+	user, access, err := u.firstUser(ctx, c.Users)
+	if err != nil {
+		return err
+	}
+	status, err := awaitServer(ctx, c.System, server.Name)
+	if err != nil {
+		return err
+	}
+	for _, s := range status.Servers {
+		if s.Name == server.Name {
+			server = s
+		}
+	}
+	if !server.Enabled {
+		warnings = append(warnings, fmt.Sprintf("server %s is stopped; start it: vpn server start %s", server.Name, server.Name))
+	}
+	for _, w := range append(status.Warnings, problem(server)...) {
+		if !slices.Contains(warnings, w) {
+			warnings = append(warnings, w)
+		}
+	}
+	return u.print(upResult{Server: server, User: user, Access: access, Warnings: warnings}, already)
+}
+
+// upResult is what "up -o json" prints.
+type upResult struct {
+	Server   vpn.ServerInfo `json:"server"`
+	User     vpn.UserInfo   `json:"user"`
+	Access   []vpn.Access   `json:"access"`
+	Warnings []string       `json:"warnings,omitempty"`
+}
+
+type serverKeeper interface {
+	List(context.Context) ([]vpn.ServerInfo, error)
+	Create(context.Context, vpn.NewServer) (vpn.ServerChange, error)
+}
+
+// firstServer returns the server of the wanted name, or any if no name was
+// wanted, or else makes it.
+func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewServer) (vpn.ServerInfo, []string, error) {
+	list, err := servers.List(ctx)
+	if err != nil {
+		return vpn.ServerInfo{}, nil, err
+	}
+	for _, s := range list {
+		if s.Name == in.Name {
+			return s, u.ignored(s), nil
+		}
+	}
+	if len(list) > 0 && !u.cmd.Flags().Changed("name") {
+		first := slices.MinFunc(list, func(a, b vpn.ServerInfo) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		return first, u.ignored(first), nil
+	}
+	u.printer().note("making server %s …", in.Name) // it may take a while, to look at other sites
+	change, err := servers.Create(ctx, in)
+	return change.Server, change.Warnings, err
+}
+
+// ignored says that flags about a new server change nothing of one that is
+// there.
+func (u *up) ignored(s vpn.ServerInfo) []string {
+	var flags []string
+	u.cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name == "port" || f.Name == "public-host" || u.flags.settings.values[f.Name] != nil {
+			flags = append(flags, "--"+f.Name)
+		}
+	})
+	if len(flags) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("server %s is there already, so %s is ignored", s.Name, strings.Join(flags, ", "))}
+}
+
+type userKeeper interface {
+	List(context.Context) ([]vpn.UserInfo, error)
+	Create(context.Context, vpn.NewUser) (vpn.UserChange, error)
+	Access(context.Context, string) ([]vpn.Access, error)
+}
+
+// firstUser returns the wanted user, or the first if none was wanted, or else
+// makes it.
+func (u *up) firstUser(ctx context.Context, users userKeeper) (vpn.UserInfo, []vpn.Access, error) {
+	list, err := users.List(ctx)
+	if err != nil {
+		return vpn.UserInfo{}, nil, err
+	}
+	slices.SortStableFunc(list, func(a, b vpn.UserInfo) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	for _, user := range list {
+		if u.user == "" || u.user == user.Name {
+			access, err := users.Access(ctx, user.Name)
+			return user, access, err
+		}
+	}
+	name := u.user
+	if name == "" {
+		name = firstUser
+	}
+	change, err := users.Create(ctx, vpn.NewUser{Name: name})
+	return change.User, change.Access, err
+}
+
+const (
+	startWait = 10 * time.Second // for a server's worker to begin, or to fail
+	startPoll = 50 * time.Millisecond
+)
+
+// awaitServer returns the status once the server's worker is past its start,
+// or when that takes too long.
+func awaitServer(ctx context.Context, system statusShower, name string) (vpn.Status, error) {
+	deadline := time.After(startWait)
+	for {
+		status, err := system.Status(ctx)
+		if err != nil {
+			return status, err
+		}
+		for _, s := range status.Servers {
+			if s.Name == name && s.State != vpn.Starting && s.State != vpn.Syncing {
+				return status, nil
+			}
+		}
+		select {
+		case <-deadline:
+			return status, nil
+		case <-ctx.Done():
+			return status, ctx.Err()
+		case <-time.After(startPoll):
+		}
+	}
+}

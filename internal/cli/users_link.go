@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vpn/internal/client"
+	"vpn/internal/vpn"
+)
+
+func usersLink(p *program) *cobra.Command {
+	var server string
+	cmd := &cobra.Command{
+		Use: "link NAME", Aliases: []string{"links"}, Short: "Print what a user puts into a client application", Args: exactly("NAME"),
+		Example: `  vpn users link alice
+  vpn users link alice --server main`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				access, err := accessTo(ctx, c.Users, args[0], server)
+				if err != nil {
+					return err
+				}
+				out := p.printer()
+				if out.json {
+					return out.JSON(access)
+				}
+				return out.lines(links(access))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&server, "server", "", "only for the server `NAME`")
+	return cmd
+}
+
+type accessShower interface {
+	Access(context.Context, string) ([]vpn.Access, error)
+}
+
+// accessTo returns a user's access to one server, or to all if none is named.
+// None at all is an error: there is nothing to print.
+func accessTo(ctx context.Context, users accessShower, user, server string) ([]vpn.Access, error) {
+	all, err := users.Access(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, vpn.Errorf(vpn.NotFound, "there is no server, and so no link").WithHint("make one: vpn server create")
+	}
+	if server == "" {
+		return all, nil
+	}
+	var one []vpn.Access
+	for _, a := range all {
+		if a.Server == server {
+			one = append(one, a)
+		}
+	}
+	if len(one) == 0 {
+		return nil, vpn.Errorf(vpn.NotFound, "user %q has no link to a server %q", user, server).
+			WithHint("there is: %s", strings.Join(servers(all), ", "))
+	}
+	return one, nil
+}
+
+func servers(access []vpn.Access) []string {
+	out := make([]string, 0, len(access))
+	for _, a := range access {
+		out = append(out, a.Server)
+	}
+	return out
+}

@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// value is a flag whose text becomes a T. It implements pflag.Value.
+type value[T any] struct {
+	to    *T
+	parse func(string) (T, error)
+	kind  string // what help calls it: SIZE
+	text  string
+}
+
+func (v *value[T]) Set(s string) error {
+	t, err := v.parse(s)
+	if err != nil {
+		return err
+	}
+	*v.to, v.text = t, s
+	return nil
+}
+
+func (v *value[T]) String() string { return v.text }
+func (v *value[T]) Type() string   { return v.kind }
+
+// list is a flag that may be given several times.
+type list[T any] struct {
+	to    *[]T
+	parse func(string) (T, error)
+	kind  string
+	texts []string
+}
+
+func (l *list[T]) Set(s string) error {
+	t, err := l.parse(s)
+	if err != nil {
+		return err
+	}
+	*l.to, l.texts = append(*l.to, t), append(l.texts, s)
+	return nil
+}
+
+func (l *list[T]) String() string { return strings.Join(l.texts, ",") }
+func (l *list[T]) Type() string   { return l.kind }
+
+// choice is a flag that is one of a few words.
+type choice struct {
+	to *string
+	of []string
+}
+
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return vpn.Errorf(vpn.Invalid, "there is no %q", s).WithHint("there is: %s", strings.Join(c.of, ", "))
+	}
+	*c.to = s
+	return nil
+}
+
+func (c *choice) String() string { return *c.to }
+func (c *choice) Type() string   { return "FORMAT" }
+
+func sizeValue(to *uint64) *value[uint64] {
+	return &value[uint64]{to: to, parse: vpn.ParseSize, kind: "SIZE"}
+}
+
+func rateValue(to *uint64) *value[uint64] {
+	return &value[uint64]{to: to, parse: vpn.ParseRate, kind: "RATE"}
+}
+
+func countValue(to *int) *value[int] {
+	return &value[int]{to: to, parse: parseCount, kind: "N"}
+}
+
+func whenValue(to *time.Time, now func() time.Time) *value[time.Time] {
+	parse := func(s string) (time.Time, error) { return vpn.ParseWhen(s, now()) }
+	return &value[time.Time]{to: to, parse: parse, kind: "WHEN"}
+}
+
+func portValue(to *uint16) *value[uint16] {
+	return &value[uint16]{to: to, parse: parsePort, kind: "PORT"}
+}
+
+func addrValue(to *netip.Addr) *value[netip.Addr] {
+	return &value[netip.Addr]{to: to, parse: parseAddr, kind: "ADDR"}
+}
+
+func prefixList(to *[]netip.Prefix) *list[netip.Prefix] {
+	return &list[netip.Prefix]{to: to, parse: parsePrefix, kind: "CIDR"}
+}
+
+// parseCount reads how many of something there may be; none is 0, no limit.
+func parseCount(s string) (int, error) {
+	if s == "none" || s == "unlimited" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0, vpn.Errorf(vpn.Invalid, "%q is not a number", s).WithHint(`write it like 3, or "none" for no limit`)
+	}
+	return int(n), nil
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, vpn.Errorf(vpn.Invalid, "%q is not a port", s).WithHint("a port is a number from 1 to 65535")
+	}
+	return uint16(n), nil
+}
+
+func parseAddr(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}, vpn.Errorf(vpn.Invalid, "%q is not an IP address", s).WithHint("write it like 203.0.113.5 or ::")
+	}
+	return a, nil
+}
+
+// parsePrefix reads a network; an address alone is a network of one.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	n, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, vpn.Errorf(vpn.Invalid, "%q is not a network", s).WithHint("write it like 10.0.0.0/8 or 10.1.2.3")
+	}
+	return n.Masked(), nil
+}

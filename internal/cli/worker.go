@@ -1,0 +1,24 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"vpn/internal/engine/all"
+	"vpn/internal/logging"
+	"vpn/internal/worker"
+)
+
+// workerCommand is what the control plane starts for each server. The name is
+// for whoever lists processes.
+func workerCommand(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use: worker.Command + " NAME", Hidden: true, Short: "Run one server; started by the daemon", Args: exactly("NAME"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logging.New(p.Err, logging.Options{})
+			if err != nil {
+				return err
+			}
+			return worker.Main(cmd.Context(), worker.Options{Engines: all.Engines(), Version: buildInfo().Version, Log: log})
+		},
+	}
+}
