@@ -1,0 +1,320 @@
+package arch
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "vpn/"
+
+// may lists, for each package of ours, which others of ours it may import.
+// Patterns are path.Match's, the first row that matches rules, and what
+// matches no row may import nothing.
+var may = []struct{ pkg, imports string }{
+	{"internal/vpn", ""},
+	{"internal/arch", ""},
+	{"internal/qr", ""},
+	{"internal/logging", "internal/vpn"},
+	{"internal/config", "internal/vpn"},
+	{"internal/network", "internal/vpn"},
+	{"internal/probe", "internal/vpn"},
+
+	{"internal/protocol", "internal/vpn"},
+	{"internal/protocol/all", "internal/protocol internal/protocol/*"},
+	{"internal/protocol/protocoltest", "internal/vpn internal/protocol"},
+	{"internal/protocol/*", "internal/vpn internal/protocol"},
+
+	{"internal/engine", "internal/vpn internal/engine/meter internal/engine/egress"},
+	{"internal/engine/all", "internal/vpn internal/engine internal/engine/*"},
+	{"internal/engine/meter", "internal/vpn"},
+	{"internal/engine/egress", "internal/vpn"},
+	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
+	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/protocol/*"},
+
+	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
+	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/engine internal/engine/* internal/worker internal/network"},
+	{"internal/runtime/*", "internal/vpn internal/app internal/worker internal/network"},
+
+	{"internal/app", "internal/vpn internal/protocol"},
+	{"internal/store/storetest", "internal/vpn internal/app"},
+	{"internal/store/*", "internal/vpn internal/app"},
+
+	{"internal/api", "internal/vpn"},
+	{"internal/client", "internal/vpn"},
+	{"internal/daemon", "internal/*  internal/*/*"},
+	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/protocol internal/protocol/all internal/qr internal/worker internal/engine/all"},
+	{"cmd/vpn", "internal/cli"},
+
+	{"test/e2e", "internal/vpn test/e2e/*"},
+	{"test/e2e/*", "internal/vpn test/xfer"},
+	{"test/*", "internal/vpn"},
+	{"test/*/*", "internal/vpn"},
+}
+
+// only lists who may import what is heavy or dangerous. Tests are free.
+var only = map[string]string{
+	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/daemon test/e2e/*",
+	"database/sql":                    "internal/store/sqlite",
+	"modernc.org/sqlite":              "internal/store/sqlite",
+	"github.com/pressly/goose":        "internal/store/sqlite",
+	"github.com/xtls/xray-core":       "internal/engine/vless",
+	"github.com/xtls/reality":         "internal/engine/vless",
+	"github.com/spf13/cobra":          "internal/cli",
+	"github.com/danielgtaylor/huma":   "internal/api",
+	"go.yaml.in/yaml":                 "internal/config",
+	"github.com/skip2/go-qrcode":      "internal/qr",
+	"vpn/internal/daemon":             "internal/cli",
+	"vpn/internal/engine/all":         "internal/cli",
+	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
+	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/engine/vless internal/store/sqlite internal/store/* internal/cli test/e2e/*",
+	"encoding/gob":                    "",
+	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
+	"go.uber.org/goleak":              "",
+	"github.com/google/go-cmp":        "",
+	"pgregory.net/rapid":              "internal/*/*test",
+	"github.com/rogpeppe/go-internal": "",
+}
+
+// reveals lists who may look into a secret: whoever renders configurations
+// and links, stores secrets, or hands them to a worker.
+const reveals = "internal/vpn internal/protocol/* internal/engine/* internal/worker internal/store/sqlite"
+
+var banned = []string{
+	"util", "utils", "common", "helper", "helpers", "misc", "base", "shared", "types",
+	"model", "models", "service", "services", "manager",
+}
+
+// exempt lists what is larger than the caps, and why.
+var exempt = map[string]string{}
+
+const (
+	maxLines   = 500
+	maxMethods = 20
+)
+
+func TestImports(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.imports {
+			if ours, ok := strings.CutPrefix(imp, module); ok && !matches(allowed(p.path), ours) {
+				t.Errorf("%s must not import %s", p.path, ours)
+			}
+			for guarded, who := range only {
+				if (imp == guarded || strings.HasPrefix(imp, guarded+"/")) && !matches(who, p.path) {
+					t.Errorf("%s must not import %s: only %q may", p.path, imp, who)
+				}
+			}
+		}
+	}
+}
+
+func TestSecretsAreRevealedWhereTheyMust(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.reveals && !matches(reveals, p.path) {
+			t.Errorf("%s calls Secret.Reveal: only %q may", p.path, reveals)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.doc == "" {
+			t.Errorf("%s has no package comment", p.path)
+		}
+		if slices.Contains(banned, p.name) {
+			t.Errorf("%s: a package is named after what it provides", p.path)
+		}
+	}
+}
+
+func TestNothingGrowsTooBig(t *testing.T) {
+	for _, p := range packages(t) {
+		for file, n := range p.lines {
+			if name := p.path + "/" + file; n > maxLines && exempt[name] == "" {
+				t.Errorf("%s has %d lines, more than %d", name, n, maxLines)
+			}
+		}
+		if strings.HasSuffix(p.name, "test") {
+			continue // a suite has a method per promise
+		}
+		for typ, n := range p.methods {
+			if name := p.path + "." + typ; n > maxMethods && exempt[name] == "" {
+				t.Errorf("%s has %d methods, more than %d", name, n, maxMethods)
+			}
+		}
+	}
+}
+
+func TestNoInitAndNoStrayGlobals(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, what := range p.smells {
+			t.Errorf("%s: %s", p.path, what)
+		}
+	}
+}
+
+// Each protocol folder is listed, and so is each engine's.
+func TestEveryProtocolIsListed(t *testing.T) {
+	ps := packages(t)
+	for _, kind := range []string{"protocol", "engine"} {
+		list := ps["internal/"+kind+"/all"]
+		if list == nil {
+			t.Fatalf("internal/%s/all is missing", kind)
+		}
+		for _, p := range ps {
+			dir, name := path.Split(p.path)
+			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", kind + "test"}, name) {
+				continue
+			}
+			if !slices.Contains(list.imports, module+p.path) {
+				t.Errorf("%s is not in internal/%s/all", p.path, kind)
+			}
+		}
+	}
+}
+
+// Nothing under the GPL is linked in; xray-core could pull it in.
+func TestLicences(t *testing.T) {
+	packages(t) // the sources are read, so the test cache knows when they change
+	cmd := exec.Command("go", "list", "-deps", "vpn/cmd/vpn")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "github.com/sagernet/") {
+			t.Errorf("GPL code is linked in: %s", line)
+		}
+	}
+}
+
+// libc's generated code belongs to one version of the SQLite driver.
+func TestSQLiteAndItsLibcBelongTogether(t *testing.T) {
+	packages(t)
+	mod := func(args ...string) string {
+		out, err := exec.Command("go", append([]string{"list", "-m"}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("go list -m %v: %v", args, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	gomod, err := os.ReadFile(mod("-f", "{{.GoMod}}", "modernc.org/sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have := mod("modernc.org/libc"); !strings.Contains(string(gomod), have) {
+		t.Errorf("this module has %q, which the SQLite driver's go.mod does not name", have)
+	}
+}
+
+type pkg struct {
+	path, name, doc string
+	imports         []string
+	lines, methods  map[string]int // per file; per type
+	smells          []string
+	reveals         bool
+}
+
+// packages reads the tree itself. Were it to ask "go list", the test cache
+// would not see what the answer depends on, and an old "ok" would stand.
+func packages(t *testing.T) map[string]*pkg {
+	t.Helper()
+	ps := map[string]*pkg{}
+	for _, root := range []string{"../../cmd", "../../internal", "../../test"} {
+		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+			if d != nil && d.IsDir() && d.Name() == "testdata" {
+				return fs.SkipDir
+			}
+			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			return read(ps, file)
+		})
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	if len(ps) < 5 {
+		t.Fatalf("only %d packages were found", len(ps))
+	}
+	return ps
+}
+
+func read(ps map[string]*pkg, file string) error {
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, file, nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	dir := strings.TrimPrefix(path.Dir(filepath.ToSlash(file)), "../../")
+	p := ps[dir]
+	if p == nil {
+		p = &pkg{path: dir, name: f.Name.Name, lines: map[string]int{}, methods: map[string]int{}}
+		ps[dir] = p
+	}
+	p.doc += f.Doc.Text()
+	for _, imp := range f.Imports {
+		p.imports = append(p.imports, strings.Trim(imp.Path.Value, `"`))
+	}
+	p.lines[path.Base(filepath.ToSlash(file))] = fset.File(f.Pos()).LineCount()
+	for _, d := range f.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok {
+			if fn.Name.Name == "init" && fn.Recv == nil {
+				p.smells = append(p.smells, "has an init function")
+			}
+			if fn.Recv != nil {
+				p.methods[receiver(fn)]++
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Reveal" {
+			p.reveals = true
+		}
+		return true
+	})
+	return nil
+}
+
+func receiver(fn *ast.FuncDecl) string {
+	t := fn.Recv.List[0].Type
+	for {
+		switch x := t.(type) {
+		case *ast.StarExpr:
+			t = x.X
+		case *ast.IndexExpr:
+			t = x.X
+		case *ast.Ident:
+			return x.Name
+		default:
+			return "?"
+		}
+	}
+}
+
+func allowed(pkg string) string {
+	for _, row := range may {
+		if ok, _ := path.Match(row.pkg, pkg); ok {
+			return row.imports
+		}
+	}
+	return ""
+}
+
+func matches(patterns, pkg string) bool {
+	for pattern := range strings.FieldsSeq(patterns) {
+		if ok, _ := path.Match(pattern, pkg); ok {
+			return true
+		}
+	}
+	return false
+}
