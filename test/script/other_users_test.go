@@ -1,0 +1,89 @@
+package script
+
+import (
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The commands in this file need root: they play several users.
+
+// as runs a command as another user; the last line that it prints to standard
+// error is its exit status:
+//
+//	as 54321 vpn users list
+func as(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: as UID COMMAND [ARGS]")
+	}
+	uid, err := strconv.ParseUint(args[0], 10, 32)
+	ts.Check(err)
+	cmd := exec.Command("/proc/self/exe", args[2:]...) // whose directory others may not look into
+	cmd.Args[0] = args[1]
+	cmd.Dir = "/"
+	cmd.Env = []string{"HOME=/nonexistent", "VPN_DATA_DIR=" + ts.Getenv("VPN_DATA_DIR")}
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+	_ = cmd.Run() // its status is told
+	_, _ = io.WriteString(ts.Stderr(), "exit status "+itoa(cmd.ProcessState.ExitCode())+"\n")
+	ts.Defer(func() { _ = os.RemoveAll(filepath.Join(os.TempDir(), "vpn-"+args[0])) }) // its run directory
+}
+
+// shared moves the data directory to where other users can reach it; it does
+// not exist yet.
+func shared(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: shared")
+	}
+	dir, err := os.MkdirTemp("", "vpn-script")
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(dir) })
+	ts.Check(os.Chmod(dir, 0o777))
+	ts.Setenv("VPN_DATA_DIR", filepath.Join(dir, "data"))
+	ts.Setenv("TMPDIR", "/tmp") // the script's own is closed to others
+}
+
+// owned checks that all of the data directory belongs to one user:
+//
+//	owned 54321
+func owned(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: owned UID")
+	}
+	ts.Check(filepath.WalkDir(ts.Getenv("VPN_DATA_DIR"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if uid := int(info.Sys().(*syscall.Stat_t).Uid); itoa(uid) != args[0] {
+			ts.Fatalf("%s belongs to uid %d", path, uid)
+		}
+		return nil
+	}))
+}
+
+// guarded puts a socket into the data directory that only root may open.
+func guarded(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: guarded")
+	}
+	dir := ts.Getenv("VPN_DATA_DIR")
+	run := filepath.Join(filepath.Dir(dir), "run")
+	ts.Check(os.Mkdir(dir, 0o755))
+	ts.Check(os.Mkdir(run, 0o755))
+	ts.Check(os.Symlink(run, filepath.Join(dir, "run")))
+	l, err := net.Listen("unix", filepath.Join(run, "api.sock"))
+	ts.Check(err)
+	ts.Defer(func() { _ = l.Close() })
+	ts.Check(os.Chmod(l.Addr().String(), 0o660))
+}
