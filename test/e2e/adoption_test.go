@@ -1,0 +1,127 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"vpn/test/e2e/rig"
+)
+
+// The control plane is killed twenty times under traffic, every second time
+// within its first 20 ms. No connection drops, no byte is lost or counted
+// twice, and one worker is there all the time: the same.
+func TestControlPlaneKilledTwentyTimes(t *testing.T) {
+	const users, kills = 20, 20
+	i, logins := install(t, users)
+	load := i.World.Xray(t, logins...).Load(t, 0, users)
+	worker := i.OneWorker()
+	for k := range kills {
+		i.Daemon().Kill()
+		if k%2 == 0 {
+			i.Launch()
+			pause(t.Context(), rand.N(20*time.Millisecond))
+		} else {
+			i.Launch()
+			if took := i.Ready(); took > 2*time.Second && !rig.Slow() {
+				t.Errorf("kill %d: the API is back after %v", k, took)
+			}
+			pause(t.Context(), 100*time.Millisecond+rand.N(400*time.Millisecond)) // long enough to sample and to commit, or not
+		}
+		if err := load.Err(); err != nil {
+			t.Fatalf("kill %d: %v", k, err)
+		}
+		if pids := i.Workers(); len(pids) != 1 || pids[0] != worker {
+			t.Fatalf("kill %d: workers %v, it was %d", k, pids, worker)
+		}
+	}
+	i.Daemon().Kill()
+	i.Serve()
+	moved := load.Stop(t)
+	for k, want := range moved {
+		wantUsed(t, i, fmt.Sprint("u", k), want)
+	}
+	if all := sum(moved); all.Up < 10<<20 {
+		t.Errorf("only %+v has moved meanwhile", all)
+	}
+	if pid := i.OneWorker(); pid != worker {
+		t.Errorf("worker %d has taken the place of %d", pid, worker)
+	}
+}
+
+// A control plane that dies while it starts its first worker leaves none
+// behind that the next one does not find.
+func TestControlPlaneKilledWhileAWorkerIsBorn(t *testing.T) {
+	i := rig.NewWorld(t).Instance(t)
+	i.CreateServer("main", port)
+	user := i.CreateUser("alice")
+	for k := range 20 {
+		daemon := i.Launch()
+		if k%2 == 0 {
+			pause(t.Context(), rand.N(20*time.Millisecond))
+		} else {
+			pause(t.Context(), rand.N(100*time.Millisecond))
+		}
+		daemon.Kill()
+		atMostOne(t, i)
+	}
+	i.Serve()
+	i.OneWorker()
+	atMostOne(t, i)
+	if err := i.World.Xray(t, rig.Login{Link: user}).MustOpen(t, 0, true).Download(1<<20, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// A worker that does not answer keeps its port: nobody may start a second one
+// beside it, whoever has lost patience.
+func TestAStoppedWorkerStaysAlone(t *testing.T) {
+	for name, restart := range map[string]bool{"the control plane stays": false, "the control plane is killed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i, logins := install(t, 1)
+			client := i.World.Xray(t, logins...)
+			client.MustOpen(t, 0, false)
+			worker := i.OneWorker()
+			rig.Signal(t, worker, syscall.SIGSTOP)
+			t.Cleanup(func() { rig.Signal(t, worker, syscall.SIGCONT) })
+			if restart {
+				i.Daemon().Kill()
+				i.Launch()
+			}
+			rig.Throughout(t, 12*time.Second, func() error { return moreThanOne(i) })
+			rig.Signal(t, worker, syscall.SIGCONT)
+			rig.Until(t, 15*time.Second, func() error {
+				if err := moreThanOne(i); err != nil {
+					t.Fatal(err)
+				}
+				return works(t, client, 0)
+			})
+			i.OneWorker()
+		})
+	}
+}
+
+func atMostOne(t *testing.T, i *rig.Instance) {
+	t.Helper()
+	if err := moreThanOne(i); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// moreThanOne returns an error if two workers live, or two sockets listen on
+// the server's port.
+func moreThanOne(i *rig.Instance) error {
+	if pids := i.Workers(); len(pids) > 1 {
+		return fmt.Errorf("workers %v", pids)
+	}
+	listening, err := i.World.Server.Listening()
+	if err == nil && listening[port] > 1 {
+		err = fmt.Errorf("%d sockets listen on port %d", listening[port], port)
+	}
+	return err
+}

@@ -1,0 +1,196 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+	"vpn/test/e2e/rig"
+	"vpn/test/xfer"
+)
+
+const others = 20 // users who move data while somebody is cut
+
+// A cut is a way to end a user's connections. It returns the moment from
+// which on the user is no longer welcome.
+type cut struct {
+	name  string
+	do    func(t *testing.T, i *rig.Instance, user string) time.Time
+	comes bool // the user may come back at once
+}
+
+func cuts() []cut {
+	command := func(args ...string) func(*testing.T, *rig.Instance, string) time.Time {
+		return func(_ *testing.T, i *rig.Instance, user string) time.Time {
+			start := time.Now()
+			i.Must(append(args, user)...)
+			return start
+		}
+	}
+	return []cut{
+		{name: "delete", do: command("users", "delete", "--yes")},
+		{name: "disable", do: command("users", "disable")},
+		{name: "kick", do: command("users", "kick"), comes: true},
+		{name: "expiry", do: func(_ *testing.T, i *rig.Instance, user string) time.Time {
+			at := time.Now().Add(2 * time.Second).Truncate(time.Second)
+			i.Must("users", "update", user, "--expires", at.UTC().Format(time.RFC3339))
+			return at
+		}},
+		{name: "quota", do: func(t *testing.T, i *rig.Instance, user string) time.Time {
+			quota := i.User(user).Used.Total() + 6e6
+			i.Must("users", "update", user, "--quota", strconv.FormatUint(quota, 10))
+			// Used up is used up when the product says so, or a little earlier.
+			rig.Until(t, 10*time.Second, func() error {
+				users, err := i.Users()
+				if err == nil && users[user].Used.Total() < quota {
+					err = errors.New("the quota is not used up")
+				}
+				return err
+			})
+			return time.Now()
+		}},
+	}
+}
+
+// A user who is cut loses every live connection within a second, spliced and
+// silent ones too; of twenty others nobody notices.
+func TestACutHitsOneUserWithinASecond(t *testing.T) {
+	i, logins := install(t, others)
+	for _, c := range cuts() {
+		logins = append(logins, i.CreateUsers("victim-"+c.name+"-", 1)...)
+	}
+	client := i.World.Xray(t, logins...)
+	load := client.Load(t, 0, others)
+	for k, c := range cuts() {
+		t.Run(c.name, func(t *testing.T) {
+			login, user := others+k, "victim-"+c.name+"-0"
+			live := connectAll(t, client, login)
+			from := c.do(t, i, user)
+			for kind, l := range live {
+				ended, err := l.wait(10 * time.Second)
+				if err != nil {
+					t.Errorf("%s: %v", kind, err)
+					continue
+				}
+				if late := ended.Sub(from); late > time.Second && !rig.Slow() {
+					t.Errorf("%s: lives on for %v", kind, late)
+				}
+				if early := from.Sub(ended); c.name == "expiry" && early > 0 {
+					t.Errorf("%s: ended %v too early", kind, early)
+				}
+			}
+			err := client.Refused(t.Context(), login)
+			if c.comes && err == nil {
+				t.Error("a user who was kicked cannot come back")
+			}
+			if !c.comes && err != nil {
+				t.Error(err)
+			}
+			if err := load.Err(); err != nil {
+				t.Fatalf("connections of others: %v", err)
+			}
+		})
+	}
+	load.Stop(t)
+}
+
+// A new limit takes nothing from a user who keeps it.
+func TestALimitThatIsKeptCutsNothing(t *testing.T) {
+	t.Parallel()
+	i, logins := install(t, 1)
+	client := i.World.Xray(t, logins...)
+	load := client.Load(t, 0, 1)
+	for _, change := range [][]string{
+		{"--quota", "1GB"},
+		{"--quota", "2GB"},
+		{"--quota", "none"},
+		{"--quota", "500MB", "--devices", "3", "--connections", "30"},
+		{"--expires", "30d"},
+		{"--expires", "never"},
+		{"--rate-down", "1gbit", "--rate-up", "1gbit"},
+		{"--rate-down", "none", "--rate-up", "none"},
+		{"--name", "renamed"},
+	} {
+		i.Must(append([]string{"users", "update", "u0"}, change...)...)
+		pause(t.Context(), 300*time.Millisecond)
+		if err := load.Err(); err != nil {
+			t.Fatalf("%v: %v", change, err)
+		}
+	}
+	load.Stop(t)
+}
+
+// Blocked users come back as they were.
+func TestAnEnabledUserIsBack(t *testing.T) {
+	t.Parallel()
+	i, logins := install(t, 1)
+	client := i.World.Xray(t, logins...)
+	client.MustOpen(t, 0, false)
+	i.Must("users", "disable", "u0")
+	if err := client.Refused(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	i.Must("users", "enable", "u0")
+	client.MustOpen(t, 0, false)
+
+	var k vpn.Kicked
+	i.JSON(&k, "users", "kick", "u0")
+	if k.Connections != 1 {
+		t.Errorf("kicked %d connections, one was open", k.Connections)
+	}
+}
+
+// A living is a connection whose end is awaited.
+type living struct {
+	ended chan time.Time
+}
+
+func (l living) wait(timeout time.Duration) (time.Time, error) {
+	select {
+	case at := <-l.ended:
+		return at, nil
+	case <-time.After(timeout):
+		return time.Time{}, fmt.Errorf("still alive after %v", timeout)
+	}
+}
+
+// connectAll opens a connection of each kind: silent ones and busy ones, with
+// and without TLS inside. They have moved data when it returns.
+func connectAll(t *testing.T, c *rig.Client, login int) map[string]living {
+	t.Helper()
+	live := map[string]living{}
+	open := func(kind string, inner bool, use func(*xfer.Conn)) {
+		conn := c.MustOpen(t, login, inner)
+		l := living{make(chan time.Time, 1)}
+		live[kind] = l
+		go func() {
+			use(conn)
+			l.ended <- time.Now()
+		}()
+		if kind[0] == 'd' {
+			rig.Until(t, 10*time.Second, func() error {
+				if conn.Received() < 500_000 {
+					return fmt.Errorf("%s: received %d bytes only", kind, conn.Received())
+				}
+				return nil
+			})
+		}
+	}
+	const rate = 2e6
+	silent := func(c *xfer.Conn) { c.Ended(time.Minute) }
+	download := func(c *xfer.Conn) { _ = c.Download(1<<40, rate) }
+	upload := func(c *xfer.Conn) { _ = c.Upload(context.Background(), 1<<40, rate) }
+	open("silent", false, silent)
+	open("silent, TLS inside", true, silent)
+	open("download", false, download)
+	open("download, spliced", true, download)
+	open("upload", false, upload)
+	open("upload, TLS inside", true, upload)
+	return live
+}

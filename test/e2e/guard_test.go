@@ -1,0 +1,159 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vpn/test/e2e/rig"
+)
+
+// canaryPort is where somebody listens who must never hear from a user.
+const canaryPort = "7777"
+
+// forbidden are destinations that no user may reach, in many spellings.
+func forbidden() []string {
+	return []string{
+		"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "localhost",
+		rig.PrivateAddr, "::ffff:" + rig.PrivateAddr, "169.254.169.254", "fd00::7",
+		"loopback.example.test", "private.example.test", // names that lead there
+		"100.64.0.1", "192.168.1.1", "172.16.0.1", "198.18.0.1", "fe80::1", "224.0.0.1", "255.255.255.255",
+		"64:ff9b::7f00:1", "64:ff9b::a09:909", "2002:7f00:1::", "2130706433", "0x7f.1",
+	}
+}
+
+// A canary counts who reaches it, over TCP and UDP.
+type canary struct{ touched atomic.Int64 }
+
+func (c *canary) sit(t *testing.T, h *rig.Host, host string) {
+	t.Helper()
+	l := h.Listen(t, net.JoinHostPort(host, canaryPort))
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.touched.Add(1)
+			_, _ = conn.Write([]byte("secret"))
+			conn.Close()
+		}
+	}()
+	p := h.ListenPacket(t, net.JoinHostPort(host, canaryPort))
+	go func() {
+		for b := make([]byte, 100); ; c.touched.Add(1) {
+			if _, _, err := p.ReadFrom(b); err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func TestForbiddenDestinationsAreRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	i, logins := install(t, 1)
+	client := i.World.Xray(t, logins...)
+	client.MustOpen(t, 0, false)
+	var c canary
+	for _, host := range []string{"127.0.0.1", "127.9.9.9", "::1"} {
+		c.sit(t, i.World.Server, host)
+	}
+	for _, host := range []string{rig.PrivateAddr, "169.254.169.254", "fd00::7"} {
+		c.sit(t, i.World.Outside, host)
+	}
+	for _, host := range forbidden() {
+		took, got := ask(t, client, net.JoinHostPort(host, canaryPort))
+		if got != "" {
+			t.Errorf("%s says %q", host, got)
+		}
+		if took > 500*time.Millisecond && !rig.Slow() {
+			t.Errorf("%s: refused after %v", host, took)
+		}
+	}
+
+	for _, order := range []string{"allowed first", "forbidden first"} {
+		t.Run("datagrams, "+order, func(t *testing.T) {
+			u, err := client.UDP(t.Context(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer u.Close()
+			allowed := func() {
+				if err := u.Exchange(rig.UDPAddr().String(), []byte("hello"), 5*time.Second); err != nil {
+					t.Errorf("what is allowed: %v", err)
+				}
+			}
+			if order == "allowed first" {
+				allowed()
+			}
+			for _, host := range forbidden() {
+				if err := u.Send(net.JoinHostPort(host, canaryPort), []byte("hello")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			allowed() // a browser's call sends to private addresses too, by the same socket
+		})
+	}
+	pause(t.Context(), 300*time.Millisecond)
+	if n := c.touched.Load(); n > 0 {
+		t.Errorf("forbidden places were reached %d times", n)
+	}
+}
+
+// ask connects to addr as a user, sends a line and returns what comes back
+// before the end, and when the end came.
+func ask(t *testing.T, c *rig.Client, addr string) (time.Duration, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	start := time.Now()
+	conn, err := c.Dial(ctx, 0, addr)
+	if err != nil {
+		return time.Since(start), ""
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_, _ = conn.Write([]byte("hello\n"))
+	b := make([]byte, 100)
+	n, _ := conn.Read(b)
+	return time.Since(start), string(b[:n])
+}
+
+// What the operator allows is allowed, and nothing beside it.
+func TestAllowOpensOneNetwork(t *testing.T) {
+	t.Parallel()
+	w := rig.NewWorld(t)
+	i := w.Instance(t)
+	i.CreateServer("main", port, "--allow", rig.PrivateAddr+"/32")
+	i.Serve()
+	client := w.Xray(t, i.CreateUsers("u", 1)...)
+	var c canary
+	c.sit(t, w.Outside, rig.PrivateAddr)
+	c.sit(t, w.Outside, "169.254.169.254")
+	if _, got := ask(t, client, net.JoinHostPort(rig.PrivateAddr, canaryPort)); got != "secret" {
+		t.Errorf("an allowed network says %q", got)
+	}
+	if _, got := ask(t, client, net.JoinHostPort("169.254.169.254", canaryPort)); got != "" {
+		t.Errorf("another network says %q", got)
+	}
+	u, err := client.UDP(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	before := c.touched.Load()
+	rig.Until(t, 5*time.Second, func() error {
+		if err := u.Send(net.JoinHostPort(rig.PrivateAddr, canaryPort), []byte("hello")); err != nil {
+			return err
+		}
+		if c.touched.Load() == before {
+			return fmt.Errorf("no datagram reaches an allowed network")
+		}
+		return nil
+	})
+}

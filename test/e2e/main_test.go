@@ -1,0 +1,60 @@
+//go:build linux && e2e
+
+// Package e2e shows what users are promised: the real binary, real client
+// programs in processes of their own, real sockets between hosts. Each test
+// has a world of its own (package rig), so most run side by side; those that
+// measure time run alone.
+package e2e
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+	"vpn/test/e2e/rig"
+)
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+// port is where servers listen.
+const port = 443
+
+// install returns a world with a running instance that has one server, and n
+// users u0, u1, … with their logins.
+func install(t *testing.T, n int) (*rig.Instance, []rig.Login) {
+	t.Helper()
+	i := rig.NewWorld(t).Instance(t)
+	i.CreateServer("main", port)
+	i.Serve()
+	return i, i.CreateUsers("u", n)
+}
+
+// sum returns the traffic of all users together.
+func sum(ts []vpn.Traffic) (all vpn.Traffic) {
+	for _, t := range ts {
+		all = all.Add(t)
+	}
+	return all
+}
+
+// pause lets d go by where time itself is what is measured.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// works returns nil if a login can reach the transfer server now.
+func works(t *testing.T, c *rig.Client, login int) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	conn, err := c.Open(ctx, login, false)
+	if err == nil {
+		conn.Close()
+	}
+	return err
+}

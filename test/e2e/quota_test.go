@@ -1,0 +1,121 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+	"vpn/test/e2e/rig"
+)
+
+// A quota stops at the byte. What the kernel splices is stopped within 100 ms
+// of the user's own rate.
+func TestQuotaStopsWithinItsBound(t *testing.T) {
+	cases := []struct {
+		name    string
+		up      bool
+		inner   bool   // TLS inside
+		overrun bool   // it may be spliced
+		rate    uint64 // 0: as fast as it goes
+	}{
+		{name: "download", rate: 10e6},
+		{name: "download, spliced", inner: true, overrun: true, rate: 10e6},
+		{name: "download at full speed"},
+		{name: "download at full speed, spliced", inner: true, overrun: true},
+		{name: "upload", up: true, rate: 10e6},
+		{name: "upload, TLS inside", up: true, inner: true, overrun: true, rate: 10e6},
+		{name: "upload at full speed", up: true},
+	}
+	i, logins := install(t, len(cases))
+	client := i.World.Xray(t, logins...)
+	for k, c := range cases {
+		const quota = 20_000_000
+		user := fmt.Sprint("u", k)
+		i.Must("users", "update", user, "--quota", strconv.Itoa(quota))
+		t.Run(c.name, func(t *testing.T) {
+			conn := client.MustOpen(t, k, c.inner)
+			start := time.Now()
+			var err error
+			if c.up {
+				err = conn.Upload(t.Context(), 100*quota, c.rate)
+			} else {
+				err = conn.Download(100*quota, c.rate)
+			}
+			took := time.Since(start)
+			if err == nil {
+				t.Fatal("a hundred times the quota has passed")
+			}
+			used := usedUp(t, i, user)
+			bound := uint64(0)
+			if c.overrun {
+				const tenth, step = 100 * time.Millisecond, 10 * time.Millisecond // the server sends in steps
+				bound = uint64(float64(used) / took.Seconds() * (tenth + step).Seconds())
+			}
+			if used < quota || used > quota+bound {
+				t.Errorf("stopped at %d of %d bytes: %+d, the bound is %d", used, quota, int64(used)-quota, bound)
+			}
+			if got := conn.Received(); !c.up && got > used {
+				t.Errorf("received %d bytes, counted are %d", got, used)
+			}
+			if err := client.Refused(t.Context(), k); err != nil {
+				t.Error(err)
+			}
+			i.Must("users", "update", user, "--quota", "500MB")
+			if err := client.MustOpen(t, k, c.inner).Download(1000, 0); err != nil {
+				t.Errorf("with a new quota: %v", err)
+			}
+		})
+	}
+}
+
+// usedUp waits until the product says that the quota is used up, and returns
+// what was used once that stands still.
+func usedUp(t *testing.T, i *rig.Instance, user string) uint64 {
+	t.Helper()
+	last := uint64(0)
+	still := time.Now()
+	rig.Until(t, 10*time.Second, func() error {
+		users, err := i.Users()
+		if err != nil {
+			return err
+		}
+		u := users[user]
+		if total := u.Used.Total(); total != last {
+			last, still = total, time.Now()
+		}
+		if u.Status != vpn.Limited {
+			return fmt.Errorf("user %s is %s with %d bytes", user, u.Status, last)
+		}
+		if time.Since(still) < 1500*time.Millisecond {
+			return errors.New("the count still moves")
+		}
+		return nil
+	})
+	return last
+}
+
+// The workers hold the quota while the control plane is away.
+func TestQuotaHoldsWithoutTheControlPlane(t *testing.T) {
+	t.Parallel()
+	i, logins := install(t, 1)
+	const quota = 3_000_000
+	i.Must("users", "update", "u0", "--quota", strconv.Itoa(quota))
+	client := i.World.Xray(t, logins...)
+	conn := client.MustOpen(t, 0, false)
+	i.Daemon().Kill()
+	if err := conn.Download(2*quota, 0); err == nil {
+		t.Error("twice the quota has passed")
+	}
+	if err := client.Refused(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	i.Serve()
+	if used := usedUp(t, i, "u0"); used != quota {
+		t.Errorf("used %d of %d bytes", used, quota)
+	}
+}

@@ -1,0 +1,100 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"vpn/test/xfer"
+)
+
+// A rate limit is kept within 10 % either way, over all connections of a user
+// together, whether or not they would be spliced.
+func TestRateLimit(t *testing.T) {
+	i, logins := install(t, 6)
+	client := i.World.Xray(t, logins...)
+	const rate = 2.5e6 // bytes per second; as a flag, 20mbit or 2.5MB/s
+	cases := []struct {
+		name, flag, value string
+		inner             bool
+		conns             int
+	}{
+		{"down, plain", "--rate-down", "20mbit", false, 1},
+		{"down, TLS inside", "--rate-down", "2.5MB/s", true, 1},
+		{"down, four connections", "--rate-down", "2.5MB/s", false, 4},
+		{"up, plain", "--rate-up", "20mbit", false, 1},
+		{"up, TLS inside", "--rate-up", "20mbit", true, 1},
+		{"up, four connections", "--rate-up", "20mbit", true, 4},
+	}
+	for k, c := range cases {
+		i.Must("users", "update", fmt.Sprint("u", k), c.flag, c.value)
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			own := 9100 + 2*k
+			destination := i.World.Transfers(t, own)
+			var conns []*xfer.Conn
+			for range c.conns {
+				conn, err := client.OpenAt(t.Context(), k, own, c.inner)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				conns = append(conns, conn)
+				if c.flag == "--rate-down" {
+					go func() { _ = conn.Download(1<<40, 0) }()
+				} else {
+					go func() { _ = conn.Upload(context.Background(), 1<<40, 0) }()
+				}
+			}
+			// What has arrived: what was sent only may be in a buffer on the way, and they grow.
+			count := func() uint64 {
+				if c.flag == "--rate-up" {
+					received, _ := destination.Moved()
+					return received
+				}
+				var n uint64
+				for _, conn := range conns {
+					n += conn.Received()
+				}
+				return n
+			}
+			pause(t.Context(), 1500*time.Millisecond) // the burst, and buffers that fill up
+			before, start := count(), time.Now()
+			pause(t.Context(), 4*time.Second)
+			got := float64(count()-before) / time.Since(start).Seconds()
+			if math.Abs(got-rate) > rate/10 {
+				t.Errorf("%.2f MB/s, the limit is %.2f", got/1e6, rate/1e6)
+			}
+		})
+	}
+}
+
+// A limit takes hold of connections that are live already, and lets go again.
+func TestRateLimitOfALiveConnection(t *testing.T) {
+	i, logins := install(t, 1)
+	conn := i.World.Xray(t, logins...).MustOpen(t, 0, false)
+	const rate = 1_000_000
+	go func() { _ = conn.Download(1<<40, 10*rate) }()
+	measure := func() float64 {
+		before, start := conn.Received(), time.Now()
+		pause(t.Context(), time.Second)
+		return float64(conn.Received()-before) / time.Since(start).Seconds()
+	}
+	if got := measure(); got < 8*rate {
+		t.Fatalf("%.1f MB/s without a limit", got/1e6)
+	}
+	i.Must("users", "update", "u0", "--rate-down", "1MB/s")
+	measure() // what is in buffers
+	if got := measure(); math.Abs(got-rate) > rate/10 {
+		t.Errorf("%.2f MB/s with a limit of 1", got/1e6)
+	}
+	i.Must("users", "update", "u0", "--rate-down", "none")
+	measure()
+	if got := measure(); got < 5*rate {
+		t.Errorf("%.1f MB/s without a limit again", got/1e6)
+	}
+}

@@ -1,0 +1,155 @@
+//go:build linux
+
+package rig
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Container is a small Debian in which systemd has booted, with the product
+// installed as /usr/bin/vpn.
+type Container struct {
+	Root string // its file system, seen from here
+	t    testing.TB
+	init int
+	pids string // its process namespace
+}
+
+// Boot boots a container with a network of its own that ends with the test.
+// Units are files to install as systemd's.
+func Boot(t testing.TB, units ...string) *Container {
+	t.Helper()
+	c := &Container{Root: t.TempDir(), t: t}
+	run(t, "tar", "-C", c.Root, "-xf", CacheFile(t, "systemd-root.tar"))
+	c.install(os.Getenv(envBinary), "usr/bin/vpn", 0o755)
+	for _, unit := range units {
+		c.install(unit, "etc/systemd/system/"+filepath.Base(unit), 0o644)
+	}
+
+	// No machined and no systemd are needed on this machine. wait-online would
+	// wait for a network that comes later.
+	nspawn := exec.Command("systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", c.Root,
+		"--private-network", "--link-journal=no", "-b", "systemd.mask=systemd-networkd-wait-online.service")
+	var out bytes.Buffer
+	nspawn.Stdout, nspawn.Stderr = &out, &out
+	if err := nspawn.Start(); err != nil {
+		t.Fatalf("start systemd-nspawn: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = nspawn.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("journal:\n%s", c.Run("journalctl", "-n", "80", "--no-pager").Out)
+		}
+		c.Run("systemctl", "poweroff", "--force")
+		select {
+		case <-ended:
+		case <-time.After(15 * time.Second):
+			_ = nspawn.Process.Kill()
+			<-ended
+		}
+	})
+	Until(t, 30*time.Second, func() error {
+		select {
+		case <-ended:
+			t.Fatalf("systemd-nspawn has ended:\n%s", out.String())
+		default:
+		}
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", nspawn.Process.Pid))
+		if err != nil {
+			return err
+		}
+		first, _, _ := strings.Cut(string(children), " ")
+		if c.init, err = strconv.Atoi(first); err != nil {
+			return fmt.Errorf("no init yet: %w", err)
+		}
+		if state := strings.TrimSpace(c.Run("systemctl", "is-system-running").Out); state != "running" {
+			return fmt.Errorf("systemd is %q: %s", state, c.Run("systemctl", "--failed", "--no-legend").Out)
+		}
+		return nil
+	})
+	c.pids, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.init))
+	return c
+}
+
+// World returns a world around the container, which trusts its site.
+func (c *Container) World() *World {
+	c.t.Helper()
+	w := worldAround(c.t, newHost(c.t, "server", c.init))
+	c.install(w.Site.CAFile, "etc/ssl/certs/ca-certificates.crt", 0o644)
+	return w
+}
+
+func (c *Container) install(from, to string, mode os.FileMode) {
+	c.t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	to = filepath.Join(c.Root, to)
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, mode); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Run runs a program inside.
+func (c *Container) Run(args ...string) Result {
+	c.t.Helper()
+	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(c.init), "-a"}, args...)...)
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	timer.Stop()
+	return Result{out.String(), errs.String(), cmd.ProcessState.ExitCode(), time.Since(start)}
+}
+
+// Must is Run for a program that has to succeed.
+func (c *Container) Must(args ...string) string {
+	c.t.Helper()
+	r := c.Run(args...)
+	if r.Status != 0 {
+		c.t.Fatalf("%s: status %d\n%s%s", strings.Join(args, " "), r.Status, r.Out, r.Err)
+	}
+	return r.Out
+}
+
+// Workers returns the worker processes inside, by their ids outside.
+func (c *Container) Workers() []int {
+	var inside []int
+	for _, pid := range processesOf("/usr/bin/vpn", "worker") {
+		if ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err == nil && ns == c.pids {
+			inside = append(inside, pid)
+		}
+	}
+	return inside
+}
+
+func run(t testing.TB, program string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", program, strings.Join(args, " "), err, out)
+	}
+}

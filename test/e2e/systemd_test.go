@@ -1,0 +1,106 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+	"vpn/test/e2e/rig"
+)
+
+// Under systemd, users notice neither the crash of the control plane nor its
+// restart; a stop ends everything, and a start brings it back.
+func TestSystemd(t *testing.T) {
+	const users = 6
+	c := rig.Boot(t, "testdata/vpn.service")
+	w := c.World()
+	c.Must("systemctl", "start", "vpn")
+	c.Must("vpn", "server", "create", "main", "--port", strconv.Itoa(port), "--public-host", rig.ServerAddr,
+		"--target", w.Site.Addr, "--server-name", rig.SiteName)
+	var logins []rig.Login
+	for k := range users {
+		var change vpn.UserChange
+		decode(t, c.Must("vpn", "users", "create", fmt.Sprint("u", k), "-o", "json"), &change)
+		logins = append(logins, rig.Login{Link: rig.ParseLink(t, change.Access[0].Link)})
+	}
+	client := w.Xray(t, logins...)
+	load := client.Load(t, 0, users)
+	workers := c.Workers()
+	if len(workers) != 1 {
+		t.Fatalf("workers %v", workers)
+	}
+	unharmed := func(after string) {
+		t.Helper()
+		rig.Until(t, 10*time.Second, func() error { return serves(t, c) })
+		if err := load.Err(); err != nil {
+			t.Fatalf("after %s: %v", after, err)
+		}
+		if now := c.Workers(); len(now) != 1 || now[0] != workers[0] {
+			t.Fatalf("after %s: workers %v, it was %d", after, now, workers[0])
+		}
+	}
+	unharmed("the start")
+
+	for k := range 3 {
+		before := mainPID(t, c)
+		c.Must("systemctl", "kill", "--signal=KILL", "--kill-who=main", "vpn")
+		rig.Until(t, 10*time.Second, func() error {
+			if pid := mainPID(t, c); pid == 0 || pid == before {
+				return fmt.Errorf("systemd has not started another control plane: %d", pid)
+			}
+			return nil
+		})
+		unharmed(fmt.Sprintf("kill %d", k))
+	}
+	c.Must("systemctl", "restart", "vpn")
+	unharmed("a restart")
+	c.Must("systemctl", "reload", "vpn")
+	unharmed("a reload")
+
+	c.Must("systemctl", "stop", "vpn")
+	if left := c.Workers(); len(left) > 0 {
+		t.Errorf("after a stop: workers %v", left)
+	}
+	if err := client.Refused(t.Context(), 0); err != nil {
+		t.Errorf("after a stop: %v", err)
+	}
+	c.Must("systemctl", "start", "vpn")
+	rig.Until(t, 10*time.Second, func() error { return works(t, client, 0) })
+}
+
+func decode(t *testing.T, text string, out any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+}
+
+func mainPID(t *testing.T, c *rig.Container) int {
+	t.Helper()
+	pid, err := strconv.Atoi(strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", "MainPID")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// serves returns nil if the daemon inside answers and its server runs.
+func serves(t *testing.T, c *rig.Container) error {
+	t.Helper()
+	r := c.Run("vpn", "status", "-o", "json")
+	if r.Status != 0 {
+		return fmt.Errorf("vpn status: %s", r.Err)
+	}
+	var s vpn.Status
+	decode(t, r.Out, &s)
+	if !s.Daemon || len(s.Servers) != 1 || s.Servers[0].State != vpn.Running {
+		return fmt.Errorf("status: %+v", s)
+	}
+	return nil
+}
