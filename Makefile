@@ -1,0 +1,112 @@
+# make up      builds ./bin/vpn and runs a server with one user in the foreground
+# make test    everything that can fail: unit tests with the race detector, then real clients in network namespaces
+# make help    the rest
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+export GOTOOLCHAIN := local
+GO      ?= go
+CACHE   := $(CURDIR)/.cache
+TOOLS   := $(CACHE)/bin
+
+# The version is what git says of the checkout; without git there is none.
+VCS := $(shell git rev-parse --git-dir >/dev/null 2>&1 && echo auto || echo false)
+
+# What the tests and the linter run, at exact versions. A change of version is a new file name, so it is built anew.
+GOLANGCI_VERSION := v2.13.1
+XRAY_VERSION     := v1.260327.1-0.20260728075948-5ca6f4b7d4dc
+SINGBOX_VERSION  := v1.14.1
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+XRAY     := $(TOOLS)/xray-$(XRAY_VERSION)
+SINGBOX  := $(TOOLS)/sing-box-$(SINGBOX_VERSION)
+
+# xray finds fields of crypto/tls by arithmetic that -race would end the program for.
+RACE := -race -gcflags=github.com/xtls/xray-core/...=-d=checkptr=0
+E2E_TIMEOUT := 15m
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+.PHONY: up
+up: build ## build and run a server with one user in the foreground
+	bin/vpn up
+
+.PHONY: build
+build: ## build ./bin/vpn, static and stripped
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags "-s -w" -o bin/vpn ./cmd/vpn
+
+.PHONY: unit
+unit: ## unit tests with the race detector: no root, no network
+	$(GO) test $(RACE) -timeout 5m ./...
+
+.PHONY: e2e
+e2e: deps fixtures ## real clients against the real binary, in network namespaces (root)
+	$(GO) test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) ./internal/qr ./internal/store/sqlite ./test/...
+
+.PHONY: test
+test: deps fixtures unit e2e ## install what tests need, then unit and e2e
+
+.PHONY: lint
+lint: $(GOLANGCI) ## golangci-lint, gofumpt and vet, the e2e tests included
+	$(GOLANGCI) run ./...
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./test/...
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## rewrite the code the way lint wants it
+	$(GOLANGCI) fmt ./...
+
+.PHONY: bench
+bench: deps fixtures ## throughput, CPU, latency and memory beside the bare engine; BENCHFLAGS=-update writes them down
+	VPN_E2E_BENCH=1 $(GO) test -tags e2e -count=1 -timeout 30m -v -run '^TestBench$$' ./test/e2e $(BENCHFLAGS)
+
+.PHONY: race
+race: deps fixtures ## the e2e tests against a binary built with the race detector
+	VPN_E2E_RACE=1 $(GO) test -tags e2e -count=1 -timeout 30m ./test/...
+
+.PHONY: cover
+cover: deps fixtures ## coverage of unit and e2e tests together, the daemon and its workers included
+	test/cover
+
+.PHONY: check
+check: lint test cover ## all that a release has to pass
+
+.PHONY: deps
+deps: ## install the Debian packages that tests need (root), or name what is missing
+	@test/deps
+
+.PHONY: fixtures
+fixtures: $(TOOLS)/xray $(TOOLS)/sing-box $(CACHE)/systemd-root.tar ## build the client programs and the systemd that the tests run
+
+.PHONY: hooks
+hooks: ## make git run hooks/pre-commit before each commit
+	git config core.hooksPath hooks
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin $(CACHE)
+
+$(TOOLS)/xray: $(XRAY)
+	@ln -sf $(notdir $<) $@
+$(TOOLS)/sing-box: $(SINGBOX)
+	@ln -sf $(notdir $<) $@
+
+$(CACHE)/systemd-root.tar: | deps
+	test/systemd-root $@
+
+# go install puts a program's bare name into GOBIN; a directory of its own keeps a half-built one out of sight.
+$(GOLANGCI):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(CACHE)/build $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(CACHE)/build/golangci-lint $@
+$(XRAY):
+	@mkdir -p $(TOOLS)
+	CGO_ENABLED=0 GOBIN=$(CACHE)/build $(GO) install github.com/xtls/xray-core/main@$(XRAY_VERSION)
+	@mv $(CACHE)/build/main $@
+$(SINGBOX):
+	@mkdir -p $(TOOLS)
+	CGO_ENABLED=0 GOBIN=$(CACHE)/build $(GO) install -tags with_utls,with_gvisor,with_quic -ldflags -checklinkname=0 \
+		github.com/sagernet/sing-box/cmd/sing-box@$(SINGBOX_VERSION)
+	@mv $(CACHE)/build/sing-box $@
