@@ -57,6 +57,9 @@ const (
 func (r *Reconciler) Run(ctx context.Context) error {
 	r.mu.Lock()
 	r.supervised = ctx
+	for _, k := range r.keepers { // whoever asked before has made some
+		r.running.Go(func() { k.run(ctx) })
+	}
 	r.mu.Unlock()
 	if err := r.ledger.refresh(ctx); err != nil {
 		return err
