@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/vpn"
 	"vpn/test/e2e/rig"
 )
 
@@ -74,6 +75,24 @@ func TestControlPlaneKilledWhileAWorkerIsBorn(t *testing.T) {
 	atMostOne(t, i)
 	if err := i.World.Xray(t, rig.Login{Link: user}).MustOpen(t, 0, true).Download(1<<20, 0); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whoever asks a control plane something in its first moment gets an answer,
+// and nothing that the control plane forgets for it: changes still reach the
+// worker.
+func TestAskedWhileItStarts(t *testing.T) {
+	i, _ := install(t, 1)
+	for k := range 40 {
+		i.Daemon().Kill()
+		i.Launch()
+		i.Ready() // asks all the time
+		var c vpn.UserChange
+		verb := []string{"disable", "enable"}[k%2]
+		i.JSON(&c, "users", verb, "u0")
+		if !c.Synced {
+			t.Fatalf("start %d: a change does not reach the worker", k)
+		}
 	}
 }
 
