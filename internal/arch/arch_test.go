@@ -36,9 +36,10 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine", "internal/vpn internal/engine/meter internal/engine/egress"},
 	{"internal/engine/all", "internal/vpn internal/engine internal/engine/*"},
 	{"internal/engine/meter", "internal/vpn"},
+	{"internal/engine/splice", ""},
 	{"internal/engine/egress", "internal/vpn"},
 	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
-	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/protocol/*"},
+	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/protocol/*"},
 
 	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
 	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/engine internal/engine/* internal/worker internal/network"},
@@ -75,7 +76,7 @@ var only = map[string]string{
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
-	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/engine/vless internal/store/sqlite internal/store/* internal/cli test/e2e/*",
+	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
 	"go.uber.org/goleak":              "",
@@ -171,7 +172,7 @@ func TestEveryProtocolIsListed(t *testing.T) {
 		}
 		for _, p := range ps {
 			dir, name := path.Split(p.path)
-			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", kind + "test"}, name) {
+			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", "splice", kind + "test"}, name) {
 				continue
 			}
 			if !slices.Contains(list.imports, module+p.path) {
