@@ -35,8 +35,9 @@ func benchSpeed(t *testing.T, r *report) {
 			benchTransfer(t, r, client, ours, theirs, bulk{inner: inner, up: up})
 		}
 	}
-	// The kernel gives pipes, by which it splices, to one user for so many
-	// connections only; root, as whom the bare server runs, gets more.
+	// The kernel gives one user only so many pipes, by which it splices; root,
+	// as whom the bare server runs, gets more. Silent connections must not
+	// hold them.
 	const others = 100
 	for k := range 2 * others {
 		if err := client.MustOpen(t, k%2, true).Pull(1 << 20); err != nil {

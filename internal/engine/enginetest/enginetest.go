@@ -32,10 +32,6 @@ type Harness struct {
 	// does. It need not wait for an answer: of a refusal it is enough that
 	// the connection ends. A datagram connection keeps datagrams apart.
 	Dial func(ctx context.Context, c Client, network, address string) (net.Conn, error)
-
-	// Splices says that of an unlimited user's inner TLS the kernel moves the
-	// download, so that a ceiling stops it late.
-	Splices bool
 }
 
 // A Client is somebody's device.

@@ -73,11 +73,8 @@ func ceilingTLS(t *testing.T, h Harness) {
 	}
 	b.idle()
 	got := b.used(0).Total() - before
-	switch {
-	case !h.Splices && got != most, got < most, got > most+speed/4: // it is looked at every 100 ms
+	if got != most {
 		t.Errorf("%d bytes passed, the ceiling was %d", got, most)
-	case h.Splices && got == most:
-		t.Error("the ceiling held to the byte: the kernel has not moved the bytes")
 	}
 }
 
@@ -143,7 +140,7 @@ func rateGained(t *testing.T, h Harness) {
 	go func() { drain(conn, patience) }()
 	before, start := b.used(0).Down, time.Now()
 	time.Sleep(promptly)
-	if got := float64(b.used(0).Down-before) / time.Since(start).Seconds(); got > 1.5*mib {
+	if got := float64(b.used(0).Down-before) / time.Since(start).Seconds(); got > 1.5*mib || got < 0.5*mib {
 		t.Errorf("%.2f MiB/s under a limit of 1", got/mib)
 	}
 }

@@ -68,25 +68,23 @@ func burst(bytes uint64) int {
 	return int(max(minBurst, min(bytes/perSecond, 1<<30)))
 }
 
-// wait returns nil when n bytes may pass, which may be more than a burst, or
-// when end is closed; an error when ctx has ended.
-func (b *bucket) wait(ctx context.Context, end <-chan struct{}, n int) error {
-	for n > 0 {
+// wait returns how many of n bytes may pass now: a part of a burst at most. It
+// returns an error when ctx has ended, and anything when end is closed.
+func (b *bucket) wait(ctx context.Context, end <-chan struct{}, n int) (int, error) {
+	for {
 		select {
 		case b.turn <- struct{}{}:
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		case <-end:
-			return nil
+			return n, nil
 		}
 		got, err := b.waitPart(ctx, end, n)
 		<-b.turn
-		if err != nil {
-			return err
+		if got > 0 || err != nil {
+			return got, err
 		}
-		n -= got
 	}
-	return nil
 }
 
 // waitPart waits for a part of n, and returns how large it is: nothing when

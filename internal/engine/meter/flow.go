@@ -3,7 +3,6 @@ package meter
 import (
 	"context"
 	"net/netip"
-	"sync"
 	"time"
 
 	"vpn/internal/vpn"
@@ -33,15 +32,15 @@ type Flow struct {
 
 	// guarded by user.mu
 	err     error // why it has ended: set once
-	closed  bool
 	traffic vpn.Traffic
-	splice  *splice
 }
 
-// Wait asks for n bytes of a stream to pass. It waits as long as the user's
-// rate demands, counts them, and returns n; or fewer, when the user's ceiling
-// lets no more pass: then the user is being cut, and the next call fails.
-// Over all flows of a user exactly as many bytes pass as the ceiling says.
+// Wait asks for n bytes of a stream to pass, n being more than none. It waits
+// as long as the user's rate demands, counts what may pass now, and returns
+// how many bytes that is: fewer than n when the rate grants them in parts, or
+// when the user's ceiling lets no more pass; then the user is being cut, and
+// the next call fails. Over all flows of a user exactly as many bytes pass as
+// the ceiling says.
 //
 // It returns an error, and has counted nothing, when the flow was cut or
 // closed or ctx has ended, at once if that happens while it waits. The caller
@@ -52,9 +51,10 @@ func (f *Flow) Wait(ctx context.Context, d Direction, n int) (int, error) {
 	}
 	u := f.user
 	u.mu.Lock()
-	if b := u.buckets[d]; b != nil && f.err == nil {
+	if b := u.buckets[d]; b != nil && f.err == nil && n > 0 {
 		u.mu.Unlock()
-		if err := b.wait(ctx, f.done, n); err != nil {
+		var err error
+		if n, err = b.wait(ctx, f.done, n); err != nil {
 			return 0, err
 		}
 		u.mu.Lock()
@@ -79,73 +79,13 @@ func (f *Flow) Take(d Direction, n int) bool {
 	return ok
 }
 
-// MaySplice reports whether the kernel may move the bytes of this flow,
-// unseen by Wait: its user has no rate limit.
-func (f *Flow) MaySplice() bool {
+// Close ends the flow. A second call does nothing.
+func (f *Flow) Close() {
 	f.user.mu.Lock()
 	defer f.user.mu.Unlock()
-	return f.err == nil && f.user.limits.rate == [2]uint64{}
-}
-
-// Splice says that from now on the kernel moves bytes of this flow. poll
-// returns how many it has moved so far, apart from those that Wait and Take
-// see; a total that falls is taken for the highest so far. It is called when
-// counters are read, each 100 ms while the user has a ceiling, and a last
-// time by Close; never by two goroutines at once, and not after Close has
-// returned. It must not block and must not call the flow's methods.
-//
-// If the user has a rate limit by now, the flow is cut. A second call
-// replaces poll; the new one counts from zero again.
-func (f *Flow) Splice(poll func() vpn.Traffic) {
-	s := &splice{read: poll}
-	m, u := f.meter, f.user
-	m.mu.Lock()
-	u.mu.Lock()
-	if f.closed {
-		u.mu.Unlock()
-		m.mu.Unlock()
-		return
-	}
-	old := f.splice
-	f.splice = s
-	m.spliced[f] = struct{}{}
-	var cut []*Flow
-	if u.limits.rate != [2]uint64{} && f.err == nil {
-		f.end(errRate)
-		cut = []*Flow{f}
-	}
-	u.mu.Unlock()
-	m.mu.Unlock()
-	f.hangUp(cut)
-	if old != nil {
-		old.poll(f, true)
-	}
-}
-
-// Close ends the flow and folds its last count in. A second call does
-// nothing.
-func (f *Flow) Close() {
-	m, u := f.meter, f.user
-	u.mu.Lock()
-	if f.closed {
-		u.mu.Unlock()
-		return
-	}
-	f.closed = true
 	if f.err == nil {
 		f.end(errClosed)
 	}
-	s := f.splice
-	u.mu.Unlock()
-	if s != nil {
-		s.poll(f, true)
-		m.mu.Lock()
-		delete(m.spliced, f)
-		m.mu.Unlock()
-	}
-	u.mu.Lock()
-	f.credential.open--
-	u.mu.Unlock()
 }
 
 // end makes the flow refuse all that comes. The caller holds user.mu, as for
@@ -193,13 +133,9 @@ func (f *Flow) count(d Direction, n uint64) {
 	if d == Down {
 		t = vpn.Traffic{Down: n}
 	}
-	f.add(t)
-}
-
-func (f *Flow) add(t vpn.Traffic) {
 	f.traffic = f.traffic.Add(t)
 	f.credential.traffic = f.credential.traffic.Add(t)
-	f.user.used = min(f.user.used+t.Total(), vpn.MaxTraffic)
+	f.user.used = min(f.user.used+n, vpn.MaxTraffic)
 }
 
 // spent severs all flows of the user if the ceiling has been reached.
@@ -216,36 +152,4 @@ func (f *Flow) hangUp(cut []*Flow) {
 	if len(cut) > 0 {
 		go f.meter.hangUp(cut)
 	}
-}
-
-// poll counts what the kernel has moved since the last time.
-func (f *Flow) poll() {
-	f.user.mu.Lock()
-	s := f.splice
-	f.user.mu.Unlock()
-	s.poll(f, false)
-}
-
-// A splice is bytes moved by the kernel.
-type splice struct {
-	mu   sync.Mutex // held while read runs; before user.mu
-	read func() vpn.Traffic
-	seen vpn.Traffic
-	over bool // read must not be called again
-}
-
-func (s *splice) poll(f *Flow, last bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return
-	}
-	s.over = last
-	moved := s.read().Since(s.seen)
-	s.seen = s.seen.Add(moved)
-	f.user.mu.Lock()
-	f.add(moved)
-	cut := f.spent()
-	f.user.mu.Unlock()
-	f.hangUp(cut)
 }

@@ -68,7 +68,6 @@ func TestSetUnchangedTouchesNoFlow(t *testing.T) {
 		setCeiling(t, m, "u", 1e9)
 		m.Set(g)
 		flows := []*conn{dial(t, m, "c1", "203.0.113.1"), dial(t, m, "c2", "203.0.113.1"), dial(t, m, "c3", "203.0.113.1")}
-		flows[2].Splice(func() vpn.Traffic { return vpn.Traffic{} })
 		bucket := flows[0].user.buckets[Up]
 		for range 3 {
 			m.Set(g)

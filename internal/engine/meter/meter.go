@@ -11,7 +11,7 @@
 // Each user has one mutex, which guards all that the user's flows count and
 // share; it is held for some nanoseconds per call and never while anything
 // waits. [Meter] has one more, for who is known at all; it is taken first.
-// Neither is held while an engine's cut or poll function runs.
+// Neither is held while an engine's cut function runs.
 package meter
 
 import (
@@ -24,8 +24,7 @@ import (
 	"vpn/internal/vpn"
 )
 
-// tick is how often expiry is enforced and the flows that the kernel splices
-// are read for users with a ceiling.
+// tick is how often expiry is enforced.
 const tick = 100 * time.Millisecond
 
 // The reasons to refuse or cut a flow.
@@ -39,7 +38,6 @@ var (
 	errDevices     error = vpn.Errorf(vpn.Denied, "the user has too many devices")
 	errConnections error = vpn.Errorf(vpn.Denied, "the user has too many connections")
 	errKicked      error = vpn.Errorf(vpn.Denied, "the user was disconnected")
-	errRate        error = vpn.Errorf(vpn.Denied, "the user now has a rate limit: connect again")
 	errStopped     error = vpn.Errorf(vpn.Unavailable, "the server is stopping")
 	errClosed      error = vpn.Errorf(vpn.Internal, "the flow is closed")
 )
@@ -69,7 +67,6 @@ type Meter struct {
 	// One that comes back within the epoch counts on from there.
 	retired    map[vpn.CredentialID]*credential
 	users      map[vpn.UserID]*user
-	spliced    map[*Flow]struct{}
 	generation uint64    // counts the calls of Set
 	seq        uint64    // of the latest change that Usage noticed
 	lastFlow   uint64    // id of the newest flow
@@ -92,7 +89,6 @@ func New(o Options) *Meter {
 		credentials: map[vpn.CredentialID]*credential{},
 		retired:     map[vpn.CredentialID]*credential{},
 		users:       map[vpn.UserID]*user{},
-		spliced:     map[*Flow]struct{}{},
 	}
 	m.ticker.Go(m.run)
 	return m
@@ -187,7 +183,6 @@ func (m *Meter) run() {
 			if cut := m.expire(); len(cut) > 0 {
 				go m.hangUp(cut) // an engine that is slow must not hold up the next tick
 			}
-			m.poll((*user).isCapped)
 		}
 	}
 }
@@ -230,23 +225,6 @@ func (m *Meter) judge(cut []*Flow, c *credential, now time.Time) []*Flow {
 	m.expireBy(c.notAfter)
 	return cut
 }
-
-// poll reads the spliced flows of the users that match says.
-func (m *Meter) poll(match func(*user) bool) {
-	m.mu.Lock()
-	flows := make([]*Flow, 0, len(m.spliced))
-	for f := range m.spliced {
-		if match(f.user) {
-			flows = append(flows, f)
-		}
-	}
-	m.mu.Unlock()
-	for _, f := range flows {
-		f.poll()
-	}
-}
-
-func anyUser(*user) bool { return true }
 
 // hangUp tells the engine to end flows that were severed. No lock is held.
 func (m *Meter) hangUp(cut []*Flow) {

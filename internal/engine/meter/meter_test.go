@@ -109,8 +109,12 @@ func (x *conn) mustEnd(t testing.TB, why error) {
 // move passes n bytes, all of which must pass.
 func (x *conn) move(t testing.TB, d Direction, n int) {
 	t.Helper()
-	if got, err := x.Wait(t.Context(), d, n); got != n || err != nil {
-		t.Fatalf("Wait(%d) = %d, %v", n, got, err)
+	for n > 0 {
+		got, err := x.Wait(t.Context(), d, n)
+		if err != nil || got > n || got == 0 {
+			t.Fatalf("Wait(%d) = %d, %v", n, got, err)
+		}
+		n -= got
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 type world struct {
 	m       *Meter
 	grants  map[vpn.CredentialID]vpn.Grant
-	flows   []*busy
+	flows   []*Flow
 	truth   map[vpn.CredentialID]vpn.Traffic
 	ceiling map[vpn.UserID]uint64
 
@@ -22,12 +22,6 @@ type world struct {
 	seq    uint64
 	last   map[vpn.CredentialID]vpn.Traffic
 	ledger map[vpn.CredentialID]vpn.Traffic
-}
-
-type busy struct {
-	*Flow
-	kernel vpn.Traffic // moved by the kernel so far
-	folded vpn.Traffic // and that the truth knows
 }
 
 var owners = map[vpn.CredentialID]vpn.UserID{"a1": "a", "a2": "a", "b1": "b", "b2": "b"}
@@ -41,13 +35,13 @@ func (w *world) used(u vpn.UserID) (n uint64) {
 	return n
 }
 
-func (w *world) add(f *busy, t vpn.Traffic) {
+func (w *world) add(f *Flow, t vpn.Traffic) {
 	c := f.credential.id
 	w.truth[c] = w.truth[c].Add(t)
 }
 
 // room is what the model says may still pass.
-func (w *world) room(f *busy) uint64 {
+func (w *world) room(f *Flow) uint64 {
 	u := owners[f.credential.id]
 	if !w.grants[f.credential.id].Capped {
 		return vpn.MaxTraffic
@@ -55,20 +49,7 @@ func (w *world) room(f *busy) uint64 {
 	return w.ceiling[u] - min(w.used(u), w.ceiling[u])
 }
 
-// fold makes the truth know what the kernel moved.
-func (w *world) fold(f *busy) {
-	w.add(f, f.kernel.Since(f.folded))
-	f.folded = f.kernel
-}
-
-func (w *world) foldAll() {
-	for _, f := range w.flows {
-		w.fold(f)
-	}
-}
-
 func (w *world) read(t *rapid.T) {
-	w.foldAll()
 	got := w.m.Usage(w.seq)
 	for _, n := range got.Counters {
 		w.ledger[n.Credential] = w.ledger[n.Credential].Add(n.Since(w.last[n.Credential]))
@@ -84,7 +65,7 @@ func (w *world) read(t *rapid.T) {
 
 // actions is what may happen, by name.
 func (w *world) actions() map[string]func(*rapid.T) {
-	flow := func(t *rapid.T) *busy {
+	flow := func(t *rapid.T) *Flow {
 		if len(w.flows) == 0 {
 			t.Skip("no flow")
 		}
@@ -94,7 +75,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"open": func(t *rapid.T) {
 			c := rapid.SampledFrom([]vpn.CredentialID{"a1", "a2", "b1", "b2"}).Draw(t, "credential")
 			if f, err := w.m.Open(c, netip.AddrPort{}, "tcp", nil); err == nil {
-				w.flows = append(w.flows, &busy{Flow: f})
+				w.flows = append(w.flows, f)
 			} else if g, ok := w.grants[c]; ok && !g.Capped {
 				t.Fatalf("open: %v", err)
 			}
@@ -118,36 +99,15 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				w.add(f, vpn.Traffic{Down: uint64(n)})
 			}
 		},
-		"splice": func(t *rapid.T) {
-			f := flow(t)
-			if f.splice != nil {
-				t.Skip("spliced already")
-			}
-			f.Splice(func() vpn.Traffic { return f.kernel })
-		},
-		"move": func(t *rapid.T) {
-			f := flow(t)
-			if f.splice == nil {
-				t.Skip("not spliced")
-			}
-			// Under a ceiling the ticker may read at any moment, too.
-			if w.grants[f.credential.id].Capped {
-				t.Skip("not exact")
-			}
-			f.kernel.Down += uint64(rapid.IntRange(0, 300).Draw(t, "bytes"))
-		},
 		"close": func(t *rapid.T) {
 			i := rapid.IntRange(0, max(len(w.flows), 1)-1).Draw(t, "i")
 			if len(w.flows) == 0 {
 				t.Skip("no flow")
 			}
-			w.fold(w.flows[i])
 			w.flows[i].Close()
 			w.flows = append(w.flows[:i], w.flows[i+1:]...)
 		},
 		"grants": func(t *rapid.T) {
-			w.foldAll()
-			w.m.Usage(w.seq) // reads the kernel, as foldAll did
 			var all []vpn.Grant
 			w.grants = map[vpn.CredentialID]vpn.Grant{}
 			caps := map[vpn.UserID]bool{"a": rapid.Bool().Draw(t, "cap a"), "b": rapid.Bool().Draw(t, "cap b")}
@@ -163,7 +123,6 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"ceiling": func(t *rapid.T) {
 			u := rapid.SampledFrom([]vpn.UserID{"a", "b"}).Draw(t, "user")
 			w.ceiling[u] = rapid.Uint64Range(0, 2000).Draw(t, "bytes")
-			w.foldAll()
 			got, err := w.m.SetCeilings(epoch, []vpn.Ceiling{{User: u, Bytes: w.ceiling[u]}})
 			if err != nil {
 				t.Fatal(err)
@@ -196,7 +155,6 @@ func TestLedgerIsExact(t *testing.T) {
 		defer w.m.Close()
 		t.Repeat(w.actions())
 		for _, f := range w.flows {
-			w.fold(f)
 			f.Close()
 		}
 		w.read(t)

@@ -13,9 +13,8 @@ import (
 //
 // It returns the counters of all credentials that the named users ever had,
 // read when the new ceilings held: the caller who lowered one knows that no
-// byte beyond both was passed, but for what the kernel was splicing. If epoch
-// is not the meter's, nothing changes and the error is of kind
-// [vpn.Conflict].
+// byte beyond both was passed. If epoch is not the meter's, nothing changes
+// and the error is of kind [vpn.Conflict].
 func (m *Meter) SetCeilings(epoch string, ceilings []vpn.Ceiling) ([]vpn.Counter, error) {
 	if epoch != m.epoch {
 		return nil, vpn.Errorf(vpn.Conflict, "the ceilings are for another epoch of this worker").
@@ -29,12 +28,6 @@ func (m *Meter) SetCeilings(epoch string, ceilings []vpn.Ceiling) ([]vpn.Counter
 		cut = u.setCeiling(cut, min(c.Bytes, vpn.MaxTraffic))
 		named[u] = true
 	}
-	m.mu.Unlock()
-	m.hangUp(cut)
-	m.poll(func(u *user) bool { return named[u] })
-
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	var counters []vpn.Counter
 	for u := range named {
 		for _, c := range u.credentials {
@@ -42,6 +35,8 @@ func (m *Meter) SetCeilings(epoch string, ceilings []vpn.Ceiling) ([]vpn.Counter
 			counters = append(counters, n)
 		}
 	}
+	m.mu.Unlock()
+	m.hangUp(cut)
 	return counters, nil
 }
 
@@ -52,7 +47,6 @@ func (m *Meter) SetCeilings(epoch string, ceilings []vpn.Ceiling) ([]vpn.Counter
 // Asking acknowledges: the counter of a removed credential is left out from
 // then on, once a call names a number at or after that of its last change.
 func (m *Meter) Usage(after uint64) vpn.Counters {
-	m.poll(anyUser)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if after > m.seq {
@@ -80,7 +74,6 @@ func (m *Meter) Usage(after uint64) vpn.Counters {
 
 // Sessions returns the live flows, the oldest first.
 func (m *Meter) Sessions() []vpn.Session {
-	m.poll(anyUser)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sessions := make([]vpn.Session, 0, m.Conns())

@@ -28,7 +28,6 @@ type credential struct {
 	// guarded by user.mu
 	traffic vpn.Traffic
 	live    int // flows that move bytes
-	open    int // and those that were cut but not closed: they may count yet
 }
 
 // standing says why the credential may not be used now, or nil. The caller
@@ -52,7 +51,7 @@ func (c *credential) standing(now time.Time) error {
 func (c *credential) counter() (n vpn.Counter, final bool) {
 	c.user.mu.Lock()
 	defer c.user.mu.Unlock()
-	return vpn.Counter{Credential: c.id, User: c.user.id, Traffic: c.traffic, Conns: c.live}, c.open == 0
+	return vpn.Counter{Credential: c.id, User: c.user.id, Traffic: c.traffic, Conns: c.live}, c.live == 0
 }
 
 // limits are what the grants of a user say of the user.
@@ -78,12 +77,6 @@ type user struct {
 	buckets  [2]*bucket
 	flows    map[*Flow]struct{} // live ones
 	networks map[netip.Prefix]int
-}
-
-func (u *user) isCapped() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.limits.capped
 }
 
 // room returns how many bytes may still pass. The caller holds u.mu, as for
@@ -113,7 +106,6 @@ func (u *user) admit(f *Flow) error {
 	u.flows[f] = struct{}{}
 	u.networks[net]++
 	f.credential.live++
-	f.credential.open++
 	f.meter.conns.Add(1)
 	return nil
 }
@@ -175,9 +167,6 @@ func (u *user) limit(cut []*Flow, l limits) []*Flow {
 	}
 	if u.room() == 0 {
 		return u.sever(cut, errCeiling, anyFlow)
-	}
-	if l.rate != [2]uint64{} {
-		cut = u.sever(cut, errRate, func(f *Flow) bool { return f.splice != nil })
 	}
 	return u.trim(cut)
 }

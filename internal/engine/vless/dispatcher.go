@@ -20,6 +20,7 @@ import (
 
 	"vpn/internal/engine/egress"
 	"vpn/internal/engine/meter"
+	"vpn/internal/engine/splice"
 	"vpn/internal/vpn"
 )
 
@@ -38,6 +39,7 @@ type dispatcher struct {
 	meter *meter.Meter
 	guard *egress.Guard
 	live  *registry
+	pipes *splice.Pipes
 	log   *slog.Logger
 }
 

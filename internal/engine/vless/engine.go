@@ -26,6 +26,7 @@ import (
 	"github.com/xtls/xray-core/common/log"
 
 	"vpn/internal/engine"
+	"vpn/internal/engine/splice"
 	"vpn/internal/vpn"
 )
 
@@ -41,6 +42,7 @@ type Engine struct {
 	live    *registry
 	door    *door // the protocol
 	reality atomic.Pointer[reality.Config]
+	pipes   *splice.Pipes
 	accepts sync.WaitGroup // one for each listener
 
 	mu     sync.Mutex // held by Apply and Close
@@ -66,13 +68,13 @@ func New(c engine.Config) (engine.Engine, error) {
 			WithHint("run each server in a worker of its own")
 	}
 	log.RegisterHandler(xrayLog{c.Log})
-	live := newRegistry()
-	door, err := newDoor(&dispatcher{meter: c.Meter, guard: c.Guard, live: live, log: c.Log})
+	live, pipes := newRegistry(), new(splice.Pipes)
+	door, err := newDoor(&dispatcher{meter: c.Meter, guard: c.Guard, live: live, pipes: pipes, log: c.Log})
 	if err != nil {
 		running.Store(false)
 		return nil, err
 	}
-	return &Engine{log: c.Log, live: live, door: door, users: users{}}, nil
+	return &Engine{log: c.Log, live: live, pipes: pipes, door: door, users: users{}}, nil
 }
 
 // Apply implements [engine.Engine]. Users come and go without touching
@@ -129,6 +131,7 @@ func (e *Engine) Close() error {
 	}
 	e.live.close()
 	e.accepts.Wait()
+	e.pipes.Close()
 	log.RegisterHandler(xrayLog{slog.New(slog.DiscardHandler)})
 	running.Store(false)
 	return nil

@@ -11,35 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canSplice says that the kernel can move bytes from one socket to another.
-const canSplice = true
-
-// The states of a TCP socket whose peer has not sent its FIN, from the
-// kernel's tcp_states.h.
-const (
-	tcpEstablished = 1
-	tcpFinWait1    = 4
-	tcpFinWait2    = 5
-)
-
-// received returns how many bytes of payload have come in on a TCP socket,
-// unless it is closed.
-func received(c syscall.RawConn) (n uint64, ok bool) {
-	err := c.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
-			return
-		}
-		n, ok = info.Bytes_received, true
-		switch info.State {
-		case tcpEstablished, tcpFinWait1, tcpFinWait2:
-		default: // the kernel counts the FIN as a byte
-			n -= min(n, 1)
-		}
-	})
-	return n, ok && err == nil
-}
-
 // A socketReader reads from a TCP socket into as many buffers as the last
 // read needed. It is there instead of xray's, which takes a reset by the peer
 // for nothing to read and waits for ever, with its buffers in hand.

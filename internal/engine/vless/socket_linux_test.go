@@ -32,54 +32,6 @@ func pair(t *testing.T) (conn, peer *net.TCPConn) {
 	return accepted.(*net.TCPConn), dialed.(*net.TCPConn)
 }
 
-func TestReceived(t *testing.T) {
-	for name, linger := range map[string]int{"close": -1, "reset": 0} {
-		t.Run(name, func(t *testing.T) {
-			conn, peer := pair(t)
-			raw, err := conn.SyscallConn()
-			if err != nil {
-				t.Fatal(err)
-			}
-			wait := func(state string, want uint64) {
-				t.Helper()
-				var got uint64
-				for range 200 {
-					if got, _ = received(raw); got == want {
-						return
-					}
-					<-time.After(5 * time.Millisecond)
-				}
-				t.Errorf("%s: %d bytes, want %d", state, got, want)
-			}
-			wait("at first", 0)
-			if _, err := peer.Write(make([]byte, 1000)); err != nil {
-				t.Fatal(err)
-			}
-			wait("unread", 1000)
-			if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
-				t.Fatal(err)
-			}
-			wait("read", 1000)
-			_ = peer.SetLinger(linger)
-			_ = peer.Close()
-			if _, err := conn.Read(make([]byte, 1)); err == nil {
-				t.Error("no end")
-			}
-			if got, ok := received(raw); got > 1000 || ok && linger < 0 && got < 1000 {
-				t.Errorf("after the end: %d", got)
-			}
-			_ = conn.CloseWrite()
-			if got, _ := received(raw); got > 1000 {
-				t.Errorf("after both ends: %d", got)
-			}
-			_ = conn.Close()
-			if got, ok := received(raw); ok {
-				t.Errorf("of a closed socket: %d", got)
-			}
-		})
-	}
-}
-
 func TestSocketReader(t *testing.T) {
 	for name, end := range map[string]struct {
 		linger int

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,24 +16,23 @@ import (
 	xnet "github.com/xtls/xray-core/common/net"
 
 	"vpn/internal/engine/meter"
-	"vpn/internal/vpn"
+	"vpn/internal/engine/splice"
 )
 
 // A stream is a TCP flow.
 //
-// What passes through user space is counted by Wait, byte by byte in both
-// directions. Vision lets the kernel move a download by itself once both ends
-// speak TLS 1.3 through it; from then on the destination's socket tells how
-// far it is.
+// Vision lets bytes pass as they are once both ends speak TLS 1.3 through it,
+// and then the kernel moves them. Whoever moves them, no byte passes that the
+// meter has not counted before.
 type stream struct {
 	*tunnel
-	dst   *net.TCPConn
-	raw   syscall.RawConn // of dst
-	idle  *idler
-	moves atomic.Uint64 // buffers that passed
-
-	read    atomic.Uint64 // bytes read from dst in user space; they are the first
-	spliced atomic.Uint64 // bytes that the kernel has moved: told when it ends
+	pipes  *splice.Pipes
+	log    *slog.Logger
+	dst    *net.TCPConn
+	rawDst syscall.RawConn
+	rawSrc syscall.RawConn // of the client
+	idle   *idler
+	moves  atomic.Uint64 // portions that passed
 }
 
 // stream carries a TCP flow.
@@ -47,9 +47,12 @@ func (d *dispatcher) stream(ctx context.Context, t *tunnel, dest xnet.Destinatio
 	}
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	s := &stream{tunnel: t, dst: conn.(*net.TCPConn)}
-	if s.raw, err = s.dst.SyscallConn(); err != nil {
+	s := &stream{tunnel: t, pipes: d.pipes, log: d.log, dst: conn.(*net.TCPConn)}
+	if s.rawDst, err = s.dst.SyscallConn(); err != nil {
 		return fmt.Errorf("reach the destination's socket: %w", err)
+	}
+	if s.rawSrc, err = s.client.SyscallConn(); err != nil {
+		return fmt.Errorf("reach the client's socket: %w", err)
 	}
 	s.relay(ctx)
 	return nil
@@ -57,7 +60,7 @@ func (d *dispatcher) stream(ctx context.Context, t *tunnel, dest xnet.Destinatio
 
 // relay moves bytes both ways until both ends are done, or one is gone.
 func (s *stream) relay(ctx context.Context) {
-	s.idle = newIdler(idleStream, s.moved, s.end)
+	s.idle = newIdler(idleStream, s.moves.Load, s.end)
 	defer s.idle.stop()
 	var up sync.WaitGroup
 	up.Go(func() { s.upload(ctx) })
@@ -65,27 +68,35 @@ func (s *stream) relay(ctx context.Context) {
 	up.Wait()
 }
 
-func (s *stream) moved() uint64 { return s.moves.Load() + s.splicedNow() }
-
 // upload moves bytes to the destination until the client has sent its last.
 func (s *stream) upload(ctx context.Context) {
+	switch err := s.copyUp(ctx); {
+	case err == nil:
+		_ = s.dst.CloseWrite()
+		s.idle.within(linger)
+	case errors.Is(err, splice.ErrSource):
+		s.end()
+	default: // the destination takes no more, but may have something to say
+		s.idle.within(linger)
+	}
+}
+
+func (s *stream) copyUp(ctx context.Context) error {
 	to := buf.NewWriter(s.dst)
 	for {
+		if s.maySpliceUp() {
+			return s.splice(ctx, meter.Up, s.rawDst, s.rawSrc)
+		}
 		mb, err := s.link.Reader.ReadMultiBuffer()
-		if s.pass(ctx, meter.Up, mb, to) != nil {
-			// The destination takes no more, but may have something to say.
-			s.idle.within(linger)
-			return
+		if err := s.pass(ctx, meter.Up, mb, to); err != nil {
+			return err
 		}
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
-			_ = s.dst.CloseWrite()
-			s.idle.within(linger)
-			return
+			return nil
 		default:
-			s.end()
-			return
+			return fmt.Errorf("%w: %w", splice.ErrSource, err)
 		}
 	}
 }
@@ -102,13 +113,13 @@ func (s *stream) download(ctx context.Context) {
 }
 
 func (s *stream) copyDown(ctx context.Context) error {
-	from := newReader(s.dst, s.raw)
+	from := newReader(s.dst, s.rawDst)
 	for {
-		if s.maySplice() {
-			return s.splice()
+		if s.maySpliceDown() {
+			s.idle.within(idleSpliced)
+			return s.splice(ctx, meter.Down, s.rawSrc, s.rawDst)
 		}
 		mb, err := from.ReadMultiBuffer()
-		s.read.Add(uint64(mb.Len()))
 		if err := s.pass(ctx, meter.Down, mb, s.link.Writer); err != nil {
 			return err
 		}
@@ -149,29 +160,26 @@ func (s *stream) pass(ctx context.Context, d meter.Direction, mb buf.MultiBuffer
 	return nil
 }
 
-// maySplice reports whether the rest of the download is the destination's
-// bytes unchanged, and nobody needs to hold them back.
-func (s *stream) maySplice() bool {
-	return canSplice && !s.shared && s.in.CanSpliceCopy == 1 && s.MaySplice()
+// maySpliceDown reports whether the rest of the download is the destination's
+// bytes unchanged.
+func (s *stream) maySpliceDown() bool {
+	return splice.Supported && !s.shared && s.in.CanSpliceCopy == 1
 }
 
-// splice lets the kernel move the rest of the download.
-func (s *stream) splice() error {
-	s.Splice(func() vpn.Traffic { return vpn.Traffic{Down: s.splicedNow()} })
-	s.idle.within(idleSpliced)
-	n, err := s.client.ReadFrom(s.dst)
-	s.spliced.Store(uint64(n))
-	return err
+// maySpliceUp reports whether the rest of the upload is the client's bytes
+// unchanged, none of which has been read ahead.
+func (s *stream) maySpliceUp() bool {
+	r, ok := s.link.Reader.(*visionReader)
+	return splice.Supported && ok && !s.shared && r.direct
 }
 
-// splicedNow returns how many bytes the kernel has moved so far. While it is
-// at it only the socket knows; when the socket is closed only we do.
-func (s *stream) splicedNow() uint64 {
-	n := s.spliced.Load()
-	if got, ok := received(s.raw); ok {
-		n = max(n, got-min(got, s.read.Load()))
-	}
-	return n
+// splice lets the kernel move the rest of one direction.
+func (s *stream) splice(ctx context.Context, d meter.Direction, dst, src syscall.RawConn) error {
+	s.log.Debug("the kernel moves the rest", slog.Bool("up", d == meter.Up))
+	return s.pipes.Move(dst, src, func(n int) (int, error) {
+		s.moves.Add(1)
+		return s.Wait(ctx, d, n)
+	})
 }
 
 // closeDown tells the client that no more comes. xray would close the

@@ -34,6 +34,7 @@ type visionReader struct {
 	vision *proxy.VisionReader
 	state  *sync.Mutex
 	client *net.TCPConn
+	direct bool // what comes next is the client's socket's, as it is; for who reads
 }
 
 // ReadMultiBuffer implements [buf.Reader].
@@ -45,6 +46,7 @@ func (r *visionReader) ReadMultiBuffer() (buf.MultiBuffer, error) {
 		// Vision has begun to read the socket itself, by xray's means.
 		if raw, err := r.client.SyscallConn(); err == nil {
 			r.vision.Reader = outside{r.state, newReader(r.client, raw), nil}
+			r.direct = true
 		}
 	}
 	return mb, err

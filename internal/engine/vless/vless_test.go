@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -33,10 +34,9 @@ const (
 func TestEngine(t *testing.T) {
 	client := startClient(t)
 	enginetest.Run(t, enginetest.Harness{
-		New:     vless.New,
-		Server:  func(t testing.TB) vpn.ServerSpec { return newServer(t, protocol.SelfTarget) },
-		Secret:  newSecret,
-		Splices: true,
+		New:    vless.New,
+		Server: func(t testing.TB) vpn.ServerSpec { return newServer(t, protocol.SelfTarget) },
+		Secret: newSecret,
 		Dial: func(ctx context.Context, c enginetest.Client, network, address string) (net.Conn, error) {
 			return client.dial(ctx, wayOf(c), network, address)
 		},
@@ -398,6 +398,52 @@ func newDownload(t testing.TB) (addr string) {
 		}
 	}()
 	return ln.Addr().String()
+}
+
+// Once Vision has seen TLS 1.3 inside, the kernel moves what comes, and the
+// meter still counts it to the byte.
+func TestTheKernelMovesBothWays(t *testing.T) {
+	client := startClient(t)
+	r := start(t, newServer(t, protocol.SelfTarget))
+	s := listenTarget(t)
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", s.TLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.Copy(conn, conn)
+	}()
+	conn := tls.Client(dial(t, client, r.way(), "tcp", ln.Addr().String()), &tls.Config{InsecureSkipVerify: true})
+	for range 5 { // word by word: Vision has to see where a record ends
+		if err := echoes(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const size = 8 << 20
+	sent := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(sent)
+	go func() { _, _ = conn.Write(sent) }()
+	got := make([]byte, size)
+	if _, err := io.ReadFull(conn, got); err != nil || !bytes.Equal(got, sent) {
+		t.Fatalf("other bytes came back (%v)", err)
+	}
+	for _, direction := range []string{"up=true", "up=false"} {
+		if !strings.Contains(r.log.String(), `msg="the kernel moves the rest" `+direction) {
+			t.Errorf("the kernel has not moved %s", direction)
+		}
+	}
+	used := r.meter.Usage(0).Counters[0]
+	for _, n := range []uint64{used.Up, used.Down} {
+		if n < size || n > size+size/50 { // 16 KiB make a record, with a few bytes around
+			t.Errorf("%d bytes were counted, sent were %d and what TLS adds", n, size)
+		}
+	}
 }
 
 func TestLogTellsNoSecrets(t *testing.T) {
