@@ -88,8 +88,8 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	if p.runDir, err = makeRunDir(dir, store.ID(), environ); err != nil {
 		return p, err
 	}
-	// A copy of a data directory has the same store, and so the same run
-	// directory: the second of two that run at once stops here.
+	// A link to a data directory, or a mount of it, is the same store, and so
+	// the same run directory: the second of two that run at once stops here.
 	runLock, err := sqlite.Lock(ctx, p.runDir, lockWait)
 	if err != nil {
 		return p, err

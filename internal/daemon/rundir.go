@@ -19,18 +19,41 @@ import (
 // directory leads to it.
 const (
 	runLink    = "run"
+	dataLink   = "data" // leads back
 	socketName = "api.sock"
 )
 
 // SocketIn returns the path of the API socket of the control plane that owns
 // dataDir, whether or not one runs. Following the link first keeps the path
-// under the 107 bytes that a socket's may have.
+// under the 107 bytes that a socket's may have. A copy of a data directory has
+// none, for its link leads to the original's.
 func SocketIn(dataDir string) (string, error) {
 	run, err := os.Readlink(filepath.Join(dataDir, runLink))
 	if err != nil {
 		return "", err
 	}
+	if original := owner(run, dataDir); original != "" {
+		return "", fmt.Errorf("%s is a copy of %s: %w", dataDir, original, fs.ErrNotExist)
+	}
 	return filepath.Join(run, socketName), nil
+}
+
+// owner returns the data directory that the run directory belongs to, if that
+// is another than dataDir and still there. One that was moved is not.
+func owner(run, dataDir string) string {
+	at, err := os.Readlink(filepath.Join(run, dataLink))
+	if err != nil || at == dataDir {
+		return ""
+	}
+	there, err := os.Stat(filepath.Join(at, StoreFile))
+	if err != nil {
+		return ""
+	}
+	here, err := os.Stat(filepath.Join(dataDir, StoreFile))
+	if err != nil || os.SameFile(here, there) {
+		return ""
+	}
+	return at
 }
 
 // SystemSocket is where the control plane of the system's own data directory
@@ -58,7 +81,11 @@ func makeRunDir(dataDir, id string, environ func(string) string) (string, error)
 			return "", fmt.Errorf("give the run directory to group %s: %w", group, err)
 		}
 	}
-	return dir, link(dir, filepath.Join(dataDir, runLink))
+	if original := owner(dir, dataDir); original != "" {
+		return "", vpn.Errorf(vpn.Conflict, "the data directory %s is a copy of %s: both would run the same servers", dataDir, original).
+			WithHint("remove or rename the one that is not to be used any more")
+	}
+	return dir, errors.Join(link(dataDir, filepath.Join(dir, dataLink)), link(dir, filepath.Join(dataDir, runLink)))
 }
 
 // runBase returns the directory that holds the run directories of this user.
