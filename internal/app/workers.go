@@ -21,7 +21,8 @@ type Workers interface {
 	Start(ctx context.Context, s vpn.Server) (Worker, error)
 
 	// Remains returns the final counters that the server's last worker left
-	// behind, or nil. They stay until Discard, or the next Start.
+	// behind, or nil. They stay until Discard, which removes all that it left,
+	// or the next Start. Of a living worker Discard removes nothing.
 	Remains(ctx context.Context, s vpn.ServerID) (*vpn.Counters, error)
 	Discard(ctx context.Context, s vpn.ServerID) error
 

@@ -118,6 +118,47 @@ func TestStaleSocketIsRemoved(t *testing.T) {
 	b.Start()
 }
 
+// Somebody empties the run directory: what this process holds can be ended all
+// the same.
+func TestLostSocket(t *testing.T) {
+	b := runtimetest.NewBench(t, open)
+	w := b.Start()
+	if err := os.Remove(socketOf(b)); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := b.Workers.List(b.Context()); err != nil || len(ids) != 1 || ids[0] != b.Server.ID {
+		t.Errorf("List = %v, %v", ids, err)
+	}
+	if _, err := w.Stop(b.Context()); err != nil {
+		t.Error(err)
+	}
+	<-w.Done()
+	if ids, err := b.Workers.List(b.Context()); err != nil || len(ids) != 0 {
+		t.Errorf("after its end: List = %v, %v", ids, err)
+	}
+}
+
+func TestDiscardLeavesNothing(t *testing.T) {
+	b := runtimetest.NewBench(t, open)
+	w := b.Start()
+	if err := b.Workers.Discard(b.Context(), b.Server.ID); err != nil {
+		t.Fatal(err)
+	}
+	b.Put(w, b.Spec(1, "alice")) // a living worker's socket and file are not remains
+	if _, err := os.Stat(filepath.Join(b.Dir, string(b.Server.ID)+".final")); err != nil {
+		t.Error(err)
+	}
+	kill(t, b, w)
+	<-w.Done()
+	if err := b.Workers.Discard(b.Context(), b.Server.ID); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(b.Dir, string(b.Server.ID)+"*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
 func TestOtherSocketsAreLeftAlone(t *testing.T) {
 	b := runtimetest.NewBench(t, open)
 	api := filepath.Join(b.Dir, "api.sock")

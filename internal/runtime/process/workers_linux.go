@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -137,22 +138,28 @@ func readSome(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, 64<<20))
 }
 
-// Discard forgets the server's remains.
-func (w *Workers) Discard(_ context.Context, id vpn.ServerID) error {
-	if !validID.MatchString(string(id)) {
-		return badID(id)
+// Discard removes what the server's last worker left behind.
+func (w *Workers) Discard(ctx context.Context, id vpn.ServerID) error {
+	p, err := w.take(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer p.release()
+	if a, err := w.find(ctx, id, p); a != nil || err != nil {
+		return err // what is there is a living worker's
 	}
 	return remove(w.path(id, finalSuffix))
 }
 
 // List returns the servers that have a worker here, in the order of their
-// ids.
+// ids. Those whose socket somebody has removed are among them as long as this
+// process holds them.
 func (w *Workers) List(ctx context.Context) ([]vpn.ServerID, error) {
 	entries, err := os.ReadDir(w.options.RunDir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list the workers: %w", err)
 	}
-	var out []vpn.ServerID
+	out := w.held()
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), socketSuffix)
 		if !ok || !validID.MatchString(name) {
@@ -167,7 +174,27 @@ func (w *Workers) List(ctx context.Context) ([]vpn.ServerID, error) {
 			return nil, err
 		}
 	}
-	return out, nil
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// held returns the servers whose worker this process holds, but for those
+// that somebody acts on at the moment.
+func (w *Workers) held() []vpn.ServerID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []vpn.ServerID
+	for id, p := range w.places {
+		select {
+		case p.turn <- struct{}{}:
+			if p.current != nil && !p.current.proc.ended() {
+				out = append(out, id)
+			}
+			p.release()
+		default:
+		}
+	}
+	return out
 }
 
 // take waits for the caller's turn to act on a server's worker.
