@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ type keeper struct {
 
 	mu sync.Mutex
 	// Guarded by mu: what the faces are shown.
+	name     string // of the server, once it is known
 	state    vpn.ServerState
 	problem  string
 	worker   Worker
@@ -66,7 +68,7 @@ func (k *keeper) run(ctx context.Context) {
 		if err != nil {
 			failures++
 			retry = time.After(backoff(failures))
-			k.r.log.Warn("server is not in step", slog.String("server", string(k.id)), slog.Any("err", err))
+			k.r.log.Warn("server is not in step", slog.String("server", k.label()), slog.Any("err", err))
 		} else {
 			failures = 0
 		}
@@ -95,6 +97,19 @@ func (k *keeper) current() Worker {
 	return k.worker
 }
 
+// label is what the log calls the server.
+func (k *keeper) label() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return cmp.Or(k.name, string(k.id))
+}
+
+func (k *keeper) call(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.name = name
+}
+
 func (k *keeper) show(state vpn.ServerState, problem string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -109,6 +124,9 @@ func (k *keeper) step(ctx context.Context) (gone bool, err error) {
 	want, err := k.want(ctx)
 	if err != nil {
 		return false, err
+	}
+	if want != nil {
+		k.call(want.Name)
 	}
 	if want == nil || !want.Enabled {
 		if err := k.end(ctx); err != nil {
@@ -130,6 +148,9 @@ func (k *keeper) step(ctx context.Context) (gone bool, err error) {
 		return false, vpn.Errorf(vpn.Unavailable, "no daemon is running").WithHint("run: vpn serve")
 	}
 	if err := k.follow(ctx); err != nil {
+		if k.spec == nil && vpn.KindOf(err) == vpn.Conflict {
+			err = k.holder(*want, err)
+		}
 		if vpn.KindOf(err) == vpn.Unavailable {
 			k.show(vpn.Unresponsive, err.Error())
 		} else {
@@ -139,6 +160,15 @@ func (k *keeper) step(ctx context.Context) (gone bool, err error) {
 	}
 	k.show(vpn.Running, "")
 	return false, nil
+}
+
+// holder says who holds the server's port, as far as that can be known from
+// here: a worker may not look at other processes.
+func (k *keeper) holder(s vpn.Server, err error) error {
+	if named := k.r.network.ProbeTCP(s.Listen, s.Port); vpn.KindOf(named) == vpn.Conflict {
+		return named
+	}
+	return err
 }
 
 // want returns the server as the store has it, nil if it was deleted.

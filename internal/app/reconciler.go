@@ -21,6 +21,7 @@ import (
 type Reconciler struct {
 	store   Store
 	workers Workers
+	network Network
 	log     *slog.Logger
 	now     func() time.Time
 
@@ -35,10 +36,10 @@ type Reconciler struct {
 }
 
 // NewReconciler returns a reconciler that does nothing yet.
-func NewReconciler(st Store, ws Workers, log *slog.Logger, now func() time.Time) *Reconciler {
+func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func() time.Time) *Reconciler {
 	l := newLedger(st, now)
 	return &Reconciler{
-		store: st, workers: ws, log: log, now: now,
+		store: st, workers: ws, network: n, log: log, now: now,
 		ledger: l, ceilings: newCeilings(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
@@ -205,14 +206,14 @@ func (r *Reconciler) Restart(ctx context.Context, id vpn.ServerID) error {
 
 // StopAll ends every worker in order and commits what they counted.
 func (r *Reconciler) StopAll(ctx context.Context) error {
-	if err := r.discover(ctx); err != nil {
-		return err
-	}
 	var (
 		wg   sync.WaitGroup
 		mu   sync.Mutex
 		errs []error
 	)
+	if err := r.discover(ctx); err != nil {
+		errs = append(errs, err) // those that are known can be ended all the same
+	}
 	for _, k := range r.all() {
 		wg.Go(func() {
 			k.stepping.Lock()
@@ -273,14 +274,16 @@ func (r *Reconciler) commit(ctx context.Context) error {
 // file, before the next worker's start overwrites it.
 func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 	cs, err := r.workers.Remains(ctx, id)
-	if err != nil || cs == nil {
+	if err != nil {
 		return err
 	}
-	if err := r.ledger.observe(ctx, id, *cs); err != nil {
-		return err
-	}
-	if err := r.ledger.finish(ctx, cs.Epoch); err != nil {
-		return err
+	if cs != nil {
+		if err := r.ledger.observe(ctx, id, *cs); err != nil {
+			return err
+		}
+		if err := r.ledger.finish(ctx, cs.Epoch); err != nil {
+			return err
+		}
 	}
 	return r.workers.Discard(ctx, id)
 }

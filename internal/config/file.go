@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 
@@ -26,7 +27,8 @@ type entry struct {
 }
 
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	// Of a pipe that nobody writes to, opening it would wait for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
