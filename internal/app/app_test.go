@@ -23,6 +23,7 @@ type bench struct {
 	path    string
 	store   *sqlite.Store
 	workers *fakeWorkers
+	network app.Network
 	app     *app.App
 	ctx     context.Context
 	end     func()
@@ -33,7 +34,7 @@ func newBench(t testing.TB) *bench {
 	if t, ok := t.(*testing.T); ok {
 		t.Parallel()
 	}
-	b := &bench{t: t, path: filepath.Join(t.TempDir(), "vpn.db"), workers: newFakeWorkers()}
+	b := &bench{t: t, path: filepath.Join(t.TempDir(), "vpn.db"), workers: newFakeWorkers(), network: quietNetwork{}}
 	b.open()
 	t.Cleanup(func() { b.end(); _ = b.store.Close() })
 	return b
@@ -47,11 +48,20 @@ func (b *bench) open() {
 	}
 	b.store = st
 	b.app = app.New(app.Config{
-		Store: st, Workers: b.workers, Protocols: all.Protocols(), Network: quietNetwork{},
+		Store: st, Workers: b.workers, Protocols: all.Protocols(), Network: b.network,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	b.ctx = app.WithActor(b.t.Context(), app.Actor{Name: "test"})
 	b.end = func() {}
+}
+
+// reset makes the use cases anew, over what b holds now.
+func (b *bench) reset() {
+	b.t.Helper()
+	if err := b.store.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.open()
 }
 
 // supervise starts the reconciler; end stops it, as a control plane that

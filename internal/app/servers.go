@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"vpn/internal/vpn"
@@ -94,11 +95,10 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 // place settles the address and the port. Whatever else listens there is
 // found before anything is stored.
 func (s *Servers) place(ctx context.Context, srv *vpn.Server) error {
-	taken := map[uint16]string{}
-	err := s.Store.View(ctx, func(tx Tx) error {
-		all, err := tx.Servers.List()
-		for _, o := range all {
-			taken[o.Port] = o.Name
+	var others []vpn.Server
+	err := s.Store.View(ctx, func(tx Tx) (err error) {
+		others, err = tx.Servers.List()
+		for _, o := range others {
 			if o.Name == srv.Name {
 				return vpn.Errorf(vpn.Conflict, "server %q already exists", srv.Name).
 					WithHint("choose another name, or see it: vpn server show %s", srv.Name)
@@ -120,10 +120,11 @@ func (s *Servers) place(ctx context.Context, srv *vpn.Server) error {
 	}
 	var first error
 	for _, port := range ports {
-		if name, ok := taken[port]; ok {
-			err := vpn.Errorf(vpn.Conflict, "port %d is taken by server %q", port, name).
-				WithHint("choose another with --port, or leave it out")
-			first = firstOf(first, err)
+		if i := slices.IndexFunc(others, func(o vpn.Server) bool { return meet(o, srv.Listen, port) }); i >= 0 {
+			if srv.Port != 0 {
+				return vpn.Errorf(vpn.Conflict, "port %d is taken by server %q", port, others[i].Name).
+					WithHint("choose another with --port, or leave it out")
+			}
 			continue
 		}
 		for _, listen := range listens {
@@ -135,7 +136,17 @@ func (s *Servers) place(ctx context.Context, srv *vpn.Server) error {
 			first = firstOf(first, err)
 		}
 	}
+	if first == nil {
+		return vpn.Errorf(vpn.Conflict, "every port that is tried unasked is taken").WithHint("choose one with --port")
+	}
 	return first
+}
+
+// meet reports whether a server listens, or would if it ran, where another is
+// to listen. No address, and ::, is every one.
+func meet(o vpn.Server, listen netip.Addr, port uint16) bool {
+	every := !listen.IsValid() || listen.IsUnspecified() || o.Listen.IsUnspecified()
+	return o.Port == port && (every || o.Listen == listen)
 }
 
 func portRange(from uint16, n int) []uint16 {

@@ -77,7 +77,7 @@ func (p *program) connect(ctx context.Context, i intent) (*connection, error) {
 		return nil, err
 	}
 	c, noDaemon := p.running(ctx, cfg)
-	if vpn.KindOf(noDaemon) != vpn.Unavailable {
+	if vpn.KindOf(noDaemon) != vpn.Unavailable || errors.Is(noDaemon, client.ErrSilent) {
 		return c, noDaemon
 	}
 	if err := actAsOwner(cfg.DataDir); err != nil {

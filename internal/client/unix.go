@@ -3,10 +3,13 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"syscall"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -19,7 +22,14 @@ func Unix(path string) *Client {
 	})
 }
 
-// Probe reports whether a daemon listens on the socket at path. The error is
+// ErrSilent is what the error of [Probe] holds if a daemon is there and says
+// nothing.
+var ErrSilent = errors.New("no answer")
+
+// answerWait is how long a daemon may think about nothing at all.
+const answerWait = 5 * time.Second
+
+// Probe reports whether a daemon answers on the socket at path. The error is
 // of kind [vpn.Unavailable] if none does, and [vpn.Denied] if the caller may
 // not ask.
 func Probe(ctx context.Context, path string) error {
@@ -27,7 +37,26 @@ func Probe(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return conn.Close()
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(answerWait))
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	// What it answers does not matter; that the kernel took the connection
+	// says nothing of a process that is stopped.
+	_, err = io.WriteString(conn, "HEAD / HTTP/1.0\r\n\r\n")
+	if err == nil {
+		_, err = io.ReadFull(conn, make([]byte, 1))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return vpn.Errorf(vpn.Unavailable, "the daemon on %s does not answer: %w", path, ErrSilent).
+			WithHint("it is stopped or stuck; find it with: fuser -v %s", path)
+	}
+	return vpn.Errorf(vpn.Unavailable, "the daemon on %s hung up: %w", path, err).WithHint("it may be ending: try again")
 }
 
 func dial(ctx context.Context, path string) (net.Conn, error) {

@@ -71,6 +71,10 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	if err := os.MkdirAll(logDir, 0o700); err != nil {
 		return p, dirError(dir, err)
 	}
+	if st, err := os.Stat(dir); err == nil && st.Mode().Perm()&0o022 != 0 {
+		return p, vpn.Errorf(vpn.Denied, "others may write to the data directory %s (mode %04o)", dir, st.Mode().Perm()).
+			WithHint("close it: chmod 700 %s", dir)
+	}
 	lock, err := sqlite.Lock(ctx, dir, lockWait)
 	if err != nil {
 		return p, err
