@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -102,8 +103,8 @@ func parseCount(s string) (int, error) {
 		return 0, nil
 	}
 	n, err := strconv.ParseUint(s, 10, 31)
-	if err != nil {
-		return 0, vpn.Errorf(vpn.Invalid, "%q is not a number", s).WithHint(`write it like 3, or "none" for no limit`)
+	if err != nil || n == 0 {
+		return 0, vpn.Errorf(vpn.Invalid, "%q is not a number", s).WithHint(`write it like 3, at most %d, or "none" for no limit`, math.MaxInt32)
 	}
 	return int(n), nil
 }

@@ -36,9 +36,9 @@ var (
 
 // ParseSize reads an amount of data as people write it, in bytes: "50GB" is
 // 50·10⁹, "10GiB" is 10·2³⁰, "123" is 123. Case does not count. "none" and
-// "unlimited" are 0, which is how [Limits] writes no limit. An amount below
-// one byte is refused rather than rounded to no limit at all; so is one above
-// [MaxTraffic]. Errors are of kind [Invalid].
+// "unlimited" are 0, which is how [Limits] writes no limit. "0" and an amount
+// below one byte are refused rather than taken for no limit at all; so is one
+// above [MaxTraffic]. Errors are of kind [Invalid].
 func ParseSize(s string) (uint64, error) {
 	if isNoLimit(s) {
 		return 0, nil
@@ -54,16 +54,13 @@ func ParseSize(s string) (uint64, error) {
 
 // ParseRate reads a speed as people write it, in bytes per second: "20mbit",
 // "800kbit" and "20Mbps" count bits, "2.5MB/s" and "1MiB/s" count bytes. A
-// spelling that could be either, such as "5mb/s", is refused, and so is a
-// bare number but 0. "none" and "unlimited" are 0. Errors are of kind [Invalid].
+// spelling that could be either, such as "5mb/s", is refused, and so are a bare
+// number and 0. "none" and "unlimited" are 0. Errors are of kind [Invalid].
 func ParseRate(s string) (uint64, error) {
 	if isNoLimit(s) {
 		return 0, nil
 	}
 	number, unit, ok := splitQuantity(s)
-	if ok && unit == "" && number.Sign() == 0 {
-		return 0, nil
-	}
 	bytes, known := rateUnit(unit)
 	if !ok || !known {
 		return 0, Errorf(Invalid, "rate %s is not valid", quoted(s)).
@@ -106,7 +103,10 @@ func splitQuantity(s string) (number *big.Rat, unit string, ok bool) {
 func whole(what, s string, exact *big.Rat) (uint64, error) {
 	n := new(big.Int).Quo(exact.Num(), exact.Denom())
 	switch {
-	case n.Sign() == 0 && exact.Sign() > 0:
+	case exact.Sign() == 0:
+		return 0, Errorf(Invalid, "%s %s would let nothing pass", what, quoted(s)).
+			WithHint(`write "none" for no limit`)
+	case n.Sign() == 0:
 		return 0, Errorf(Invalid, "%s %s is less than one byte", what, quoted(s)).
 			WithHint(`write "none" for no limit`)
 	case !n.IsInt64():
