@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,6 +111,7 @@ func (a *api) refuse(ctx context.Context, operation string, err error) *Problem 
 //nolint:gochecknoglobals // they are set once for the process, so this is too
 var configure = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false
+	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return requestProblem(status, msg, errs)
 	}
@@ -169,9 +171,16 @@ func place(location string) string {
 	return fmt.Sprintf("%s parameter %q", in, name)
 }
 
-// unmarshal is [json.Unmarshal] with errors that mention no Go type.
+// unmarshal is [json.Unmarshal] with errors that mention no Go type, and takes
+// no object that says the same thing twice.
 func unmarshal(data []byte, v any) error {
 	err := json.Unmarshal(data, v)
+	if err == nil {
+		err = doubled(json.NewDecoder(bytes.NewReader(data)))
+		if err != nil {
+			return err
+		}
+	}
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("not valid JSON at byte %d", e.Offset)
 	}
@@ -182,6 +191,45 @@ func unmarshal(data []byte, v any) error {
 		return errors.New("a value does not fit its field")
 	}
 	return nil
+}
+
+// doubled returns an error if an object in the value that d is at, which is
+// valid JSON, has a field twice.
+func doubled(d *json.Decoder) error {
+	type object struct {
+		fields map[string]bool // nil: an array
+		value  bool            // a value comes next, not a name
+	}
+	var open []object
+	for {
+		t, err := d.Token()
+		if err != nil {
+			return nil //nolint:nilerr // the end: what is not JSON has been refused
+		}
+		last := len(open) - 1
+		name, isText := t.(string)
+		switch {
+		case t == json.Delim('{'):
+			open = append(open, object{fields: map[string]bool{}})
+			continue
+		case t == json.Delim('['):
+			open = append(open, object{})
+			continue
+		case t == json.Delim('}'), t == json.Delim(']'):
+			open = open[:last]
+			last--
+		case last >= 0 && isText && open[last].fields != nil && !open[last].value:
+			if open[last].fields[name] {
+				return fmt.Errorf("field %q stands there twice", name)
+			}
+			open[last].fields[name] = true
+			open[last].value = true
+			continue
+		}
+		if last >= 0 {
+			open[last].value = false
+		}
+	}
 }
 
 // unrouted turns the plain text with which a ServeMux refuses a request into

@@ -17,6 +17,9 @@ type handlerTransport struct{ h http.Handler }
 
 // RoundTrip runs the handler and returns when it has begun to answer.
 func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := context.Cause(r.Context()); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	pr, pw := io.Pipe()
 	w := &pipeWriter{header: http.Header{}, pipe: pw, started: make(chan struct{})}
