@@ -14,10 +14,17 @@ import (
 // admitted once one has left.
 func TestDeviceLimit(t *testing.T) {
 	t.Parallel()
+	for name, start := range clients {
+		t.Run(name, func(t *testing.T) { testDevices(t, start) })
+	}
+}
+
+func testDevices(t *testing.T, start func(*rig.World, testing.TB, ...rig.Login) *rig.Client) {
+	t.Helper()
 	i, logins := install(t, 1)
 	i.Must("users", "update", "u0", "--devices", "2")
 	link := logins[0].Link
-	client := i.World.Xray(t,
+	client := start(i.World, t,
 		rig.Login{Link: link, From: rig.ClientAddr(1)},
 		rig.Login{Link: link, From: rig.ClientAddr(2)},
 		rig.Login{Link: link, From: rig.ClientAddr(3)})

@@ -75,8 +75,15 @@ func TestRateLimit(t *testing.T) {
 
 // A limit takes hold of connections that are live already, and lets go again.
 func TestRateLimitOfALiveConnection(t *testing.T) {
+	for name, inner := range map[string]bool{"plain": false, "spliced": true} {
+		t.Run(name, func(t *testing.T) { testLiveRate(t, inner) })
+	}
+}
+
+func testLiveRate(t *testing.T, inner bool) {
+	t.Helper()
 	i, logins := install(t, 1)
-	conn := i.World.Xray(t, logins...).MustOpen(t, 0, false)
+	conn := i.World.Xray(t, logins...).MustOpen(t, 0, inner)
 	const rate = 1_000_000
 	go func() { _ = conn.Download(1<<40, 10*rate) }()
 	measure := func() float64 {

@@ -302,6 +302,31 @@ func TestChangedSettings(t *testing.T) {
 	}
 }
 
+// Clients may come with any of the server's names and short ids, the empty one
+// if it is listed, and with nothing else.
+func TestEveryNameAndShortIDIsLetIn(t *testing.T) {
+	client := startClient(t)
+	r := start(t, change(t, newServer(t, protocol.SelfTarget), func(s *protocol.Settings) {
+		s.ServerNames = []string{serverName, "other.example.test"}
+		s.ShortIDs = []string{"0123456789abcdef", "ab", ""}
+	}))
+	addr, _ := listenEcho(t, "tcp")
+	w := r.way()
+	for _, w.ServerName = range []string{serverName, "other.example.test"} {
+		for _, w.ShortID = range []string{"0123456789abcdef", "ab", ""} {
+			if err := echoes(dial(t, client, w, "tcp", addr)); err != nil {
+				t.Errorf("%s with %q is not let in: %v", w.ServerName, w.ShortID, err)
+			}
+		}
+	}
+	for _, wrong := range []way{{ServerName: "third.example.test", ShortID: "ab"}, {ServerName: serverName, ShortID: "cd"}} {
+		w.ServerName, w.ShortID = wrong.ServerName, wrong.ShortID
+		if letIn(dial(t, client, w, "tcp", addr)) {
+			t.Errorf("%s with %q is let in", w.ServerName, w.ShortID)
+		}
+	}
+}
+
 func TestTenThousandUsers(t *testing.T) {
 	r := start(t, newServer(t, protocol.SelfTarget))
 	_ = r.engine.Close()
