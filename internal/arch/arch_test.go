@@ -37,9 +37,10 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine/all", "internal/vpn internal/engine internal/engine/*"},
 	{"internal/engine/meter", "internal/vpn"},
 	{"internal/engine/splice", ""},
+	{"internal/engine/inbound", "internal/vpn"},
 	{"internal/engine/egress", "internal/vpn"},
 	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
-	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/protocol/*"},
+	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/engine/inbound internal/protocol/*"},
 
 	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
 	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/engine internal/engine/* internal/worker internal/network"},
@@ -172,7 +173,7 @@ func TestEveryProtocolIsListed(t *testing.T) {
 		}
 		for _, p := range ps {
 			dir, name := path.Split(p.path)
-			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", "splice", kind + "test"}, name) {
+			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", "splice", "inbound", kind + "test"}, name) {
 				continue
 			}
 			if !slices.Contains(list.imports, module+p.path) {
