@@ -54,7 +54,7 @@ func (l *limitFlags) patch(fs *pflag.FlagSet) vpn.UserPatch {
 func links(access []vpn.Access) []string {
 	out := make([]string, 0, len(access))
 	for _, a := range access {
-		out = append(out, a.Link)
+		out = append(append(out, a.Link), a.Others...)
 	}
 	return out
 }
