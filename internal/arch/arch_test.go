@@ -76,7 +76,7 @@ var only = map[string]string{
 	"github.com/skip2/go-qrcode":      "internal/qr",
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
-	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
+	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/engine/proxy internal/probe internal/runtime/process test/e2e/* test/xfer",
 	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",

@@ -188,7 +188,7 @@ func TestAGivenCertificateIsKeptAndItsKeyIsHidden(t *testing.T) {
 		t.Errorf("another certificate with its key: %v", err)
 	}
 	mismatch, _ := json.Marshal(map[string]any{"tls": true, "tls_cert": set.Cert, "tls_key": key})
-	if _, err = (proxy.New(proxy.HTTP)).Prepare(vpn.Server{Settings: mismatch}); vpn.KindOf(err) != vpn.Invalid || strings.Contains(err.Error(), "BEGIN") {
+	if _, err = proxy.New(proxy.HTTP).Prepare(vpn.Server{Settings: mismatch}); vpn.KindOf(err) != vpn.Invalid || strings.Contains(err.Error(), "BEGIN") {
 		t.Errorf("a certificate with another's key: %v", err)
 	}
 }
