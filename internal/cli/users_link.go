@@ -26,6 +26,11 @@ func usersLink(p *program) *cobra.Command {
 				if out.json {
 					return out.JSON(access)
 				}
+				for _, a := range access {
+					if a.Note != "" && !out.quiet {
+						out.note("%s: %s", a.Server, a.Note)
+					}
+				}
 				return out.lines(links(access))
 			})
 		},

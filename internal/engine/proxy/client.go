@@ -99,7 +99,7 @@ func (e *Engine) serve(raw *net.TCPConn) {
 // either tells by its first byte what a client speaks.
 func (e *Engine) either(c *client, r *rules) {
 	c.ahead = make([]byte, 1)
-	_ = c.raw.SetReadDeadline(time.Now().Add(greetTime))
+	_ = c.raw.SetReadDeadline(time.Now().Add(e.greet))
 	if _, err := io.ReadFull(c.raw, c.ahead); err != nil {
 		_ = c.Close()
 		return

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"vpn/internal/engine"
 	"vpn/internal/engine/egress"
@@ -31,6 +32,7 @@ import (
 // Engine implements [engine.Engine].
 type Engine struct {
 	log      *slog.Logger
+	greet    time.Duration // that a client has to say what it wants
 	meter    *meter.Meter
 	guard    *egress.Guard
 	live     *inbound.Registry
@@ -52,16 +54,18 @@ type Engine struct {
 var _ engine.Engine = (*Engine)(nil)
 
 // New returns an engine that serves nothing yet.
-func New(c engine.Config) (engine.Engine, error) {
+func New(c engine.Config) (engine.Engine, error) { return newEngine(c, greetTime), nil }
+
+func newEngine(c engine.Config, greet time.Duration) *Engine {
 	e := &Engine{
-		log: c.Log, meter: c.Meter, guard: c.Guard, live: inbound.NewRegistry(), pipes: new(splice.Pipes),
+		log: c.Log, greet: greet, meter: c.Meter, guard: c.Guard, live: inbound.NewRegistry(), pipes: new(splice.Pipes),
 		patience: newPatience(), pace: newPace(), handoff: newHandoff(),
 	}
 	e.accounts.Store(&accounts{})
 	e.gate = inbound.NewGate(c.Log, e.serve)
 	e.web = e.newWeb()
 	e.webDone.Go(func() { _ = e.web.Serve(e.handoff) }) // until it is closed
-	return e, nil
+	return e
 }
 
 // Apply implements [engine.Engine]. Users come and go without touching

@@ -35,7 +35,9 @@ type guesser struct {
 	known    map[vpn.CredentialID]bool
 }
 
-func newPatience() *patience { return &patience{over: make(chan struct{}), guessers: map[netip.Prefix]*guesser{}} }
+func newPatience() *patience {
+	return &patience{over: make(chan struct{}), guessers: map[netip.Prefix]*guesser{}}
+}
 
 // judge returns a if it is not nil, once it is its turn. It returns nil for a
 // password that is wrong, not before that takes effect, and for more attempts

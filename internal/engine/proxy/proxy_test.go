@@ -32,6 +32,14 @@ func dialHTTPS(ctx context.Context, c enginetest.Client, _, address string) (net
 	return dialHTTP(ctx, c, func(conn net.Conn) net.Conn { return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) }, address)
 }
 
+// dialMixed takes the way that a tunnel does not share with the others.
+func dialMixed(ctx context.Context, c enginetest.Client, network, address string) (net.Conn, error) {
+	if network == "udp" {
+		return dialSOCKS(ctx, c, network, address)
+	}
+	return dialHTTPS(ctx, c, network, address)
+}
+
 func TestEngine(t *testing.T) {
 	for name, tt := range map[string]struct {
 		protocol vpn.Protocol
@@ -39,12 +47,9 @@ func TestEngine(t *testing.T) {
 		dial     dialer
 		streams  bool
 	}{
-		"http":                {protocol.HTTP, `{}`, dialPlainHTTP, true},
-		"https":               {protocol.HTTP, `{"tls": true}`, dialHTTPS, true},
-		"socks5":              {protocol.SOCKS5, `{}`, dialSOCKS, false},
-		"mixed, asked HTTP":   {protocol.Mixed, `{}`, dialPlainHTTP, true},
-		"mixed, asked SOCKS5": {protocol.Mixed, `{"tls": true}`, dialSOCKS, false},
-		"mixed, asked HTTPS":  {protocol.Mixed, `{"tls": true}`, dialHTTPS, true},
+		"http":   {protocol.HTTP, `{}`, dialPlainHTTP, true},
+		"socks5": {protocol.SOCKS5, `{}`, dialSOCKS, false},
+		"mixed":  {protocol.Mixed, `{"tls": true}`, dialMixed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			enginetest.Run(t, enginetest.Harness{
@@ -85,6 +90,11 @@ type running struct {
 
 func start(t testing.TB, name vpn.Protocol, settings string) *running {
 	t.Helper()
+	return startWith(t, proxy.New, name, settings)
+}
+
+func startWith(t testing.TB, newEngine engine.New, name vpn.Protocol, settings string) *running {
+	t.Helper()
 	s := newServer(t, name, settings)
 	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), freePort(t)
 	s.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
@@ -92,7 +102,7 @@ func start(t testing.TB, name vpn.Protocol, settings string) *running {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.meter = meter.New(meter.Options{Epoch: "epoch", Log: log})
 	var err error
-	if r.engine, err = proxy.New(engine.Config{Meter: r.meter, Guard: egress.New(s.Allow), Log: log}); err != nil {
+	if r.engine, err = newEngine(engine.Config{Meter: r.meter, Guard: egress.New(s.Allow), Log: log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -85,13 +85,13 @@ type socksTalk struct {
 // socks serves a client that speaks SOCKS5.
 func (e *Engine) socks(c *client) {
 	t := &socksTalk{e, c, bufio.NewReaderSize(c, 1<<10)}
-	_ = c.raw.SetDeadline(time.Now().Add(greetTime))
-	a, err := t.greet()
+	_ = c.raw.SetDeadline(time.Now().Add(e.greet))
+	a, err := t.whoIs()
 	if err != nil {
 		c.part()
 		return
 	}
-	_ = c.raw.SetDeadline(time.Now().Add(greetTime))
+	_ = c.raw.SetDeadline(time.Now().Add(e.greet))
 	command, to, err := readRequest(t.in)
 	switch {
 	case errors.Is(err, errAddrKind):
@@ -119,7 +119,7 @@ func (e *Engine) socks(c *client) {
 
 // turnAway tells a client that its request has failed, and why by a number.
 func (t *socksTalk) turnAway(why reply) {
-	_ = t.client.raw.SetDeadline(time.Now().Add(greetTime))
+	_ = t.client.raw.SetDeadline(time.Now().Add(t.greet))
 	_, _ = t.client.raw.Write(appendReply(nil, why, netip.AddrPort{}))
 	t.client.part()
 }
@@ -149,8 +149,8 @@ func (t *socksTalk) connectTo(a *account, to target) error {
 
 var errGreeting = errors.New("no greeting of SOCKS5 that is good enough")
 
-// greet finds out who a client is.
-func (t *socksTalk) greet() (*account, error) {
+// whoIs finds out who a client is.
+func (t *socksTalk) whoIs() (*account, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(t.in, head[:]); err != nil || head[0] != socksVersion {
 		return nil, errGreeting
@@ -188,7 +188,7 @@ func (t *socksTalk) askPassword() (*account, error) {
 		return nil, err
 	}
 	a := t.identify(t.client, name, password)
-	_ = t.client.raw.SetDeadline(time.Now().Add(greetTime)) // it may have been waiting
+	_ = t.client.raw.SetDeadline(time.Now().Add(t.greet)) // it may have been waiting
 	if a == nil {
 		_, _ = t.client.raw.Write([]byte{passwordVersion, 1})
 		return nil, errGreeting

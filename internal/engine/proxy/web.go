@@ -43,7 +43,7 @@ func (e *Engine) newWeb() *http.Server {
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:                      &web{e, forward},
-		ReadHeaderTimeout:            greetTime,
+		ReadHeaderTimeout:            e.greet,
 		IdleTimeout:                  idleWeb,
 		MaxHeaderBytes:               maxHeader,
 		ErrorLog:                     slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
@@ -223,7 +223,7 @@ func (e *Engine) webConnect(w http.ResponseWriter, r *http.Request, v *visit, a 
 		return
 	}
 	v.end() // no more requests
-	_ = front.SetDeadline(time.Now().Add(greetTime))
+	_ = front.SetDeadline(time.Now().Add(e.greet))
 	if _, err := front.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")); err != nil {
 		_ = dst.Close()
 		_ = front.Close()
