@@ -154,6 +154,14 @@ func (i *Instance) CreateServer(name string, port int, flags ...string) {
 	}, flags...)...)
 }
 
+// CreateProxy creates a server that is a proxy of that protocol.
+func (i *Instance) CreateProxy(name, protocol string, port int, flags ...string) {
+	i.t.Helper()
+	i.Must(append([]string{
+		"server", "create", name, "--protocol", protocol, "--port", strconv.Itoa(port), "--public-host", ServerAddr,
+	}, flags...)...)
+}
+
 // CreateUser creates a user by the command line, and returns the first link.
 func (i *Instance) CreateUser(name string, flags ...string) Link {
 	i.t.Helper()
