@@ -41,7 +41,6 @@ func (v *visit) enter(a *account) error {
 		MaxIdleConnsPerHost:   2,
 		IdleConnTimeout:       30 * time.Second,
 		ExpectContinueTimeout: 2 * time.Second,
-		ReadBufferSize:        portionSize,
 	}
 	return nil
 }

@@ -109,7 +109,7 @@ func (c *Client) Dial(ctx context.Context, i int, addr string) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := connect(raw, commandConnect, addr); err != nil {
+	if _, err := connect(raw, "", "", commandConnect, addr); err != nil {
 		raw.Close()
 		return nil, err
 	}
