@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -22,9 +23,16 @@ type settingFlags struct {
 
 func (s *settingFlags) add(fs *pflag.FlagSet, protocols []protocol.Protocol) {
 	s.values = map[string]func() any{}
+	owners := map[string][]string{}
+	for _, p := range protocols {
+		for _, f := range p.Fields() {
+			owners[f.Flag()] = append(owners[f.Flag()], string(p.Name()))
+		}
+	}
 	for _, p := range protocols {
 		for _, f := range p.Fields() {
 			if s.values[f.Flag()] == nil {
+				f.Help = strings.Join(owners[f.Flag()], ", ") + ": " + f.Help
 				s.values[f.Flag()] = addSetting(fs, f)
 			}
 		}

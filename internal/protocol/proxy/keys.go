@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -127,6 +128,16 @@ func host(s vpn.Server) string {
 		return s.Listen.String()
 	}
 	return ""
+}
+
+// selfMade reports whether the certificate vouches for itself.
+func (t TLS) selfMade() bool {
+	block, _ := pem.Decode([]byte(t.Cert))
+	if block == nil {
+		return false
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return err == nil && bytes.Equal(c.RawIssuer, c.RawSubject)
 }
 
 func newKey() (string, error) {

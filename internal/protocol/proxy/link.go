@@ -30,18 +30,28 @@ func (p Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint st
 	if set.Enabled {
 		web = "https" + rest
 	}
-	// socks5 leaves open who looks names up.
-	const note = "write socks5h instead of socks5 where the client knows the word, as curl does: the server looks names up then"
-	a := vpn.Access{Server: s.Name, Protocol: p.name}
+	a := vpn.Access{Server: s.Name, Protocol: p.name, Note: set.note(p.name, s.Name)}
 	switch p.name {
 	case HTTP:
 		a.Link = web
 	case SOCKS5:
-		a.Link, a.Note = "socks5"+rest, note
+		a.Link = "socks5" + rest
 	default:
-		a.Link, a.Others, a.Note = web, []string{"socks5" + rest}, note
+		a.Link, a.Others = web, []string{"socks5" + rest}
 	}
 	return a, nil
+}
+
+// note says what the links do not.
+func (s Settings) note(name vpn.Protocol, server string) string {
+	var notes []string
+	if s.Enabled && s.selfMade() {
+		notes = append(notes, "the certificate is self-made, so clients have to be told to trust it: it is tls_cert in vpn server show "+server+" -o json")
+	}
+	if name != HTTP { // socks5 leaves open who looks names up
+		notes = append(notes, "write socks5h instead of socks5 where the client knows the word, as curl does: the server looks names up then")
+	}
+	return strings.Join(notes, "; ")
 }
 
 // linkHost returns endpoint as a link carries it.

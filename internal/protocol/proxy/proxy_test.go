@@ -193,6 +193,33 @@ func TestAGivenCertificateIsKeptAndItsKeyIsHidden(t *testing.T) {
 	}
 }
 
+func TestNotes(t *testing.T) {
+	for _, tt := range []struct {
+		name     vpn.Protocol
+		settings string
+		words    []string
+	}{
+		{proxy.HTTP, `{}`, nil},
+		{proxy.HTTP, `{"tls": true}`, []string{"self-made", "vpn server show main"}},
+		{proxy.SOCKS5, `{}`, []string{"socks5h"}},
+		{proxy.Mixed, `{"tls": true}`, []string{"self-made", "socks5h"}},
+	} {
+		srv, _ := prepare(t, tt.name, tt.settings)
+		a, err := proxy.New(tt.name).Access(srv, vpn.User{Name: "alice"}, vpn.Credential{Secret: vpn.NewSecret(password)}, "vpn.example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range tt.words {
+			if !strings.Contains(a.Note, w) {
+				t.Errorf("%s %s: the note is %q", tt.name, tt.settings, a.Note)
+			}
+		}
+		if len(tt.words) == 0 && a.Note != "" {
+			t.Errorf("%s %s: the note is %q", tt.name, tt.settings, a.Note)
+		}
+	}
+}
+
 func FuzzLink(f *testing.F) {
 	f.Add("vpn.example.com", "main", "alice", password, uint16(1080))
 	f.Add("2001:db8::7", "m&a=n", "al#i:c@e/%zz", "a:b@c/d?e#f", uint16(1))

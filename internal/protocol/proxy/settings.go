@@ -17,19 +17,19 @@ type Settings struct {
 
 // Rules say who may come and where to.
 type Rules struct {
-	Sources           []string `json:"sources" help:"network that clients may come from (default: every one)"`
-	AllowDestinations []string `json:"allow_destinations" help:"name, *.name or network that users may reach, and nothing else (default: everything)"`
+	Sources           []string `json:"sources" help:"the only network that clients may come from"`
+	AllowDestinations []string `json:"allow_destinations" help:"the only name, *.name or network that users may reach"`
 	DenyDestinations  []string `json:"deny_destinations" help:"name, *.name or network that users may not reach"`
-	AllowPorts        []string `json:"allow_ports" help:"port, or FROM-TO, that users may reach, and no other (default: every one)"`
+	AllowPorts        []string `json:"allow_ports" help:"the only port, or FROM-TO, that users may reach"`
 	DenyPorts         []string `json:"deny_ports" help:"port, or FROM-TO, that users may not reach"`
-	RequestRate       string   `json:"request_rate" help:"how many requests a user, and a source network, may make: 20/s, 600/m (default: no limit)"`
-	AnonymousUser     string   `json:"anonymous_user" help:"user on whose account clients without a password are let in; takes --anonymous-source"`
-	AnonymousSources  []string `json:"anonymous_sources" help:"network whose clients need no password"`
+	RequestRate       string   `json:"request_rate" help:"requests that a user, and a source network, may make, such as 20/s or 600/m"`
+	AnonymousUser     string   `json:"anonymous_user" help:"user on whose account clients without a password are let in"`
+	AnonymousSources  []string `json:"anonymous_sources" help:"network whose clients need no password; with --anonymous-user"`
 }
 
 // TLS is between clients and the proxy.
 type TLS struct {
-	Enabled bool   `json:"tls" help:"speak TLS with HTTP clients (an https proxy), with a self-made certificate unless one is given"`
+	Enabled bool   `json:"tls" help:"be an https proxy, with a self-made certificate unless one is given"`
 	Cert    string `json:"tls_cert" help:"the certificate with its chain, PEM" file:"yes"`
 
 	// Key is on its way to [Keys]: Prepare leaves it empty.
@@ -38,7 +38,7 @@ type TLS struct {
 
 // Datagrams are what SOCKS5 has beside streams.
 type Datagrams struct {
-	UDPPorts string `json:"udp_ports" help:"ports FROM-TO at which clients hand in datagrams, for a firewall to open (default: any free one)"`
+	UDPPorts string `json:"udp_ports" help:"ports FROM-TO for datagrams of clients, for a firewall to open (default: any)"`
 }
 
 type (

@@ -1,0 +1,127 @@
+package proxy
+
+import (
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	protocol "vpn/internal/protocol/proxy"
+	"vpn/internal/vpn"
+)
+
+func nthSource(n int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(n >> 16), byte(n >> 8), byte(n), 0, 9})
+}
+
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPatience()
+		alice, bob := &account{credential: "a"}, &account{credential: "b"}
+		here, there := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:0:1::1")
+		neighbour := netip.MustParseAddr("2001:db8::2") // of the same /64
+		took := func(from netip.Addr, a *account) time.Duration {
+			begin := time.Now()
+			if got := p.judge(from, a); got != a {
+				t.Errorf("judged %v, not %v", got, a)
+			}
+			return time.Since(begin)
+		}
+		if d := took(here, alice); d != 0 {
+			t.Errorf("the first right password takes %v", d)
+		}
+		for n, want := range []time.Duration{250, 500, 1000, 2000, 4000, 8000, 8000} {
+			if d := took(here, nil); d != want*time.Millisecond {
+				t.Errorf("wrong password %d takes %v", n, d)
+			}
+		}
+		if d := took(neighbour, alice); d != longPause {
+			t.Errorf("a right password takes %v among wrong ones", d)
+		}
+		if d := took(here, alice); d != 0 {
+			t.Errorf("one who is known takes %v", d)
+		}
+		if d := took(there, bob); d != 0 {
+			t.Errorf("from elsewhere it takes %v", d)
+		}
+		<-time.After(forgiven + time.Second)
+		if d := took(here, bob); d != 0 {
+			t.Errorf("long after it takes %v", d)
+		}
+		refused := make(chan bool, 100)
+		for range 100 {
+			go func() {
+				begin := time.Now()
+				refused <- p.judge(here, bob) == nil && time.Since(begin) == 0
+			}()
+		}
+		synctest.Wait()
+		if len(refused) > 0 && <-refused {
+			t.Error("a right password is refused though nobody guesses")
+		}
+	})
+}
+
+func TestPatienceIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPatience()
+		for n := range 3 * maxGuessers {
+			go p.judge(nthSource(n), nil)
+		}
+		synctest.Wait()
+		if n := len(p.guessers); n > maxGuessers {
+			t.Errorf("%d sources are remembered", n)
+		}
+		source := nthSource(1 << 20)
+		for range 100 {
+			go p.judge(source, nil)
+		}
+		synctest.Wait()
+		p.mu.Lock()
+		if n := p.guessers[sourceNetwork(source)].waiting; n != maxWaiting {
+			t.Errorf("%d attempts of one source wait", n)
+		}
+		p.mu.Unlock()
+		close(p.over)
+	})
+}
+
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace()
+		p.set(protocol.Rate{Requests: 10, Per: time.Second})
+		here := netip.MustParseAddr("192.0.2.1")
+		allowed := 0
+		for range 300 { // three seconds
+			if _, ok := p.allow("u", here); ok {
+				allowed++
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+		if allowed < 38 || allowed > 40 { // the first second's worth is there at once
+			t.Errorf("%d requests in three seconds at ten per second", allowed)
+		}
+		p.allow("v", here)
+		if wait, ok := p.allow("v", here); ok || wait <= 0 || wait > time.Second {
+			t.Errorf("another user of that source: %v, %v", wait, ok)
+		}
+		if _, ok := p.allow("v", netip.MustParseAddr("192.0.2.2")); !ok {
+			t.Error("another user from elsewhere is refused")
+		}
+		p.set(protocol.Rate{Requests: 1_000_000, Per: time.Second})
+		for n := range 2 * maxPaced {
+			p.allow(vpn.UserID(nthSource(n).String()), nthSource(n))
+		}
+		if n := len(p.fresh); n > maxPaced+2 {
+			t.Errorf("%d users and sources are remembered", n)
+		}
+	})
+}
+
+func TestReplies(t *testing.T) {
+	for r, err := range map[reply]error{replyRefused: vpn.Errorf(vpn.Denied, "no"), replyFailure: vpn.Errorf(vpn.Internal, "odd"), replyDone: nil} {
+		if got := replyTo(err); got != r {
+			t.Errorf("%v is replied %d, want %d", err, got, r)
+		}
+	}
+}
