@@ -1,11 +1,16 @@
 package proxy
 
 import (
+	"log/slog"
+	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"vpn/internal/engine"
+	"vpn/internal/engine/egress"
+	"vpn/internal/engine/meter"
 	protocol "vpn/internal/protocol/proxy"
 	"vpn/internal/vpn"
 )
@@ -123,5 +128,55 @@ func TestReplies(t *testing.T) {
 		if got := replyTo(err); got != r {
 			t.Errorf("%v is replied %d, want %d", err, got, r)
 		}
+	}
+}
+
+// Between the check of a password and the flow that follows it may change.
+func TestAPasswordThatChangesMeanwhile(t *testing.T) {
+	m := meter.New(meter.Options{})
+	t.Cleanup(m.Close)
+	e := newEngine(engine.Config{Meter: m, Guard: egress.New(nil), Log: slog.New(slog.DiscardHandler)}, greetTime)
+	t.Cleanup(func() { _ = e.Close() })
+	set := func(secret string) {
+		t.Helper()
+		grants := []vpn.Grant{{Credential: "c", User: "u", Name: "alice", Secret: vpn.NewSecret(secret)}}
+		m.Set(grants)
+		next, gone, err := e.accounts.Load().plan(grants)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.accounts.Store(next)
+		e.live.End(gone)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	c := &client{Conn: conn, raw: conn.(*net.TCPConn), source: netip.MustParseAddrPort("192.0.2.1:1")}
+
+	const first, second = "first-password-of-alice-0123", "second-password-of-alice-012"
+	set(first)
+	a := e.accounts.Load().check("alice", first)
+	if a == nil {
+		t.Fatal("the password does not let in")
+	}
+	set(second)
+	if f, err := e.open(a, c, "tcp"); vpn.KindOf(err) != vpn.Denied {
+		f.close()
+		t.Errorf("with the old password: %v", err)
+	}
+	f, err := e.open(e.accounts.Load().check("alice", second), c, "tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+	if n := m.Conns(); n != 0 {
+		t.Errorf("%d flows are left", n)
 	}
 }
