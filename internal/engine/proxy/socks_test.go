@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,6 +106,7 @@ func TestAssociation(t *testing.T) {
 	}
 	defer func() { _ = echo.Close() }()
 	heard := make(chan string, 100)
+	var back atomic.Value // where the destination is reached from
 	go func() {
 		b := make([]byte, 64<<10)
 		for {
@@ -112,6 +114,7 @@ func TestAssociation(t *testing.T) {
 			if err != nil {
 				return
 			}
+			back.Store(from)
 			heard <- string(b[:n])
 			_, _ = echo.WriteTo(b[:n], from)
 		}
@@ -163,13 +166,25 @@ func TestAssociation(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Nobody whom the client has sent nothing gets through to it.
+	intruder, err := net.ListenPacket("udp", "127.0.0.77:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = intruder.Close() }()
+	port := back.Load().(*net.UDPAddr).Port
+	if _, err := intruder.WriteTo([]byte("intruder"), &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := mine.Write(datagram(0, to, "again")); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-heard; got != "again" {
 		t.Errorf("the destination heard %q", got)
 	}
-	if got := r.used(); got.Up != 9 {
+	if n, err := mine.Read(b); err != nil || !bytes.Equal(b[:n], datagram(0, to, "again")) {
+		t.Errorf("what comes is %q, %v", b[:n], err)
+	}
+	if got := r.used(); got.Up != 9 || got.Down != 9 {
 		t.Errorf("counted %+v", got)
 	}
 	_ = control.Close()
