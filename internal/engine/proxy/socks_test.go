@@ -154,9 +154,18 @@ func TestAssociation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := <-heard; got != "mine" {
-		t.Errorf("the destination heard %q", got)
+	hear := func(want string) {
+		t.Helper()
+		select {
+		case got := <-heard:
+			if got != want {
+				t.Errorf("the destination heard %q", got)
+			}
+		case <-time.After(patience):
+			t.Fatalf("the destination does not hear %q", want)
+		}
 	}
+	hear("mine")
 	b := make([]byte, 1000)
 	_ = mine.SetReadDeadline(time.Now().Add(patience))
 	if n, err := mine.Read(b); err != nil || !bytes.Equal(b[:n], datagram(0, to, "mine")) {
@@ -178,9 +187,7 @@ func TestAssociation(t *testing.T) {
 	if _, err := mine.Write(datagram(0, to, "again")); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-heard; got != "again" {
-		t.Errorf("the destination heard %q", got)
-	}
+	hear("again")
 	if n, err := mine.Read(b); err != nil || !bytes.Equal(b[:n], datagram(0, to, "again")) {
 		t.Errorf("what comes is %q, %v", b[:n], err)
 	}
