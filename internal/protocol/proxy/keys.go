@@ -19,6 +19,9 @@ import (
 	"vpn/internal/vpn"
 )
 
+// commonName is in the certificates that are made here.
+const commonName = "proxy"
+
 // Keys are the private part ([vpn.Server.Private] as JSON). SOCKS5 has none.
 type Keys struct {
 	TLSKey string `json:"tls_key"` // PEM, of the certificate in the settings
@@ -106,12 +109,12 @@ func prepareTLS(t *TLS, k *Keys, s vpn.Server) error {
 	if !t.Enabled {
 		return nil
 	}
-	if t.Cert == "" {
+	if h := host(s); t.Cert == "" || h != "" && t.madeForAnother(h) {
 		signer, err := k.signer()
 		if err != nil {
 			return err
 		}
-		if t.Cert, err = selfSigned(signer, host(s)); err != nil {
+		if t.Cert, err = selfSigned(signer, h); err != nil {
 			return err
 		}
 	}
@@ -130,14 +133,24 @@ func host(s vpn.Server) string {
 	return ""
 }
 
-// selfMade reports whether the certificate vouches for itself.
-func (t TLS) selfMade() bool {
+// selfMade returns the certificate if it vouches for itself, else nil.
+func (t TLS) selfMade() *x509.Certificate {
 	block, _ := pem.Decode([]byte(t.Cert))
 	if block == nil {
-		return false
+		return nil
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
-	return err == nil && bytes.Equal(c.RawIssuer, c.RawSubject)
+	if err != nil || !bytes.Equal(c.RawIssuer, c.RawSubject) {
+		return nil
+	}
+	return c
+}
+
+// madeForAnother reports whether the certificate was made by this package,
+// for a host that clients dial no longer.
+func (t TLS) madeForAnother(host string) bool {
+	c := t.selfMade()
+	return c != nil && c.Subject.CommonName == commonName && c.VerifyHostname(host) != nil
 }
 
 func newKey() (string, error) {
@@ -166,7 +179,7 @@ func selfSigned(key crypto.Signer, host string) (string, error) {
 	from := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	template := &x509.Certificate{
 		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: "proxy"},
+		Subject:               pkix.Name{CommonName: commonName},
 		NotBefore:             from,
 		NotAfter:              from.AddDate(10, 0, 0),
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,

@@ -45,7 +45,7 @@ func (p Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint st
 // note says what the links do not.
 func (s Settings) note(name vpn.Protocol, server string) string {
 	var notes []string
-	if s.Enabled && s.selfMade() {
+	if s.Enabled && s.selfMade() != nil {
 		notes = append(notes, "the certificate is self-made, so clients have to be told to trust it: it is tls_cert in vpn server show "+server+" -o json")
 	}
 	if name != HTTP { // socks5 leaves open who looks names up

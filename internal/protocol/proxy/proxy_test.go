@@ -155,7 +155,17 @@ func TestASelfMadeCertificateIsForTheHost(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	_, err := proxy.New(proxy.HTTP).Prepare(vpn.Server{Settings: json.RawMessage(`{"tls": true}`)})
+	moved, before := prepare(t, proxy.HTTP, `{"tls": true}`)
+	moved.PublicHost = "other.example.com"
+	again, err := proxy.New(proxy.HTTP).Prepare(moved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := proxy.ParseSettings(proxy.HTTP, again.Settings)
+	if err != nil || after.Cert == before.Cert || !again.Private.Equal(moved.Private) {
+		t.Errorf("for another host there is the old certificate, or another key: %v", err)
+	}
+	_, err = proxy.New(proxy.HTTP).Prepare(vpn.Server{Settings: json.RawMessage(`{"tls": true}`)})
 	if e, ok := errors.AsType[*vpn.Error](err); !ok || !strings.Contains(e.Hint, "--public-host") {
 		t.Errorf("without a host: %v", err)
 	}
