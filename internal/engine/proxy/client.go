@@ -32,6 +32,7 @@ type client struct {
 
 	closing sync.Once
 	leave   func() // the registry
+	known   func() // called once the client has shown who it is; may be called again
 	visit   *visit // what HTTP keeps for it, if it is HTTP
 }
 
@@ -52,6 +53,7 @@ func (c *client) Close() error {
 		if c.visit != nil {
 			c.visit.end()
 		}
+		c.known()
 		c.leave()
 	})
 	return err
@@ -70,21 +72,25 @@ func (c *client) part() {
 
 // serve takes up one connection.
 func (e *Engine) serve(raw *net.TCPConn) {
-	c := &client{Conn: raw, raw: raw}
+	c := &client{Conn: raw, raw: raw, known: func() {}}
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.source = a.AddrPort()
 		c.source = netip.AddrPortFrom(c.source.Addr().Unmap(), c.source.Port())
 	}
-	leave, ok := e.live.Enter("", func() { _ = c.Close() })
+	// Whoever serves the client notices, and closes the rest.
+	leave, ok := e.live.Enter("", func() { _ = raw.Close() })
 	if !ok {
 		_ = raw.Close()
 		return
 	}
 	c.leave, c.visit = leave, &visit{engine: e, client: c}
 	r := e.rules.Load()
-	switch {
-	case !r.admits(c.source.Addr()):
+	if !r.admits(c.source.Addr()) || !e.strange.enter(c.source.Addr()) {
 		_ = c.Close()
+		return
+	}
+	c.known = sync.OnceFunc(func() { e.strange.leave(c.source.Addr()) })
+	switch {
 	case r.protocol == protocol.SOCKS5:
 		e.socks(c)
 	case r.protocol == protocol.HTTP && r.tls != nil:
@@ -154,7 +160,11 @@ func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
 // identify returns whose name and password these are, once it is the turn of
 // who asks, or nil.
 func (e *Engine) identify(c *client, name, password string) *account {
-	return e.patience.judge(c.source.Addr(), e.accounts.Load().check(name, password))
+	a := e.patience.judge(c.source.Addr(), e.accounts.Load().check(name, password))
+	if a != nil {
+		c.known()
+	}
+	return a
 }
 
 // guest returns the account of a client that has given no password, or nil if
@@ -164,7 +174,11 @@ func (e *Engine) guest(c *client) *account {
 	if !r.trusts(c.source.Addr()) {
 		return nil
 	}
-	return e.accounts.Load().anonymous(r.policy.AnonymousUser)
+	a := e.accounts.Load().anonymous(r.policy.AnonymousUser)
+	if a != nil {
+		c.known()
+	}
+	return a
 }
 
 // tooMany is the error for a request beyond the rate.

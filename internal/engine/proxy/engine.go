@@ -40,11 +40,13 @@ type Engine struct {
 	pipes    *splice.Pipes
 	accounts atomic.Pointer[accounts]
 	rules    atomic.Pointer[rules]
+	strange  *strangers
 	patience *patience // with those who guess passwords
 	pace     *pace     // of requests
 	web      *http.Server
 	handoff  *handoff // of connections to web
 	webDone  sync.WaitGroup
+	webConns sync.WaitGroup // one for each connection that web has
 
 	mu     sync.Mutex // held by Apply and Close
 	closed bool
@@ -59,7 +61,7 @@ func New(c engine.Config) (engine.Engine, error) { return newEngine(c, greetTime
 func newEngine(c engine.Config, greet time.Duration) *Engine {
 	e := &Engine{
 		log: c.Log, greet: greet, meter: c.Meter, guard: c.Guard, live: inbound.NewRegistry(), pipes: new(splice.Pipes),
-		patience: newPatience(), pace: newPace(), handoff: newHandoff(),
+		strange: newStrangers(), patience: newPatience(), pace: newPace(), handoff: newHandoff(),
 	}
 	e.accounts.Store(&accounts{})
 	e.gate = inbound.NewGate(c.Log, e.serve)
@@ -115,8 +117,9 @@ func (e *Engine) Close() error {
 	close(e.patience.over)
 	_ = e.handoff.Close()
 	_ = e.web.Close()
-	e.live.Close()
 	e.webDone.Wait()
+	e.live.Close()
+	e.webConns.Wait()
 	e.pipes.Close()
 	return nil
 }

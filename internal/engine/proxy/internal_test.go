@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"encoding/base64"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -129,6 +132,105 @@ func TestReplies(t *testing.T) {
 			t.Errorf("%v is replied %d, want %d", err, got, r)
 		}
 	}
+}
+
+func TestStrangersAreFew(t *testing.T) {
+	s := newStrangers()
+	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	for n := range maxStrangersPerSource {
+		if !s.enter(here) {
+			t.Fatalf("stranger %d of one source is refused", n)
+		}
+	}
+	if s.enter(here) {
+		t.Error("one source may have any number")
+	}
+	if !s.enter(there) {
+		t.Error("another source is refused")
+	}
+	s.leave(here)
+	if !s.enter(here) {
+		t.Error("when one has left, the next is refused")
+	}
+	n := 0
+	for n < 2*maxStrangers && s.enter(nthSource(n)) {
+		n++
+	}
+	if s.total != maxStrangers || s.enter(netip.MustParseAddr("192.0.2.9")) {
+		t.Errorf("%d strangers in all", s.total)
+	}
+	for range maxStrangersPerSource {
+		s.leave(here)
+	}
+	s.leave(there)
+	for k := range n {
+		s.leave(nthSource(k))
+	}
+	if s.total != 0 || len(s.by) != 0 {
+		t.Errorf("%d strangers, of %d sources, are left", s.total, len(s.by))
+	}
+}
+
+// Whoever has shown a password is no stranger, and whoever has gone neither.
+func TestWhoIsAStranger(t *testing.T) {
+	m := meter.New(meter.Options{})
+	t.Cleanup(m.Close)
+	e := newEngine(engine.Config{Meter: m, Guard: egress.New(nil), Log: slog.New(slog.DiscardHandler)}, greetTime)
+	t.Cleanup(func() { _ = e.Close() })
+	s, err := protocol.New(protocol.Mixed).Prepare(vpn.Server{Protocol: protocol.Mixed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "a-password-of-alice-01234567"
+	grants := []vpn.Grant{{Credential: "c", User: "u", Name: "alice", Secret: vpn.NewSecret(secret)}}
+	m.Set(grants)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := ln.Addr().(*net.TCPAddr).AddrPort()
+	_ = ln.Close()
+	err = e.Apply(t.Context(), vpn.Spec{Grants: grants, Server: vpn.ServerSpec{
+		Protocol: protocol.Mixed, Listen: at.Addr(), Port: at.Port(), Settings: s.Settings, Private: s.Private,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	strangersAre := func(want int) {
+		t.Helper()
+		got := -1
+		for deadline := time.Now().Add(5 * time.Second); got != want && time.Now().Before(deadline); <-time.After(time.Millisecond) {
+			e.strange.mu.Lock()
+			got = e.strange.total
+			e.strange.mu.Unlock()
+		}
+		if got != want {
+			t.Errorf("%d strangers, not %d", got, want)
+		}
+	}
+	var conns []net.Conn
+	for range 3 {
+		conn, err := net.Dial("tcp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	strangersAre(3)
+	if _, err := fmt.Fprintf(conns[0], "\x05\x01\x02\x01\x05alice%c%s", len(secret), secret); err != nil {
+		t.Fatal(err)
+	}
+	strangersAre(2)
+	request := "GET http://10.0.0.1/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic " +
+		base64.StdEncoding.EncodeToString([]byte("alice:"+secret)) + "\r\n\r\n"
+	if _, err := io.WriteString(conns[1], request+request); err != nil {
+		t.Fatal(err)
+	}
+	strangersAre(1)
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+	strangersAre(0)
 }
 
 // Between the check of a password and the flow that follows it may change.

@@ -48,8 +48,20 @@ func (e *Engine) newWeb() *http.Server {
 		MaxHeaderBytes:               maxHeader,
 		ErrorLog:                     slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
 		ConnContext:                  withVisit(e),
+		ConnState:                    e.countWeb,
 		DisableGeneralOptionsHandler: true,
 		Protocols:                    protocols,
+	}
+}
+
+// countWeb keeps count of the connections that web has.
+func (e *Engine) countWeb(_ net.Conn, now http.ConnState) {
+	switch now {
+	case http.StateNew:
+		e.webConns.Add(1)
+	case http.StateHijacked, http.StateClosed:
+		e.webConns.Done()
+	case http.StateActive, http.StateIdle:
 	}
 }
 
