@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,16 +19,7 @@ type keeper struct {
 
 	stepping sync.Mutex // held by whoever acts on the worker
 	steps    steps      // who waits for the next one
-
-	mu sync.Mutex
-	// Guarded by mu: what the faces are shown.
-	name     string // of the server, once it is known
-	state    vpn.ServerState
-	problem  string
-	worker   Worker
-	health   vpn.Health
-	answered time.Time // when the worker last did
-	restarts int
+	face
 
 	samples uint64 // counted by the one goroutine that samples
 
@@ -41,8 +31,21 @@ type keeper struct {
 	notBefore time.Time
 }
 
+// A face is what others are shown of a keeper's server.
+type face struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	name     string // of the server, once it is known
+	state    vpn.ServerState
+	problem  string
+	worker   Worker
+	health   vpn.Health
+	answered time.Time // when the worker last did
+	restarts int
+}
+
 func newKeeper(r *Reconciler, id vpn.ServerID) *keeper {
-	return &keeper{r: r, id: id, steps: newSteps(), state: vpn.Starting}
+	return &keeper{r: r, id: id, steps: newSteps(), face: face{name: string(id), state: vpn.Starting}}
 }
 
 const (
@@ -91,29 +94,29 @@ func backoff(failures int) time.Duration {
 	return min(maxBackoff, 50*time.Millisecond<<min(failures, 12))
 }
 
-func (k *keeper) current() Worker {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.worker
+func (f *face) current() Worker {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.worker
 }
 
 // label is what the log calls the server.
-func (k *keeper) label() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return cmp.Or(k.name, string(k.id))
+func (f *face) label() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.name
 }
 
-func (k *keeper) call(name string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.name = name
+func (f *face) call(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.name = name
 }
 
-func (k *keeper) show(state vpn.ServerState, problem string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.state, k.problem = state, problem
+func (f *face) show(state vpn.ServerState, problem string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.state, f.problem = state, problem
 }
 
 // step makes the worker follow the store once. gone reports that the server
