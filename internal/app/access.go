@@ -68,6 +68,24 @@ func (c *core) host(s vpn.Server) string {
 	return "127.0.0.1"
 }
 
+// warnings returns what a person should know about how s is reached.
+func (c *core) warnings(s vpn.Server) []string {
+	return append(c.hostWarnings(s), c.firewallWarnings(s)...)
+}
+
+// firewallWarnings returns what keeps strangers from the port of s.
+func (c *core) firewallWarnings(s vpn.Server) []string {
+	p, err := c.Protocols.Get(s.Protocol)
+	if err != nil || !s.Enabled || !s.DeletedAt.IsZero() {
+		return nil
+	}
+	var out []string
+	for _, network := range p.Networks() {
+		out = append(out, c.Network.Blocked(network, s.Listen, s.Port)...)
+	}
+	return out
+}
+
 // hostWarnings returns what a person should know about the address in the
 // links of s.
 func (c *core) hostWarnings(s vpn.Server) []string {

@@ -41,6 +41,11 @@ type Network interface {
 
 	// DefaultAddr returns this machine's address on its default route.
 	DefaultAddr() (netip.Addr, bool)
+
+	// Blocked says, for a person, which firewall of this machine keeps
+	// strangers from a port, and what opens it: only what is certain, and at
+	// once. The network is "tcp" or "udp".
+	Blocked(network string, listen netip.Addr, port uint16) []string
 }
 
 // Logs opens what a server's workers have logged: the last tail lines and,

@@ -48,7 +48,7 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 			out.Warnings = append(out.Warnings, "server "+srv.Name+" is "+string(srv.State)+": "+srv.Problem)
 		}
 		if srv.Enabled {
-			out.Warnings = append(out.Warnings, s.hostWarnings(srv.Server)...)
+			out.Warnings = append(out.Warnings, s.warnings(srv.Server)...)
 		}
 	}
 	if err := s.reconciler.storeProblem(); err != nil {

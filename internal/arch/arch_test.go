@@ -26,6 +26,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/logging", "internal/vpn"},
 	{"internal/config", "internal/vpn"},
 	{"internal/network", "internal/vpn"},
+	{"internal/firewall", ""},
 	{"internal/probe", "internal/vpn"},
 
 	{"internal/protocol", "internal/vpn"},
@@ -76,7 +77,7 @@ var only = map[string]string{
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
-	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli test/e2e/*",
+	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
 	"go.uber.org/goleak":              "",

@@ -45,6 +45,7 @@ func showServer(ctx context.Context, out *printer, servers serverShower, name st
 	if err := out.fields(serverFields(s.ServerInfo)...); err != nil {
 		return err
 	}
+	out.warn(s.Warnings...)
 	return out.sections(sessionTable(s.Sessions, true))
 }
 

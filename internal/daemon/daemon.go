@@ -109,7 +109,7 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	p.app = app.New(app.Config{
 		Store: store, Workers: workers, Protocols: all.Protocols(),
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}},
-		Network:  machine{}, Logs: logs{logDir}, Log: o.Log, Now: time.Now,
+		Network:  &machine{}, Logs: logs{logDir}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost,
 	})
 	p.handler = api.Handler(api.Config{

@@ -53,8 +53,11 @@ func (f finding) block(e endpoint) Block {
 	case f.entered("ufw-user-input"), f.entered("ufw6-user-input"):
 		b.By, b.Lasts = "ufw", true
 		b.Open = []string{"ufw allow " + port}
-		if strings.HasSuffix(f.in, "-user-input") { // a rule of a person's, before which this one has to come
-			b.Open = []string{"ufw prepend allow " + port}
+		if strings.HasSuffix(f.in, "-user-input") {
+			// A rule of a person's denies it. This one has to come before; if
+			// they are of the same port, ufw puts it in the other's place, but
+			// not by the first of these commands.
+			b.Open = append([]string{"ufw prepend allow " + port}, b.Open...)
 		}
 	case f.iptables(&b, e):
 	default:

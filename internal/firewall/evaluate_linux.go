@@ -83,7 +83,7 @@ func (r *ruleset) drops(p packet) []finding {
 		if end&(goesOn|returns) != 0 {
 			end &^= goesOn | returns
 			if base.policy == verdictDrop {
-				w.note(base)
+				w.in = base.name
 				end |= dropped
 			} else {
 				end |= accepted
@@ -98,13 +98,6 @@ func (r *ruleset) drops(p packet) []finding {
 		}
 	}
 	return out
-}
-
-// note remembers where the packet was dropped first.
-func (w *walker) note(c *chain) {
-	if w.in == "" {
-		w.in = c.name
-	}
 }
 
 func (w *walker) chain(c *chain, depth int) outcome {
@@ -150,7 +143,7 @@ func (w *walker) decide(c *chain, v verdict, depth int) outcome {
 	case verdictAccept:
 		return accepted
 	case verdictDrop:
-		w.note(c)
+		w.in = c.name // the last one is the one that leaves nothing else
 		return dropped
 	case verdictGoesOn, verdictBreak:
 		return goesOn

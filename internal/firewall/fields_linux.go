@@ -1,6 +1,8 @@
 package firewall
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -29,7 +31,7 @@ func (w *walker) payload(x *registers, as attributes) {
 	}
 }
 
-func host32(n uint32) partial { return certain(native.AppendUint32(nil, n)...) }
+func host32(n uint32) partial { return certain(binary.NativeEndian.AppendUint32(nil, n)...) }
 
 func (w *walker) meta(key uint32) partial {
 	switch key {
@@ -55,9 +57,6 @@ func (w *walker) meta(key uint32) partial {
 	}
 	return unknown(16)
 }
-
-// loopbackIndex is lo's, in every network namespace.
-const loopbackIndex = 1
 
 func (w *walker) index() partial {
 	if w.packet.index != 0 {
@@ -89,7 +88,7 @@ func (w *walker) tracked(key uint32) partial {
 		// translation was looked for may be noted.
 		const translated, looked = 0x10 | 0x20, 0x80 | 0x100
 		p := host32(0)
-		native.PutUint32(p.known, ^uint32(looked))
+		binary.NativeEndian.PutUint32(p.known, ^uint32(looked))
 		return p
 	case key == unix.NFT_CT_DIRECTION:
 		return certain(0)
@@ -117,7 +116,7 @@ func route(as attributes) partial {
 // match asks a condition of iptables, whose data are C structures.
 func (w *walker) match(as attributes) answer {
 	info, rev := as[unix.NFTA_MATCH_INFO], as.number(unix.NFTA_MATCH_REV)
-	u16 := func(at int) uint16 { return native.Uint16(info[at:]) }
+	u16 := func(at int) uint16 { return binary.NativeEndian.Uint16(info[at:]) }
 	switch name := as.text(unix.NFTA_MATCH_NAME); {
 	case name == "comment":
 		return yes
@@ -152,10 +151,10 @@ func (w *walker) match(as attributes) answer {
 		if w.untracked {
 			return maybe
 		}
-		return answerOf(native.Uint32(info)&stateNew != 0)
+		return answerOf(binary.NativeEndian.Uint32(info)&stateNew != 0)
 	case name == "addrtype" && rev == 1 && len(info) >= 8:
 		const local, unicast, notSource, notDestination = 1 << unix.RTN_LOCAL, 1 << unix.RTN_UNICAST, 1, 2
-		flags, holds := native.Uint32(info[4:]), yes
+		flags, holds := binary.NativeEndian.Uint32(info[4:]), yes
 		if u16(0) != 0 {
 			holds = all(holds, flip(answerOf(u16(0)&unicast != 0), flags&notSource != 0))
 		}
@@ -164,7 +163,7 @@ func (w *walker) match(as attributes) answer {
 		}
 		return holds
 	case name == "pkttype" && len(info) >= 8:
-		return flip(answerOf(native.Uint32(info) == unix.PACKET_HOST), native.Uint32(info[4:]) != 0)
+		return flip(answerOf(binary.NativeEndian.Uint32(info) == unix.PACKET_HOST), binary.NativeEndian.Uint32(info[4:]) != 0)
 	}
 	return maybe
 }
@@ -173,11 +172,11 @@ func (w *walker) multiport(info []byte) answer {
 	const source, destination = 0, 1
 	count, holds := min(int(info[1]), 15), no
 	for i := 0; i < count; i++ {
-		from := native.Uint16(info[2+2*i:])
+		from := binary.NativeEndian.Uint16(info[2+2*i:])
 		to := from
 		if info[32+i] != 0 && i+1 < count { // the next is this one's upper end
 			i++
-			to = native.Uint16(info[2+2*i:])
+			to = binary.NativeEndian.Uint16(info[2+2*i:])
 		}
 		if info[0] != destination && within(sourcePort, from, to) == yes || info[0] != source && within(w.packet.port, from, to) == yes {
 			holds = yes

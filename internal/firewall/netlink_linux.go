@@ -42,10 +42,7 @@ const (
 	subsystem = unix.NFNL_SUBSYS_NFTABLES << 8
 )
 
-var (
-	native        = binary.NativeEndian
-	errOutOfOrder = errors.New("nf_tables: a strange answer")
-)
+var errOutOfOrder = errors.New("nf_tables: a strange answer")
 
 // ask sends one request and calls each with the family and the attributes of
 // every answer. A dump answers with many.
@@ -56,10 +53,10 @@ func (c *conn) ask(message uint16, family byte, dump bool, payload []byte, each 
 		flags |= unix.NLM_F_DUMP
 	}
 	m := make([]byte, headerLen, headerLen+len(payload))
-	native.PutUint32(m[0:], uint32(headerLen+len(payload)))
-	native.PutUint16(m[4:], subsystem|message)
-	native.PutUint16(m[6:], flags)
-	native.PutUint32(m[8:], c.seq)
+	binary.NativeEndian.PutUint32(m[0:], uint32(headerLen+len(payload)))
+	binary.NativeEndian.PutUint16(m[4:], subsystem|message)
+	binary.NativeEndian.PutUint16(m[6:], flags)
+	binary.NativeEndian.PutUint32(m[8:], c.seq)
 	m[16] = family
 	m = append(m, payload...)
 	if err := unix.Sendto(c.fd, m, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
@@ -90,7 +87,7 @@ func (c *conn) receive(dump bool, each func(byte, attributes)) (done bool, err e
 		return false, os.NewSyscallError("receive", err)
 	}
 	for b := c.buf[:n]; len(b) >= 16; {
-		size, kind, flags, seq := int(native.Uint32(b)), native.Uint16(b[4:]), native.Uint16(b[6:]), native.Uint32(b[8:])
+		size, kind, flags, seq := int(binary.NativeEndian.Uint32(b)), binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), binary.NativeEndian.Uint32(b[8:])
 		if size < 16 || size > len(b) {
 			return false, errOutOfOrder
 		}
@@ -103,7 +100,7 @@ func (c *conn) receive(dump bool, each func(byte, attributes)) (done bool, err e
 			return false, fmt.Errorf("nf_tables: the rules changed: %w", unix.EAGAIN)
 		case kind == unix.NLMSG_ERROR, kind == unix.NLMSG_DONE:
 			if len(body) >= 4 {
-				if errno := int32(native.Uint32(body)); errno != 0 { //nolint:gosec // it is negative
+				if errno := int32(binary.NativeEndian.Uint32(body)); errno != 0 { //nolint:gosec // it is negative
 					return false, os.NewSyscallError("nf_tables", unix.Errno(-errno))
 				}
 			}
@@ -154,7 +151,7 @@ func elements(b []byte) []attributes {
 
 func walk(b []byte, each func(kind uint16, value []byte)) {
 	for len(b) >= 4 {
-		size, kind := int(native.Uint16(b)), native.Uint16(b[2:])&typeMask
+		size, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])&typeMask
 		if size < 4 || size > len(b) {
 			return
 		}
@@ -193,8 +190,8 @@ func (as attributes) nest(kind uint16) attributes { return parse(as[kind]) }
 // attribute encodes a string.
 func attribute(kind uint16, text string) []byte {
 	b := make([]byte, align(4+len(text)+1))
-	native.PutUint16(b, uint16(4+len(text)+1)) //nolint:gosec // names are short
-	native.PutUint16(b[2:], kind)
+	binary.NativeEndian.PutUint16(b, uint16(4+len(text)+1)) //nolint:gosec // names are short
+	binary.NativeEndian.PutUint16(b[2:], kind)
 	copy(b[4:], text)
 	return b
 }

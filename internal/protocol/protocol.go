@@ -20,6 +20,10 @@ type Protocol interface {
 	// Name is the word that users type, and the value of [vpn.Server.Protocol].
 	Name() vpn.Protocol
 
+	// Networks are those on which a server listens on its port: "tcp", "udp"
+	// or both.
+	Networks() []string
+
 	// Fields describes the settings that a person may give, in the order in
 	// which they matter.
 	Fields() []Field

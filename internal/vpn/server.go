@@ -82,6 +82,7 @@ type Worker struct {
 type ServerDetail struct {
 	ServerInfo
 	Sessions []Session `json:"sessions"`
+	Warnings []string  `json:"warnings,omitempty"` // about how it is reached
 }
 
 // ServerChange is the answer to a change.
