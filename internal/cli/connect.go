@@ -72,6 +72,12 @@ func (p *program) change(ctx context.Context, i intent, fn func(context.Context,
 // connect finds the daemon or, if there is none, opens the data directory in
 // this process.
 func (p *program) connect(ctx context.Context, i intent) (*connection, error) {
+	if p.global.socket != "" {
+		return p.named(ctx)
+	}
+	if err := servesHere(); err != nil {
+		return nil, err
+	}
 	cfg, err := p.config()
 	if err != nil {
 		return nil, err

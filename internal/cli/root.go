@@ -14,6 +14,7 @@ import (
 // globalFlags are the flags that every command has.
 type globalFlags struct {
 	dataDir, configFile string
+	socket              string
 	output              string
 	yes, noInput        bool
 	quiet, verbose      bool
@@ -23,6 +24,7 @@ type globalFlags struct {
 // environment names the variables of global flags. Package config reads those
 // of --data-dir and --config.
 var environment = map[string]string{
+	"socket":   "VPN_SOCKET",
 	"output":   "VPN_OUTPUT",
 	"yes":      "VPN_YES",
 	"no-input": "VPN_NO_INPUT",
@@ -78,6 +80,7 @@ func keepFlagOrder(cmd *cobra.Command) {
 func (g *globalFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&g.dataDir, "data-dir", "", "`DIR` that holds the installation")
 	fs.StringVar(&g.configFile, "config", "", "configuration `FILE`")
+	fs.StringVar(&g.socket, "socket", "", "ask the daemon at the socket `PATH`, wherever it runs")
 	fs.VarP(&choice{to: &g.output, of: []string{"table", "json"}}, "output", "o", "table or json")
 	fs.BoolVarP(&g.yes, "yes", "y", false, "answer every question with yes")
 	fs.BoolVar(&g.noInput, "no-input", false, "ask nothing; fail instead")

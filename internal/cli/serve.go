@@ -28,6 +28,13 @@ for the next daemon to take over; started by hand it stops them.`,
 		Example: `  vpn serve
   vpn serve --check                          see whether it would start`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if p.global.socket != "" {
+				return vpn.Errorf(vpn.Invalid, "--socket is for commands that ask a daemon; this one is the daemon").
+					WithHint("leave it out, and unset VPN_SOCKET")
+			}
+			if err := servesHere(); err != nil {
+				return err
+			}
 			cfg, err := p.config()
 			if err != nil {
 				return err

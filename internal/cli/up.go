@@ -57,6 +57,16 @@ func (u *up) run(ctx context.Context) error {
 		return err
 	}
 	in.Name = u.server
+	if u.global.socket != "" {
+		c, err := u.named(ctx)
+		if err != nil {
+			return err
+		}
+		return u.welcome(ctx, c.Client, in, true)
+	}
+	if err := servesHere(); err != nil {
+		return err
+	}
 	cfg, err := u.config()
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"vpn/internal/vpn"
 )
@@ -115,8 +114,8 @@ func ours(dir string) error {
 	if err != nil {
 		return err
 	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	if !st.IsDir() || ok && int(sys.Uid) != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
+	uid, ok := ownerOf(st)
+	if !st.IsDir() || ok && uid != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
 		return vpn.Errorf(vpn.Denied, "%s is not a directory of this user alone", dir).
 			WithHint("remove it, or set XDG_RUNTIME_DIR")
 	}

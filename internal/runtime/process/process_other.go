@@ -16,7 +16,7 @@ type Workers struct{ app.Workers }
 // safely after a crash takes what only Linux has.
 func New(Options) (*Workers, error) {
 	return nil, vpn.Errorf(vpn.Unavailable, "servers cannot run on %s", runtime.GOOS).
-		WithHint("run the daemon on Linux, and use vpn from here with --host")
+		WithHint("run the daemon on Linux, and use vpn from here with --socket")
 }
 
 // Close does nothing.

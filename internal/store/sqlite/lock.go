@@ -53,7 +53,7 @@ func flock(ctx context.Context, f *os.File, wait time.Duration) error {
 	again := time.NewTicker(pause)
 	defer again.Stop()
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := tryLock(f)
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			return err
 		}
