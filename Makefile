@@ -49,10 +49,20 @@ e2e: deps fixtures ## real clients against the real binary, in network namespace
 test: deps fixtures unit e2e ## install what tests need, then unit and e2e
 
 .PHONY: lint
-lint: $(GOLANGCI) ## golangci-lint, gofumpt and vet, the e2e tests included
+lint: $(GOLANGCI) ## golangci-lint, gofumpt and vet, the e2e tests included; builds for three other systems
 	$(GOLANGCI) run ./...
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./test/...
+	@$(MAKE) --no-print-directory cross CROSS="$(CROSS_CI)"
+
+# Where it serves, and where it is a client. CI builds one of each kind: 32 bits, another Unix, no Unix.
+CROSS    := linux/386 linux/arm64 linux/arm linux/riscv64 darwin/arm64 darwin/amd64 windows/amd64 windows/arm64 freebsd/amd64
+CROSS_CI := linux/386 darwin/arm64 windows/amd64
+
+.PHONY: cross
+cross: ## build for every other system, and keep nothing
+	@for t in $(CROSS); do echo "build for $$t"; \
+		CGO_ENABLED=0 GOARM=7 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -buildvcs=false -o /dev/null ./cmd/vpn || exit 1; done
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## rewrite the code the way lint wants it

@@ -16,6 +16,9 @@ func servesHere() error {
 	if name == "" {
 		name = runtime.GOOS
 	}
-	return vpn.Errorf(vpn.Unavailable, "servers run on Linux only; from %s, vpn manages those that run elsewhere", name).
-		WithHint("forward the daemon's socket, %s, and name it: vpn --socket PATH status", tunnel("PATH"))
+	err := vpn.Errorf(vpn.Unavailable, "servers run on Linux only; from %s, vpn manages those that run elsewhere", name)
+	if runtime.GOOS == "windows" {
+		return err.WithHint("%s", wayTo("", runtime.GOOS))
+	}
+	return err.WithHint("bring the daemon's socket here, %s, and name it: vpn --socket PATH status", wayTo("PATH", runtime.GOOS))
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"runtime"
 
 	"vpn/internal/client"
 	"vpn/internal/daemon"
@@ -19,13 +20,17 @@ func (p *program) named(ctx context.Context) (*connection, error) {
 		}
 		return nil, &vpn.Error{
 			Kind: vpn.Unavailable, Message: "no daemon answers on " + path, Err: err,
-			Hint: "is the way to it open? " + tunnel(path),
+			Hint: "is the way to it open? " + wayTo(path, runtime.GOOS),
 		}
 	}
 	return &connection{Client: client.Unix(path), daemon: true, close: func() error { return nil }}, nil
 }
 
-// tunnel is the command that brings the socket of a daemon elsewhere to path.
-func tunnel(path string) string {
+// wayTo tells how a daemon elsewhere is asked from a machine that runs goos,
+// at best by bringing its socket to path.
+func wayTo(path, goos string) string {
+	if goos == "windows" { // whose own ssh cannot forward sockets that are files
+		return "from Windows, run vpn over there: ssh root@HOST vpn status"
+	}
 	return "ssh -N -o StreamLocalBindUnlink=yes -L " + path + ":" + daemon.SystemSocket + " root@HOST"
 }
