@@ -97,7 +97,7 @@ func TestIptablesRaw(t *testing.T) {
 		t.Error("the kernel sees it otherwise")
 	}
 	p.host.must(t, "", "sh", "-c", open)
-	if !p.reaches(hostV4, 2*time.Second) {
+	if !p.reaches(hostV4, 5*time.Second) {
 		t.Error("the command does not open the port")
 	}
 }

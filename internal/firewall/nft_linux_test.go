@@ -60,6 +60,13 @@ table inet filter {
 table inet filter {
 	chain web { tcp dport vmap { 443 : accept, 8443 : accept } ; }
 	chain input { type filter hook input priority 0; policy drop; ct state established accept; meta l4proto { icmp, ipv6-icmp } accept; jump web; } }`},
+	{"goto does not come back", "", `
+table inet filter { chain web { tcp dport 443 accept; }
+	chain input { type filter hook input priority 0; policy accept; tcp dport 8443 goto web; tcp dport 8443 drop; } }`},
+	{"but goes back to where its chain was called", "nft insert rule inet filter input tcp dport 8443 accept", `
+table inet filter { chain web { tcp dport 443 accept; }
+	chain every { tcp dport 8443 goto web; accept; }
+	chain input { type filter hook input priority 0; policy accept; tcp dport 8443 jump every; tcp dport 8443 drop; } }`},
 	{"return is no end", "nft insert rule inet filter input tcp dport 8443 accept", `
 table inet filter { chain web { tcp dport 8443 return; accept; }
 	chain input { type filter hook input priority 0; policy accept; meta l4proto { icmp, ipv6-icmp } accept; jump web; tcp dport 8443 drop; } }`},
@@ -120,7 +127,7 @@ func TestRulesOfPeople(t *testing.T) {
 
 func (p pair) wantOpen(t *testing.T, want bool) {
 	t.Helper()
-	wait := 2 * time.Second
+	wait := 5 * time.Second
 	if !want {
 		wait = 200 * time.Millisecond
 	}
@@ -184,7 +191,7 @@ func TestOneVersionOfIP(t *testing.T) {
 				t.Errorf("%s: it is not said that this is about %s: %v", family, over, found)
 			}
 		}
-		if p.reaches(hostV4, 300*time.Millisecond) != (family == "ip6") || p.reaches(hostV6, 300*time.Millisecond) != (family == "ip") {
+		if p.reaches(hostV4, 5*time.Second) != (family == "ip6") || p.reaches(hostV6, 5*time.Second) != (family == "ip") {
 			t.Errorf("%s: the kernel sees it otherwise", family)
 		}
 	}
@@ -197,7 +204,7 @@ func TestTheLinkOfTheAddress(t *testing.T) {
 	if found := p.blocks(f, "tcp", hostLAN); len(found) != 0 {
 		t.Errorf("false alarm: %v", found)
 	}
-	if !p.reaches(hostLAN, 2*time.Second) {
+	if !p.reaches(hostLAN, 5*time.Second) {
 		t.Error("the kernel sees it otherwise")
 	}
 	if found := p.blocks(f, "tcp", hostV4); len(found) != 1 {
