@@ -241,8 +241,8 @@ func TestItIsQuick(t *testing.T) {
 	p, f := newPair(t), &firewall.Firewall{}
 	var b strings.Builder
 	b.WriteString("table inet f { set bad { type ipv4_addr; elements = { ")
-	for i := range 5000 {
-		fmt.Fprintf(&b, "198.51.%d.%d, ", i/250, i%250)
+	for i := range 50_000 {
+		fmt.Fprintf(&b, "198.%d.%d.%d, ", 18+i/62_500, i/250%250, i%250)
 	}
 	b.WriteString("} }\nchain c { type filter hook input priority 0; policy drop; ip saddr @bad drop\n")
 	for i := range 2000 {
@@ -259,8 +259,8 @@ func TestItIsQuick(t *testing.T) {
 		p.blocks(f, "tcp", "::")
 		best = min(best, time.Since(start))
 	}
-	t.Logf("2000 rules: read in %v, asked again in %v", read, best)
-	if len(first) != 1 || best > 100*time.Millisecond {
+	t.Logf("2000 rules and a list of 50,000 addresses: read in %v, asked again in %v", read, best)
+	if len(first) != 1 || read > time.Second || best > 100*time.Millisecond {
 		t.Errorf("found %v, asked again in %v", first, best)
 	}
 }

@@ -49,6 +49,16 @@ func (x *registers) get(register uint32, n int) partial {
 	return partial{x.value[at : at+n], x.known[at : at+n]}
 }
 
+// blank reports whether nothing is known of what was loaded.
+func (x *registers) blank(register uint32, n int) bool {
+	for _, k := range x.get(register, min(n, len(x.value))).known {
+		if k != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func data(as attributes, kind uint16) []byte { return as.nest(kind)[unix.NFTA_DATA_VALUE] }
 
 func verdictOf(as attributes) verdict {
@@ -199,8 +209,12 @@ func (x *registers) byteorder(as attributes) {
 }
 
 func (w *walker) lookup(c *chain, x *registers, as attributes) (answer, []verdict) {
-	s := w.set(setKey{c.family, c.table, as.text(unix.NFTA_LOOKUP_SET)})
+	key := setKey{c.family, c.table, as.text(unix.NFTA_LOOKUP_SET)}
 	register := as.number(unix.NFTA_LOOKUP_SREG)
+	if !as.has(unix.NFTA_LOOKUP_DREG) && x.blank(register, w.kinds[key].keyLen) {
+		return maybe, nil // a list of sources, perhaps a long one, is not worth to be read
+	}
+	s := w.set(key)
 	if !as.has(unix.NFTA_LOOKUP_DREG) {
 		found, _ := s.find(x, register)
 		if as.number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0 {

@@ -13,7 +13,7 @@ type ruleset struct {
 	generation uint32
 	chains     map[chainKey]*chain
 	bases      []*chain // in the order in which a packet passes them
-	flags      map[setKey]uint32
+	kinds      map[setKey]setKind
 	sets       map[setKey]*set // those that were looked into
 
 	conn *conn // to look into sets; set while rules are asked
@@ -25,6 +25,11 @@ type chainKey struct {
 }
 
 type setKey chainKey
+
+type setKind struct {
+	flags  uint32
+	keyLen int // bytes
+}
 
 // An expression is one step of a rule.
 type expression struct {
@@ -53,7 +58,7 @@ const (
 )
 
 func read(c *conn) (*ruleset, error) {
-	r := &ruleset{chains: map[chainKey]*chain{}, flags: map[setKey]uint32{}, sets: map[setKey]*set{}}
+	r := &ruleset{chains: map[chainKey]*chain{}, kinds: map[setKey]setKind{}, sets: map[setKey]*set{}}
 	dormant := map[chainKey]bool{}
 	err := c.ask(unix.NFT_MSG_GETTABLE, unix.NFPROTO_UNSPEC, true, nil, func(family byte, as attributes) {
 		if as.number(unix.NFTA_TABLE_FLAGS)&unix.NFT_TABLE_F_DORMANT != 0 {
@@ -89,7 +94,8 @@ func read(c *conn) (*ruleset, error) {
 		return int(a.priority) - int(b.priority)
 	})
 	err = c.ask(unix.NFT_MSG_GETSET, unix.NFPROTO_UNSPEC, true, nil, func(family byte, as attributes) {
-		r.flags[setKey{family, as.text(unix.NFTA_SET_TABLE), as.text(unix.NFTA_SET_NAME)}] = as.number(unix.NFTA_SET_FLAGS)
+		key := setKey{family, as.text(unix.NFTA_SET_TABLE), as.text(unix.NFTA_SET_NAME)}
+		r.kinds[key] = setKind{as.number(unix.NFTA_SET_FLAGS), int(as.number(unix.NFTA_SET_KEY_LEN))}
 	})
 	if err != nil {
 		return nil, err
@@ -136,9 +142,9 @@ func (r *ruleset) set(key setKey) *set {
 	}
 	s := &set{}
 	r.sets[key] = s
-	flags, ok := r.flags[key]
-	s.interval = flags&unix.NFT_SET_INTERVAL != 0
-	if !ok || s.interval && flags&flagConcat != 0 {
+	kind, ok := r.kinds[key]
+	s.interval = kind.flags&unix.NFT_SET_INTERVAL != 0
+	if !ok || s.interval && kind.flags&flagConcat != 0 {
 		s.unknown = true
 		return s
 	}
