@@ -88,7 +88,7 @@ deps: ## install the Debian packages that tests need (root), or name what is mis
 	@test/deps
 
 .PHONY: fixtures
-fixtures: $(TOOLS)/xray $(TOOLS)/sing-box $(CACHE)/systemd-root.tar ## build the client programs and the systemd that the tests run
+fixtures: $(TOOLS)/xray $(TOOLS)/sing-box $(CACHE)/systemd-root.tar $(CACHE)/openrc-root.tar ## build the client programs and the init systems that the tests run
 
 .PHONY: hooks
 hooks: ## make git run hooks/pre-commit before each commit
@@ -105,6 +105,8 @@ $(TOOLS)/sing-box: $(SINGBOX)
 
 $(CACHE)/systemd-root.tar: | deps
 	test/systemd-root $@
+$(CACHE)/openrc-root.tar: $(CACHE)/systemd-root.tar
+	test/openrc-root $< $@
 
 # go install puts a program's bare name into GOBIN; a directory of its own keeps a half-built one out of sight.
 $(GOLANGCI):

@@ -62,6 +62,7 @@ func rootCommand(p *program) *cobra.Command {
 	root.AddCommand(
 		upCommand(p), serveCommand(p), statusCommand(p),
 		usersCommand(p), serverCommand(p),
+		serviceCommand(p), uninstallCommand(p),
 		versionCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())

@@ -17,16 +17,18 @@ import (
 
 func serveCommand(p *program) *cobra.Command {
 	var (
-		check     bool
-		afterStop string
+		check, managed, endWorkers bool
+		afterStop                  string
 	)
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the daemon: serve what was configured", Args: exactly(),
 		Long: `Run the daemon in the foreground: it runs every server that is meant to run and
 answers the other commands. Under systemd its end leaves the servers running,
-for the next daemon to take over; started by hand it stops them.`,
+for the next daemon to take over; started by hand it stops them. To have it
+started with the machine: vpn service install`,
 		Example: `  vpn serve
-  vpn serve --check                          see whether it would start`,
+  vpn serve --check                          see whether it would start
+  vpn serve --supervised                     under a supervisor other than systemd`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.global.socket != "" {
 				return vpn.Errorf(vpn.Invalid, "--socket is for commands that ask a daemon; this one is the daemon").
@@ -47,18 +49,25 @@ for the next daemon to take over; started by hand it stops them.`,
 			if err != nil {
 				return err
 			}
-			if afterStop != "" {
+			if afterStop != "" || endWorkers {
 				if err := actAsOwner(cfg.DataDir); err != nil {
 					return err
 				}
+				if endWorkers {
+					return daemon.EndWorkers(cmd.Context(), options)
+				}
 				return daemon.AfterStop(cmd.Context(), options, afterStop)
 			}
+			options.StopWorkers = !managed && !supervised(p.Getenv, os.Getpid())
 			return serve(cmd.Context(), p, options)
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "read the configuration, say what is wrong with it, and end")
 	cmd.Flags().StringVar(&afterStop, "after-stop", "", "end the servers that systemd's `UNIT` left, unless it starts again")
 	_ = cmd.Flags().MarkHidden("after-stop") // the unit's ExecStopPost is its only user
+	cmd.Flags().BoolVar(&managed, "supervised", false, "a supervisor runs it: its end leaves the servers running")
+	cmd.Flags().BoolVar(&endWorkers, "end-workers", false, "end the servers that a daemon left")
+	_ = cmd.Flags().MarkHidden("end-workers") // OpenRC's script is its only user
 	return cmd
 }
 
@@ -70,11 +79,10 @@ func serve(ctx context.Context, p *program, options daemon.Options) error {
 	if err := actAsOwner(options.Config.DataDir); err != nil {
 		return err
 	}
-	if supervised(p.Getenv, os.Getpid()) {
-		// systemd's reload must not be its end. There is nothing to reload yet.
+	if !options.StopWorkers {
+		// A reload must not be its end. There is nothing to reload yet.
 		signal.Ignore(syscall.SIGHUP)
 	} else {
-		options.StopWorkers = true
 		var stop context.CancelFunc
 		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
 		defer stop()

@@ -18,9 +18,9 @@ import (
 // restart; a stop ends everything, and a start brings it back.
 func TestSystemd(t *testing.T) {
 	const users = 6
-	c := rig.Boot(t, "testdata/vpn.service")
+	c := rig.Boot(t)
 	w := c.World()
-	c.Must("systemctl", "start", "vpn")
+	c.Must(rig.Download, "service", "install", "--yes")
 	c.Must("vpn", "server", "create", "main", "--port", strconv.Itoa(port), "--public-host", rig.ServerAddr,
 		"--target", w.Site.Addr, "--server-name", rig.SiteName)
 	var logins []rig.Login
@@ -49,6 +49,7 @@ func TestSystemd(t *testing.T) {
 
 	for k := range 3 {
 		before := mainPID(t, c)
+		killed := rig.Monotonic(t)
 		c.Must("systemctl", "kill", "--signal=KILL", "--kill-who=main", "vpn")
 		rig.Until(t, 10*time.Second, func() error {
 			if pid := mainPID(t, c); pid == 0 || pid == before {
@@ -56,6 +57,10 @@ func TestSystemd(t *testing.T) {
 			}
 			return nil
 		})
+		started := time.Duration(property(t, c, "ExecMainStartTimestampMonotonic")) * time.Microsecond
+		if took := started - killed; took > time.Second {
+			t.Errorf("kill %d: systemd took %v to start another control plane", k, took)
+		}
 		unharmed(fmt.Sprintf("kill %d", k))
 	}
 	c.Must("systemctl", "restart", "vpn")
@@ -83,11 +88,16 @@ func decode(t *testing.T, text string, out any) {
 
 func mainPID(t *testing.T, c *rig.Container) int {
 	t.Helper()
-	pid, err := strconv.Atoi(strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", "MainPID")))
+	return property(t, c, "MainPID")
+}
+
+func property(t *testing.T, c *rig.Container, name string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", name)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pid
+	return n
 }
 
 // serves returns nil if the daemon inside answers and its server runs.
