@@ -54,8 +54,7 @@ func (u *uninstall) run(ctx context.Context) error {
 	if err := u.look(ctx); err != nil {
 		return err
 	}
-	// A file that somebody named may be one that others use too.
-	parts, err := service.Parts(u.service, u.cfg.DataDir, config.SystemFile, u.keepData)
+	parts, err := service.Parts(u.service, u.cfg.DataDir, u.file(), u.keepData)
 	if err != nil {
 		return err
 	}
@@ -127,6 +126,15 @@ func (u *uninstall) look(ctx context.Context) (err error) {
 		}
 	}
 	return noOtherDaemon(ctx, u.program, u.cfg, u.status)
+}
+
+// file is the configuration that belongs to this installation: the system's,
+// unless somebody named another data directory than the service's.
+func (u *uninstall) file() string {
+	if u.status.DataDir == u.cfg.DataDir || u.cfg.DataDir == config.SystemDataDir {
+		return config.SystemFile
+	}
+	return ""
 }
 
 // announce lists what will be removed, unless nobody reads it.

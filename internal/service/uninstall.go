@@ -86,7 +86,7 @@ func Parts(s *Service, dataDir, config string, keepData bool) ([]Part, error) {
 		add("note of what was installed", filepath.Join(dataDir, recordFile))
 		add("link to the sockets", filepath.Join(dataDir, "run"))
 	} else {
-		if m.exists(config) {
+		if config != "" && m.exists(config) {
 			parts = append(parts, Part{config, "configuration", func(context.Context) error {
 				_, err := m.remove(config)
 				_ = os.Remove(m.at(filepath.Dir(config))) // if there is nothing else in it

@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"await":     await,
 			"shared":    shared,
 			"owned":     owned,
+			"booted":    booted,
 			"guarded":   guarded,
 			"freeport":  freeport,
 			"hold":      hold,
