@@ -70,11 +70,15 @@ func (in *installation) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !in.noStart {
-		changed = changed || in.before.State == service.Running && !in.before.Runs(in.plan.Binary)
+	running := in.before.State == service.Running
+	changed = changed || running && !in.before.Runs(in.plan.Binary)
+	switch {
+	case !in.noStart:
 		if err := in.start(ctx, changed); err != nil {
 			return err
 		}
+	case changed && running:
+		out.note("what runs is what was installed before; to change over, keeping connections: %s", in.service.Command("restart"))
 	}
 	return in.report(ctx)
 }

@@ -59,7 +59,7 @@ func (u *uninstall) run(ctx context.Context) error {
 		return err
 	}
 	installed := u.status.File != service.Missing && u.status.File != service.Foreign || u.status.State == service.Running
-	if !installed && len(parts) == 0 {
+	if !installed && len(parts) == 0 && !exists(daemon.SystemRunBase) {
 		return vpn.Errorf(vpn.NotFound, "there is nothing of vpn to remove from this machine")
 	}
 	u.announce(parts, installed)
@@ -147,6 +147,9 @@ func (u *uninstall) announce(parts []service.Part, installed bool) {
 	if installed {
 		out.message("  ", u.status.Definition+"  the service, with its servers")
 	}
+	if exists(daemon.SystemRunBase) {
+		out.message("  ", daemon.SystemRunBase+"  sockets")
+	}
 	for _, part := range parts {
 		out.message("  ", part.Path+"  "+part.What)
 	}
@@ -165,7 +168,8 @@ func (u *uninstall) announce(parts []service.Part, installed bool) {
 
 // vacate ends workers that nobody supervises and removes their sockets.
 func (u *uninstall) vacate(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(u.cfg.DataDir, daemon.StoreFile)); err == nil {
+	there := exists(daemon.SystemRunBase)
+	if exists(filepath.Join(u.cfg.DataDir, daemon.StoreFile)) {
 		err := daemon.EndWorkers(ctx, u.options)
 		if err != nil && u.keepData {
 			return err // with the last of what was counted
@@ -174,6 +178,10 @@ func (u *uninstall) vacate(ctx context.Context) error {
 	used, err := daemon.Vacate(ctx, u.options)
 	if err != nil {
 		return err
+	}
+	if there && !exists(daemon.SystemRunBase) {
+		u.removed = append(u.removed, daemon.SystemRunBase)
+		u.printer().note("removed %s", daemon.SystemRunBase)
 	}
 	if len(used) > 0 {
 		u.printer().warn("another data directory's servers are left alone: " + strings.Join(used, ", "))
@@ -188,4 +196,9 @@ func (u *uninstall) remove(ctx context.Context, part service.Part) {
 	}
 	u.removed = append(u.removed, part.Path)
 	u.printer().note("removed %s", part.Path)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

@@ -29,11 +29,11 @@ func EndWorkers(ctx context.Context, o Options) (err error) {
 }
 
 // Vacate removes the run directory of a data directory that root used, and
-// every other one below /run/vpn that is nobody's any more. Workers that still
+// every other one below [SystemRunBase] that is nobody's any more. Workers that still
 // run there are ended; what they counted is lost, so [EndWorkers] comes first
 // where there is a store. It returns the directories that somebody uses.
 func Vacate(ctx context.Context, o Options) (used []string, err error) {
-	return vacate(ctx, o, systemRunBase)
+	return vacate(ctx, o, SystemRunBase)
 }
 
 func vacate(ctx context.Context, o Options, base string) (used []string, err error) {

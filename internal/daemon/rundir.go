@@ -57,10 +57,10 @@ func owner(run, dataDir string) string {
 
 // SystemSocket is where the control plane of the system's own data directory
 // is found by those who may not look into that directory: group vpn.
-const SystemSocket = systemRunBase + "/" + socketName
+const SystemSocket = SystemRunBase + "/" + socketName
 
-// systemRunBase holds the run directories of root's control planes.
-const systemRunBase = "/run/vpn"
+// SystemRunBase holds the run directories of root's control planes.
+const SystemRunBase = "/run/vpn"
 
 // group owns the API sockets; being in it equals administration.
 const group = "vpn"
@@ -94,7 +94,7 @@ func makeRunDir(dataDir, id string, environ func(string) string) (string, error)
 func runBase(environ func(string) string) (string, error) {
 	uid := os.Geteuid()
 	if uid == 0 {
-		return systemRunBase, os.MkdirAll(systemRunBase, 0o755) //nolint:gosec // group vpn passes through to its socket
+		return SystemRunBase, os.MkdirAll(SystemRunBase, 0o755) //nolint:gosec // group vpn passes through to its socket
 	}
 	for _, runtime := range []string{environ("XDG_RUNTIME_DIR"), "/run/user/" + strconv.Itoa(uid)} {
 		if !filepath.IsAbs(runtime) || ours(runtime) != nil {

@@ -67,6 +67,35 @@ func TestServiceSystemd(t *testing.T) {
 		t.Errorf("status: %+v", s)
 	}
 
+	// A newer program takes over from the one that runs; servers go on.
+	c.Must("vpn", "server", "create", "main", "--target", "self", "--port", strconv.Itoa(port), "--public-host", rig.ServerAddr)
+	worker := oneWorker(t, c)
+	c.Must("sh", "-c", "{ cat "+rig.Download+"; echo; } >/root/newer && chmod 755 /root/newer")
+	c.Must("/root/newer", "service", "install", "--yes")
+	c.Must("rm", "/root/newer")
+	if now := statusOf(t, c, 0); now.PID == s.PID {
+		t.Errorf("the older program runs on: process %d", now.PID)
+	}
+	if now := oneWorker(t, c); now != worker {
+		t.Errorf("an upgrade: worker %d, it was %d", now, worker)
+	}
+	if out := c.Must("vpn", "service", "status"); !strings.Contains(out, "running since ") || !strings.Contains(out, "journalctl -u vpn") {
+		t.Errorf("vpn service status:\n%s", out)
+	}
+
+	// One that cannot start says why.
+	c.Must("vpn", "service", "uninstall", "--yes")
+	if left := c.Workers(); len(left) > 0 {
+		t.Errorf("the service's end: workers %v", left)
+	}
+	c.Must("sh", "-c", "cd /var/lib/vpn && mv vpn.db good && rm -f vpn.db-seal && head -c 8192 /dev/urandom >vpn.db")
+	refused(t, c, 6, []string{"does not start: ", "vpn.db", "journalctl -u vpn"}, rig.Download, "service", "install", "--yes")
+	refused(t, c, 6, []string{"hint: "}, "vpn", "service", "status")
+	c.Must("vpn", "service", "uninstall", "--yes")
+	c.Must("sh", "-c", "cd /var/lib/vpn && rm -f vpn.db* && mv good vpn.db")
+	installed()
+	oneWorker(t, c)
+
 	// A unit of the same name that comes with a package.
 	c.Must("vpn", "service", "uninstall", "--yes")
 	c.Write("/usr/lib/systemd/system/vpn.service", "[Service]\nExecStart=/bin/true\n")
@@ -84,7 +113,47 @@ func TestServiceSystemd(t *testing.T) {
 	}
 	c.Must("vpn", "service", "uninstall", "--yes")
 	c.Must("test", "-e", "/etc/systemd/system/vpn.service.d/more.conf")
-	installed()
+
+	// The removal of everything ends servers that nobody looks after.
+	byHand(t, c, "serve", "--supervised")
+	oneWorker(t, c)
+	c.Must("sh", "-c", "kill -KILL "+daemonPID)
+	if left := c.Workers(); len(left) != 1 {
+		t.Errorf("a daemon that was killed has left the workers %v", left)
+	}
+}
+
+// daemonPID is, in a shell, the process that answers.
+const daemonPID = `$(vpn status -o json | sed -n 's/^  "pid": \([0-9]*\).*/\1/p')`
+
+// byHand starts a daemon as somebody does in a shell, and waits until it
+// answers.
+func byHand(t *testing.T, c *rig.Container, args ...string) {
+	t.Helper()
+	c.Must("sh", "-c", "setsid vpn "+strings.Join(args, " ")+" </dev/null >/dev/null 2>&1 &")
+	rig.Until(t, 10*time.Second, func() error {
+		if r := c.Run("vpn", "status"); !strings.Contains(r.Out, "running since") {
+			return fmt.Errorf("no daemon: %s%s", r.Out, r.Err)
+		}
+		return nil
+	})
+}
+
+// oneWorker waits until the one server runs, and returns its worker.
+func oneWorker(t *testing.T, c *rig.Container) (pid int) {
+	t.Helper()
+	rig.Until(t, 10*time.Second, func() error {
+		if err := serves(t, c); err != nil {
+			return err
+		}
+		all := c.Workers()
+		if len(all) != 1 {
+			return fmt.Errorf("workers %v", all)
+		}
+		pid = all[0]
+		return nil
+	})
+	return pid
 }
 
 func TestServiceOpenRC(t *testing.T) {
@@ -95,26 +164,10 @@ func TestServiceOpenRC(t *testing.T) {
 		t.Errorf("status: %+v", s)
 	}
 	c.Must("vpn", "server", "create", "main", "--target", "self", "--port", strconv.Itoa(port), "--public-host", rig.ServerAddr)
-	oneWorker := func() int {
-		t.Helper()
-		var pid int
-		rig.Until(t, 10*time.Second, func() error {
-			if err := serves(t, c); err != nil {
-				return err
-			}
-			all := c.Workers()
-			if len(all) != 1 {
-				return fmt.Errorf("workers %v", all)
-			}
-			pid = all[0]
-			return nil
-		})
-		return pid
-	}
-	worker := oneWorker()
+	worker := oneWorker(t, c)
 
 	c.Must("rc-service", "vpn", "restart")
-	if now := oneWorker(); now != worker {
+	if now := oneWorker(t, c); now != worker {
 		t.Errorf("a restart: worker %d, it was %d", now, worker)
 	}
 	if now := statusOf(t, c, 0); now.PID == s.PID {
@@ -128,11 +181,11 @@ func TestServiceOpenRC(t *testing.T) {
 		}
 		return nil
 	})
-	if now := oneWorker(); now != worker {
+	if now := oneWorker(t, c); now != worker {
 		t.Errorf("a kill: worker %d, it was %d", now, worker)
 	}
 	c.Must("rc-service", "vpn", "reload")
-	if now := oneWorker(); now != worker {
+	if now := oneWorker(t, c); now != worker {
 		t.Errorf("a reload: worker %d, it was %d", now, worker)
 	}
 	c.Must("rc-service", "vpn", "stop")
@@ -143,7 +196,7 @@ func TestServiceOpenRC(t *testing.T) {
 		t.Errorf("a stop: %+v", s)
 	}
 	c.Must("rc-service", "vpn", "start")
-	oneWorker()
+	oneWorker(t, c)
 }
 
 // lifecycle installs and uninstalls in every way, and returns how to install
@@ -240,16 +293,10 @@ func lifecycle(t *testing.T, c *rig.Container, definition, foreign string) (inst
 
 	// A daemon that somebody runs by hand is in the way of another.
 	c.Must("vpn", "service", "uninstall", "--yes")
-	c.Must("sh", "-c", "setsid vpn serve </dev/null >/dev/null 2>&1 &")
-	rig.Until(t, 10*time.Second, func() error {
-		if r := c.Run("vpn", "status"); !strings.Contains(r.Out, "running since") {
-			return fmt.Errorf("no daemon: %s%s", r.Out, r.Err)
-		}
-		return nil
-	})
+	byHand(t, c, "serve")
 	refused(t, c, 5, []string{"by hand", "kill"}, rig.Download, "service", "install", "--yes")
 	refused(t, c, 5, []string{"by hand"}, rig.Download, "uninstall", "--yes")
-	c.Must("sh", "-c", `kill $(vpn status -o json | sed -n 's/^  "pid": \([0-9]*\).*/\1/p')`)
+	c.Must("sh", "-c", "kill "+daemonPID)
 	rig.Until(t, 10*time.Second, func() error {
 		if r := c.Run("vpn", "status"); strings.Contains(r.Out, "running since") {
 			return fmt.Errorf("the daemon runs still")
