@@ -123,6 +123,29 @@ func TestServiceSystemd(t *testing.T) {
 	}
 }
 
+// A service may have its data elsewhere. What others keep there stays.
+func TestServiceElsewhere(t *testing.T) {
+	c := rig.Boot(t)
+	before := c.Files()
+	install := []string{rig.Download, "service", "install", "--yes", "--data-dir", "/srv/vpn"}
+	c.Must(install...)
+	if s := statusOf(t, c, 0); s.DataDir != "/srv/vpn" || s.State != "running" {
+		t.Errorf("status: %+v", s)
+	}
+	c.Must("vpn", "--data-dir", "/srv/vpn", "users", "create", "carol")
+	if r := c.Run("test", "-e", "/var/lib/vpn"); r.Status == 0 {
+		t.Error("there is a second data directory")
+	}
+	refused(t, c, 5, []string{"/srv/vpn", "hint: vpn uninstall --data-dir /srv/vpn"}, "vpn", "uninstall", "--yes")
+	c.Write("/srv/vpn/photo.jpg", "mine\n")
+	refused(t, c, 6, []string{"photo.jpg"}, "vpn", "uninstall", "--yes", "--data-dir", "/srv/vpn")
+	if left := c.Must("ls", "/srv/vpn"); left != "photo.jpg\n" {
+		t.Errorf("left with what somebody else put there: %q", left)
+	}
+	c.Must("rm", "-r", "/srv/vpn")
+	same(t, before, c.Files(), "after the removal")
+}
+
 // daemonPID is, in a shell, the process that answers.
 const daemonPID = `$(vpn status -o json | sed -n 's/^  "pid": \([0-9]*\).*/\1/p')`
 
