@@ -52,6 +52,7 @@ func refused(t *testing.T, c *rig.Container, status int, says []string, args ...
 // may use; installing again changes nothing; and uninstalling leaves the
 // machine as it was.
 func TestServiceSystemd(t *testing.T) {
+	t.Parallel()
 	c := rig.Boot(t)
 	installed := lifecycle(t, c, "/etc/systemd/system/vpn.service", "# mine\n[Service]\nExecStart=/bin/true\n")
 
@@ -125,6 +126,7 @@ func TestServiceSystemd(t *testing.T) {
 
 // A service may have its data elsewhere. What others keep there stays.
 func TestServiceElsewhere(t *testing.T) {
+	t.Parallel()
 	c := rig.Boot(t)
 	before := c.Files()
 	install := []string{rig.Download, "service", "install", "--yes", "--data-dir", "/srv/vpn"}
@@ -180,6 +182,7 @@ func oneWorker(t *testing.T, c *rig.Container) (pid int) {
 }
 
 func TestServiceOpenRC(t *testing.T) {
+	t.Parallel()
 	c := rig.BootOpenRC(t)
 	installed := lifecycle(t, c, "/etc/init.d/vpn", "#!/sbin/openrc-run\ncommand=/bin/true\n")
 	s := installed()

@@ -82,8 +82,10 @@ func unpack(t testing.TB, archive string) *Container {
 func (c *Container) boot(up func() error, args ...string) {
 	c.t.Helper()
 	t := c.t
+	// Its name has to differ from those of others that run now.
+	name := strings.ToLower(filepath.Base(filepath.Dir(c.Root)))
 	nspawn := exec.Command("systemd-nspawn", append([]string{
-		"-q", "--register=no", "--keep-unit", "-D", c.Root,
+		"-q", "--register=no", "--keep-unit", "-D", c.Root, "--machine=" + name,
 		"--private-network", "--link-journal=no",
 	}, args...)...)
 	var out bytes.Buffer
