@@ -87,7 +87,7 @@ func (c *Container) boot(up func() error, args ...string) {
 	nspawn := exec.Command("systemd-nspawn", append([]string{
 		"-q", "--register=no", "--keep-unit", "-D", c.Root, "--machine=" + name,
 		"--private-network", "--link-journal=no",
-	}, args...)...)
+	}, append(coverage("--bind=", ":"+coverDir), args...)...)...)
 	var out bytes.Buffer
 	nspawn.Stdout, nspawn.Stderr = &out, &out
 	if err := nspawn.Start(); err != nil {
@@ -128,6 +128,18 @@ func (c *Container) boot(up func() error, args ...string) {
 	c.pids, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.init))
 }
 
+// coverDir is where commands in a container write coverage.
+const coverDir = "/cover"
+
+// coverage returns the directory for coverage between two words, if coverage
+// is wanted.
+func coverage(before, after string) []string {
+	if dir := os.Getenv(envCover); dir != "" {
+		return []string{before + dir + after}
+	}
+	return nil
+}
+
 // World returns a world around the container, which trusts its site.
 func (c *Container) World() *World {
 	c.t.Helper()
@@ -156,6 +168,9 @@ func (c *Container) Run(args ...string) Result {
 	c.t.Helper()
 	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(c.init), "-a"}, args...)...)
 	cmd.Env = []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	if len(coverage("", "")) > 0 {
+		cmd.Env = append(cmd.Env, "GOCOVERDIR="+coverDir)
+	}
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

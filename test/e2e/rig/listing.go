@@ -33,7 +33,7 @@ func (l Listing) New(before Listing) []string {
 // groupadd and its kin make of what they replace are among it.
 var changing = []string{
 	"/proc", "/sys", "/dev", "/run", "/var/log/journal", "/var/log/wtmp", "/var/log/lastlog", "/var/lib/systemd",
-	"/etc/group-", "/etc/gshadow-", "/etc/.pwd.lock", "/var/cache/ldconfig",
+	"/etc/group-", "/etc/gshadow-", "/etc/.pwd.lock", "/var/cache/ldconfig", coverDir,
 }
 
 // Files lists the container's files. Of what changes by itself it has only
