@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"vpn/internal/vpn"
 )
@@ -113,8 +112,8 @@ func (s *Service) ownedByRoot(dir string) error {
 	if !st.IsDir() {
 		return vpn.Errorf(vpn.Conflict, "%s is not a directory", dir)
 	}
-	if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
-		return vpn.Errorf(vpn.Conflict, "the data directory %s belongs to uid %d, and the service is root's", dir, sys.Uid).
+	if uid, ok := ownerOf(st); ok && uid != os.Geteuid() {
+		return vpn.Errorf(vpn.Conflict, "the data directory %s belongs to uid %d, and the service is root's", dir, uid).
 			WithHint("to hand it over: chown -R root:root %s", dir)
 	}
 	return nil
@@ -174,8 +173,8 @@ func (m machine) stays(program string) bool {
 		if st.IsDir() {
 			open = 0o002 // Debian once gave /usr/local to a group of administrators
 		}
-		sys, ok := st.Sys().(*syscall.Stat_t)
-		if !ok || int(sys.Uid) != os.Geteuid() || st.Mode().Perm()&open != 0 {
+		uid, ok := ownerOf(st)
+		if !ok || uid != os.Geteuid() || st.Mode().Perm()&open != 0 {
 			return false
 		}
 	}
