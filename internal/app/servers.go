@@ -160,7 +160,7 @@ func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
 	}
-	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced}
+	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced, DryRun: s.dryRun()}
 }
 
 // info derives what is shown of srv.
