@@ -52,6 +52,7 @@ func (p *program) report(err error) int {
 
 // reportPanic tells about a bug. The stack is for whoever asked for details.
 func (p *program) reportPanic(v any, stack []byte) int {
+	p.busy.end()
 	p.sayError(fmt.Sprintf("internal error: %v", v), "this is a bug; --verbose says where")
 	if p.global.verbose {
 		_, _ = p.Err.Write(stack)
