@@ -81,6 +81,25 @@ func (f follower) kick(ctx context.Context, u vpn.UserID) (int, error) {
 	return f.Reconciler.kick(ctx, u)
 }
 
+// connections counts a user's live connections on every worker.
+func (f follower) connections(ctx context.Context, u vpn.UserID) (int, error) {
+	f.glance(ctx)
+	var (
+		total int
+		errs  []error
+	)
+	for _, p := range f.purses() {
+		found, err := p.worker.Sessions(ctx)
+		for _, s := range found {
+			if s.User == u {
+				total++
+			}
+		}
+		errs = append(errs, err)
+	}
+	return total, errors.Join(errs...)
+}
+
 // describe returns the state of a server, in a dry run the one that it would
 // come to.
 func (f follower) describe(s vpn.Server) (vpn.ServerState, string, *vpn.Worker) {

@@ -104,25 +104,6 @@ func (r *Reconciler) kick(ctx context.Context, u vpn.UserID) (int, error) {
 	return total, errors.Join(errs...)
 }
 
-// connections counts a user's live connections on every worker.
-func (r *Reconciler) connections(ctx context.Context, u vpn.UserID) (int, error) {
-	r.glance(ctx)
-	var (
-		total int
-		errs  []error
-	)
-	for _, p := range r.purses() {
-		found, err := p.worker.Sessions(ctx)
-		for _, s := range found {
-			if s.User == u {
-				total++
-			}
-		}
-		errs = append(errs, err)
-	}
-	return total, errors.Join(errs...)
-}
-
 func (r *Reconciler) storeProblem() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -490,18 +490,27 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		for _, c := range cmd.Commands() {
 			walk(c)
 		}
-		if cmd.Hidden || cmd.Name() == "help" {
+		if cmd.Hidden {
 			return
 		}
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: %q", cmd.CommandPath(), cmd.Short)
 		}
-		if cmd.RunE != nil && !cmd.HasSubCommands() && !strings.HasPrefix(cmd.Example, "  "+cmd.CommandPath()) {
-			t.Errorf("%s: the example is %q", cmd.CommandPath(), cmd.Example)
+		if cmd.Example == "" {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			if !strings.HasPrefix(line, "  "+cmd.CommandPath()) {
+				t.Errorf("%s: this is no example of it: %q", cmd.CommandPath(), line)
+			}
 		}
 		got := newRunner().run(t, append(strings.Fields(cmd.CommandPath())[1:], "--help")...)
-		if got.status != 0 || got.err != "" || !strings.Contains(got.out, "\nUsage:\n  "+cmd.CommandPath()) {
+		examples, usage := strings.Index(got.out, "\nExamples:\n  vpn"), strings.Index(got.out, "\nUsage:\n  "+cmd.CommandPath())
+		if got.status != 0 || got.err != "" || examples < 0 || usage < examples {
 			t.Errorf("%s --help: got %+v", cmd.CommandPath(), got)
+		}
+		if aliases := "\nAlso called: " + strings.Join(cmd.Aliases, ", ") + "\n"; strings.Contains(got.out, aliases) != (len(cmd.Aliases) > 0) {
+			t.Errorf("%s --help does not tell its other names: %s", cmd.CommandPath(), got.out)
 		}
 		for line := range strings.Lines(got.out) {
 			if len(line) > 160 {
@@ -523,6 +532,47 @@ func TestHelpIsOneText(t *testing.T) {
 	}
 	if got := r.run(t); got != r.run(t, "--help") || got.status != 0 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestAliases: what people type who come from elsewhere does the same.
+func TestAliases(t *testing.T) {
+	for alias, canonical := range map[string]string{
+		"user ls":                          "users list",
+		"users add carol":                  "users create carol",
+		"users rm bob --yes":               "users delete bob --yes",
+		"users remove bob --yes":           "users delete bob --yes",
+		"users edit bob --quota 1GB":       "users update bob --quota 1GB",
+		"users links alice":                "users link alice",
+		"servers ls":                       "server list",
+		"server ps":                        "server list",
+		"server install -p vless -n paris": "server create paris --protocol vless",
+		"server add paris":                 "server create paris",
+		"server install --name paris":      "server create paris",
+		"server uninstall main --yes":      "server delete main --yes",
+		"server remove main --yes":         "server delete main --yes",
+	} {
+		got, want := newRunner().run(t, strings.Fields(alias)...), newRunner().run(t, strings.Fields(canonical)...)
+		if got != want || got.status != 0 {
+			t.Errorf("vpn %s: got %+v, want %+v", alias, got, want)
+		}
+	}
+	for args, hint := range map[string]string{
+		"useradd alice":                  "did you mean vpn users create?",
+		"list":                           "did you mean vpn users list, or vpn server list?",
+		"ps":                             "did you mean vpn server list?",
+		"install":                        "did you mean vpn up, or vpn server create?",
+		"users list --format json":       "did you mean --output?",
+		"users delete alice --force":     "did you mean --yes?",
+		"server create a --name b":       "usage: vpn server create [NAME] [flags]",
+		"status -o jsn":                  "did you mean json?",
+		"server create --protocol vles":  "did you mean vless?",
+		"users link alice --server mian": "did you mean \"main\"?",
+	} {
+		got := newRunner().run(t, strings.Fields(args)...)
+		if got.status == 0 || !strings.HasSuffix(got.err, "\nhint: "+hint+"\n") {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
 	}
 }
 

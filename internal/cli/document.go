@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -140,12 +139,12 @@ func (o *printer) json(v any) error {
 	if err := json.Indent(&b, text, "", "  "); err != nil {
 		return fmt.Errorf("indent output: %w", err)
 	}
-	return o.print(escaped(b.String()) + "\n")
+	return o.print(escaped(b.String(), jsonEscape) + "\n")
 }
 
-// escaped writes what is not printable in the strings of a JSON text as \u
-// escapes: it says the same, and steers no terminal.
-func escaped(text string) string {
+// escaped writes what is not printable in the strings of a text as escape
+// does: it says the same, and steers no terminal.
+func escaped(text string, escape func(rune) string) string {
 	harmless := func(r rune) bool { return r == '\n' || unicode.IsPrint(r) }
 	if strings.IndexFunc(text, func(r rune) bool { return !harmless(r) }) < 0 {
 		return text
@@ -154,14 +153,22 @@ func escaped(text string) string {
 	for _, r := range text {
 		if harmless(r) {
 			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
+		} else {
+			b.WriteString(escape(r))
 		}
 	}
 	return b.String()
 }
+
+func jsonEscape(r rune) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune{r}) {
+		fmt.Fprintf(&b, `\u%04x`, unit)
+	}
+	return b.String()
+}
+
+func yamlEscape(r rune) string { return fmt.Sprintf(`\U%08X`, r) }
 
 // yaml prints v as YAML, with the keys in the order that they have in JSON.
 func (o *printer) yaml(v any) error {
@@ -179,7 +186,7 @@ func (o *printer) yaml(v any) error {
 	if err := enc.Encode(node); err != nil {
 		return fmt.Errorf("encode output: %w", err)
 	}
-	return o.print(b.String())
+	return o.print(escaped(b.String(), yamlEscape))
 }
 
 func yamlNode(doc any) (*yaml.Node, error) {
@@ -214,7 +221,7 @@ func yamlScalar(text json.RawMessage) (*yaml.Node, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	var v any
-	if err := dec.Decode(&v); err != nil && err != io.EOF { //nolint:errorlint // Decode does not wrap it
+	if err := dec.Decode(&v); err != nil {
 		return nil, fmt.Errorf("read output: %w", err)
 	}
 	switch v := v.(type) {

@@ -71,7 +71,11 @@ func (p *program) sayError(message, hint string) {
 // printable makes one harmless line of text that may come from anywhere: what
 // would steer a terminal becomes a replacement character.
 func printable(s string) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
+	return visible(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
+}
+
+// visible is printable for a line whose spaces matter.
+func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

@@ -28,6 +28,7 @@ type fakePlane struct {
 	synced  bool
 	daemon  bool
 	dry     bool
+	idle    bool  // nobody is connected
 	failure error // what every call returns, if set
 	logs    io.Reader
 
@@ -197,6 +198,9 @@ func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
 
 func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
 	s, err := f.find(name)
+	if f.idle {
+		return vpn.ServerDetail{ServerInfo: s}, err
+	}
 	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
 		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
 	}}}, err

@@ -64,8 +64,5 @@ func (q *prompter) line(ctx context.Context, prompt string) (string, error) {
 
 // say tells the person something about the question.
 func (q *prompter) say(text string) {
-	if text != "" {
-		text = printable(text)
-	}
-	_, _ = io.WriteString(q.out, text+"\n")
+	_, _ = io.WriteString(q.out, visible(text)+"\n")
 }

@@ -98,7 +98,7 @@ func stopServers(dataDir string) {
 		return
 	}
 	for name := range strings.FieldsSeq(string(vpn("server", "list", "-q"))) {
-		vpn("server", "stop", name)
+		vpn("server", "stop", name, "--yes")
 	}
 }
 
