@@ -202,6 +202,6 @@ func (p *program) daemonOptions(cfg config.Config, level slog.Level) (daemon.Opt
 	if p.global.verbose {
 		level = slog.LevelDebug
 	}
-	log, err := logging.New(p.Err, logging.Options{Level: level, Format: cfg.LogFormat})
+	log, err := logging.New(afterProgress{p}, logging.Options{Level: level, Format: cfg.LogFormat})
 	return daemon.Options{Config: cfg, Version: buildInfo().Version, Log: log, Environ: p.Getenv}, err
 }

@@ -95,6 +95,15 @@ func (g *progress) end() {
 	<-done
 }
 
+// afterProgress is standard error for what is logged: it begins on a line of
+// its own.
+type afterProgress struct{ p *program }
+
+func (w afterProgress) Write(b []byte) (int, error) {
+	w.p.busy.end()
+	return w.p.Err.Write(b)
+}
+
 // cut returns the first cells of s.
 func cut(s string, cells int) string {
 	runes := []rune(s)

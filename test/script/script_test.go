@@ -59,6 +59,10 @@ func TestScripts(t *testing.T) {
 			"hold":      hold,
 			"newer":     newer,
 			"fill":      fill,
+			"freeze":    freeze,
+			"thaw":      thaw,
+			"terminal":  terminal,
+			"interrupt": interrupt,
 		},
 	})
 }
