@@ -205,6 +205,7 @@ func TestConfirmByWeight(t *testing.T) {
 		{args: "users kick alice"},
 		{args: "users update alice --quota 1"},
 		{args: "server start main"},
+		{args: "users delete", input: "bob\ny\n", asks: "Delete user bob? [y/N] deleted user bob\n"},
 		{args: "users delete bob", input: "y\n", asks: "Delete user bob? [y/N] "},
 		{args: "users delete nobody", input: "y\n", status: 3},
 		{args: "server stop main", input: "y\n", asks: "Stop server main, and close 2 connections? [y/N] "},

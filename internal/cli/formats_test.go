@@ -313,7 +313,7 @@ func TestHarmlessForms(t *testing.T) {
 
 // TestYAMLStrings: what looks like something else stays a string.
 func TestYAMLStrings(t *testing.T) {
-	for _, name := range []string{"true", "null", "1e3", "0x1f", "~", "- x", "a: b", "2026-01-02", "", "no", "#"} {
+	for _, name := range []string{"true", "null", "1e3", "0x1f", "~", "- x", "a: b", "2026-01-02", "", "no", "#", "a\u202eb", "\u2028", "a\u00a0b"} {
 		r := newRunner()
 		u := r.plane.users["bob"]
 		u.Name = name
