@@ -46,6 +46,9 @@ func (p *program) paints(terminal bool) bool {
 // forPeople reports whether what is written is read by a person.
 func (o *printer) forPeople() bool { return o.form == "table" || o.form == "wide" }
 
+// tabular reports whether an answer's tables are printed at all.
+func (o *printer) tabular() bool { return o.forPeople() && !o.quiet || o.form == "plain" }
+
 // print writes data.
 func (o *printer) print(s string) error {
 	if s == "" {

@@ -38,7 +38,11 @@ func listUsers(ctx context.Context, out *printer, users userLister) error {
 		out.note("there are no users yet; make one: vpn users create NAME")
 	}
 	names := namesOf(list, func(u vpn.UserInfo) string { return u.Name })
-	return out.show(answer{data: list, names: names, quiet: names, tables: []*table{userTable(list...)}})
+	a := answer{data: list, names: names, quiet: names}
+	if out.tabular() {
+		a.tables = []*table{userTable(list...)} // which takes a while for ten thousand
+	}
+	return out.show(a)
 }
 
 func userTable(list ...vpn.UserInfo) *table {
