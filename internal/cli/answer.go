@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,5 +133,5 @@ func namesOf[T any](list []T, name func(T) string) []string {
 	for _, x := range list {
 		out = append(out, name(x))
 	}
-	return slices.Clip(out)
+	return out
 }

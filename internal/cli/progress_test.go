@@ -104,7 +104,7 @@ func TestProgress(t *testing.T) {
 	}
 	errs = &screen{grew: make(chan struct{}, 1)}
 	slowly(t, errs, true, nil, true, "server", "create", "paris", "--quiet=false")
-	if !strings.Contains(errs.text(), "\rmaking the server … 0 s") {
+	if !strings.Contains(errs.text(), "\rmaking the server, and checking its target … 0 s") {
 		t.Errorf("got %q", errs.text())
 	}
 	errs = &screen{grew: make(chan struct{}, 1)}

@@ -22,7 +22,7 @@ func serverCreate(p *program) *cobra.Command {
 		Example: `  vpn server create
   vpn server create paris --port 8443 --public-host vpn.example.org --target www.example.com:443
   vpn server create paris --dry-run          see what would be chosen`,
-		Annotations: map[string]string{"doing": "making the server"},
+		Annotations: map[string]string{"doing": "making the server, and checking its target"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := flags.newServer(cmd.Flags())
 			if err != nil {
