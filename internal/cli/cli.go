@@ -64,6 +64,7 @@ type program struct {
 	picked selection
 
 	doing  string // what progress says
+	delay  time.Duration
 	busy   *progress
 	asking *prompter
 
@@ -72,7 +73,7 @@ type program struct {
 }
 
 func newProgram(sys IO) *program {
-	p := &program{IO: sys, shapes: map[*cobra.Command]func([]string) reflect.Type{}}
+	p := &program{IO: sys, shapes: map[*cobra.Command]func([]string) reflect.Type{}, delay: progressDelay}
 	p.dial = p.connect
 	return p
 }

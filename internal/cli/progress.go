@@ -39,7 +39,7 @@ func newProgress(p *program) *progress {
 	if p.Width > 0 {
 		width = min(width, p.Width-1)
 	}
-	return &progress{to: p.Err, width: width, delay: progressDelay}
+	return &progress{to: p.Err, width: width, delay: p.delay}
 }
 
 // begin says what is waited for, if it takes a while.

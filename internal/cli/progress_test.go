@@ -138,12 +138,3 @@ func TestNoProgress(t *testing.T) {
 		})
 	}
 }
-
-// TestFast: what is done soon needs no word.
-func TestFast(t *testing.T) {
-	r := newRunner()
-	r.tty = true
-	if got := r.run(t, "users", "list"); got.err != "" {
-		t.Errorf("got %+v", got)
-	}
-}

@@ -185,7 +185,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	status, err := s.end()
 	ts.Check(err)
-	_, err = io.WriteString(ts.Stdout(), s.written())
+	_, err = io.WriteString(ts.Stdout(), shown(s.written()))
 	ts.Check(err)
 	if itoa(status) != args[0] {
 		ts.Fatalf("the exit status is %d, not %s", status, args[0])

@@ -156,9 +156,32 @@ func onlyText(written string) error {
 	return nil
 }
 
+// shown is what stands on the terminal in the end: what was written over (by
+// progress, on a slow machine) is gone.
+func shown(written string) string {
+	var b strings.Builder
+	for line := range strings.Lines(written) {
+		var cells []rune
+		at := 0
+		for _, r := range strings.TrimSuffix(line, "\n") {
+			if r == '\r' {
+				at = 0
+				continue
+			}
+			if at == len(cells) {
+				cells = append(cells, r)
+			}
+			cells[at] = r
+			at++
+		}
+		b.WriteString(strings.TrimRight(string(cells), " ") + "\n")
+	}
+	return b.String()
+}
+
 // terminal runs a command at a terminal. Each line of the dialogue is a
 // pattern that is waited for, " -> ", and what is typed then; ^C is the key.
-// What the terminal was told becomes stdout:
+// What the terminal shows becomes stdout:
 //
 //	terminal 0 dialogue vpn users show
 func terminal(ts *testscript.TestScript, neg bool, args []string) {
@@ -191,7 +214,7 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	status, err := s.end()
 	ts.Check(err)
-	_, err = io.WriteString(ts.Stdout(), s.written())
+	_, err = io.WriteString(ts.Stdout(), shown(s.written()))
 	ts.Check(err)
 	ts.Check(onlyText(s.written()))
 	if itoa(status) != args[0] {
@@ -288,14 +311,17 @@ func TestNothingIsAskedOfTheTerminal(t *testing.T) {
 }
 
 // TestTheFaceIsCheap: at a terminal a command takes hardly longer than with
-// its output in a file. The fastest of several runs of each is what it costs;
-// the rest is other people's work.
+// its output in a file. The fastest of several runs of each is what it costs,
+// and of more if the machine has other work.
 func TestTheFaceIsCheap(t *testing.T) {
 	env, dir := atHome(t)
 	const most = 100 * time.Millisecond
 	for _, args := range [][]string{{"users", "list"}, {"users", "show", "alice"}, {"status"}, {"users", "create", "--help"}} {
 		file, terminal := time.Hour, time.Hour
-		for range 7 {
+		for round := range 40 {
+			if round >= 7 && terminal-file <= most {
+				break
+			}
 			begun := time.Now()
 			if _, err := atFile(env, dir, args...); err != nil {
 				t.Fatal(err)
