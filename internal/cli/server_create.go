@@ -90,10 +90,13 @@ func createServer(ctx context.Context, out *printer, servers serverCreator, in v
 		return false, err
 	}
 	s := change.Server
-	return change.Synced, out.show(answer{
+	a := answer{
 		data: change, names: []string{s.Name}, quiet: []string{s.Name}, plain: serverTable(s),
-		done:     did(change.DryRun, "create", "created", "server %s (%s)", s.Name, s.Protocol),
-		warnings: append(change.Warnings, problem(s)...),
-		lines:    []string{s.Endpoint},
-	})
+		done:  did(change.DryRun, "create", "created", "server %s (%s)", s.Name, s.Protocol),
+		lines: []string{s.Endpoint},
+	}
+	if !out.quiet {
+		a.warnings = append(change.Warnings, problem(s)...)
+	}
+	return change.Synced, out.show(a)
 }
