@@ -125,6 +125,10 @@ type fixture struct {
 	users   fakeUsers
 	servers fakeServers
 	system  fakeSystem
+	dry     struct {
+		users   fakeUsers
+		servers fakeServers
+	}
 	log     strings.Builder
 	handler http.Handler
 }
@@ -134,7 +138,8 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{}
 	f.handler = api.Handler(api.Config{
 		Users: &f.users, Servers: &f.servers, System: &f.system,
-		Log: slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
+		DryRun: api.DryRun{Users: &f.dry.users, Servers: &f.dry.servers},
+		Log:    slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
 	})
 	return f
 }

@@ -25,17 +25,30 @@ type aUser struct {
 	User string `path:"user" doc:"name or ID"`
 }
 
-type userPatch struct {
-	User string `path:"user" doc:"name or ID"`
-	Body vpn.UserPatch
+// changeUser is a request that changes one.
+type changeUser struct {
+	User   string `path:"user" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
 }
 
-func addUsers(a *api, users Users) {
+type newUser struct {
+	DryRun bool `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.NewUser
+}
+
+type userPatch struct {
+	User   string `path:"user" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.UserPatch
+}
+
+func addUsers(a *api, to either[Users]) {
+	users := to.real
 	add(a, huma.Operation{
 		OperationID: "users.create", Method: http.MethodPost, Path: "/v1/users",
 		Summary: "Create a user, with access to every server", DefaultStatus: http.StatusCreated,
-	}, func(ctx context.Context, in *body[vpn.NewUser]) (*body[vpn.UserChange], error) {
-		return answer(users.Create(ctx, in.Body))
+	}, func(ctx context.Context, in *newUser) (*body[vpn.UserChange], error) {
+		return answer(to.of(in.DryRun).Create(ctx, in.Body))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.list", Method: http.MethodGet, Path: "/v1/users", Summary: "List the users",
@@ -54,19 +67,19 @@ func addUsers(a *api, users Users) {
 		OperationID: "users.update", Method: http.MethodPatch, Path: "/v1/users/{user}",
 		Summary: "Change the fields of a user that are given",
 	}, func(ctx context.Context, in *userPatch) (*body[vpn.UserChange], error) {
-		return answer(users.Update(ctx, in.User, in.Body))
+		return answer(to.of(in.DryRun).Update(ctx, in.User, in.Body))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.delete", Method: http.MethodDelete, Path: "/v1/users/{user}",
 		Summary: "Delete a user and close its connections",
-	}, func(ctx context.Context, in *aUser) (*body[vpn.UserChange], error) {
-		return answer(users.Delete(ctx, in.User))
+	}, func(ctx context.Context, in *changeUser) (*body[vpn.UserChange], error) {
+		return answer(to.of(in.DryRun).Delete(ctx, in.User))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.kick", Method: http.MethodPost, Path: "/v1/users/{user}/kick",
 		Summary: "Close a user's connections",
-	}, func(ctx context.Context, in *aUser) (*body[vpn.Kicked], error) {
-		return answer(users.Kick(ctx, in.User))
+	}, func(ctx context.Context, in *changeUser) (*body[vpn.Kicked], error) {
+		return answer(to.of(in.DryRun).Kick(ctx, in.User))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.access", Method: http.MethodGet, Path: "/v1/users/{user}/access",

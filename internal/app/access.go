@@ -46,6 +46,9 @@ func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
 			if err != nil {
 				return nil, err
 			}
+			if c.dryRun() {
+				a = vpn.Access{Server: a.Server, Protocol: a.Protocol} // it is minted anew for real
+			}
 			out = append(out, a)
 		}
 	}

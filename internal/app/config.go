@@ -65,7 +65,7 @@ type App struct {
 // New returns the use cases over c. Nothing runs before somebody asks.
 func New(c Config) *App {
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
-	core := &core{Config: c, reconciler: r}
+	core := &core{Config: c, reconciler: follower{Reconciler: r}}
 	return &App{
 		Users:      &Users{core},
 		Servers:    &Servers{core},
@@ -77,7 +77,7 @@ func New(c Config) *App {
 // core is what all use cases share.
 type core struct {
 	Config
-	reconciler *Reconciler
+	reconciler follower
 }
 
 // record adds an event to the audit log, in the transaction of the change.

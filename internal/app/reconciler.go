@@ -198,10 +198,17 @@ func (r *Reconciler) Sync(ctx context.Context) bool {
 
 // Restart ends a server's worker in order and starts a new one.
 func (r *Reconciler) Restart(ctx context.Context, id vpn.ServerID) error {
+	if err := r.mayRestart(); err != nil {
+		return err
+	}
+	return r.keeper(id).restart(ctx)
+}
+
+func (r *Reconciler) mayRestart() error {
 	if !r.Supervising() {
 		return vpn.Errorf(vpn.Unavailable, "no daemon is running to start the server again").WithHint("run: vpn serve")
 	}
-	return r.keeper(id).restart(ctx)
+	return nil
 }
 
 // StopAll ends every worker in order and commits what they counted.

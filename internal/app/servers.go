@@ -171,7 +171,8 @@ func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
 	}
-	return vpn.ServerChange{Server: info, Warnings: append(warnings, s.firewallWarnings(srv)...), Synced: synced}
+	warnings = append(warnings, s.firewallWarnings(srv)...)
+	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced, DryRun: s.dryRun()}
 }
 
 // info derives what is shown of srv.

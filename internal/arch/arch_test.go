@@ -73,7 +73,7 @@ var only = map[string]string{
 	"github.com/xtls/reality":         "internal/engine/vless",
 	"github.com/spf13/cobra":          "internal/cli",
 	"github.com/danielgtaylor/huma":   "internal/api",
-	"go.yaml.in/yaml":                 "internal/config",
+	"go.yaml.in/yaml":                 "internal/config internal/cli",
 	"github.com/skip2/go-qrcode":      "internal/qr",
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",

@@ -64,7 +64,7 @@ SESSION FROM    SERVER  NETWORK  SINCE                   UP  DOWN
 		{"users update alice", 2, "", "vpn: there is nothing to change\nhint: say what: vpn users update alice --quota 100GB\n"},
 		{"users enable bob", 0, "", "enabled user bob\n"},
 		{"users disable alice", 0, "", "disabled user alice\n"},
-		{"users delete alice", 2, "", "vpn: this needs to be confirmed\nhint: add --yes\n"},
+		{"users delete alice", 2, "", "vpn: this needs to be confirmed: Delete user alice?\nhint: add --yes\n"},
 		{"users delete alice --yes", 0, "", "deleted user alice\n"},
 		{"users kick alice", 0, "", "closed 2 connections of user alice\n"},
 		{"users link alice", 0, "vless://main?a=1&b=2\n", ""},
@@ -86,6 +86,7 @@ online      2 connections
 used        1 GB (0 B up, 1 GB down)
 target      www.example.com:443
 worker      pid 7, uid 900, since 2026-11-23 10:00 UTC
+confined    yes: the kernel keeps it from other files
 memory      20 MB
 restarts    0
 created     2026-11-23 10:00 UTC
@@ -95,20 +96,22 @@ SESSION FROM    USER   NETWORK  SINCE                  UP  DOWN
 192.0.2.7:5000  alice  udp      2026-11-23 10:00 UTC  0 B   0 B
 `, ""},
 		{"server status", 0, `
-NAME  STATE    PID  MEMORY  RESTARTS  SINCE                 PROBLEM
-main  running    7   20 MB         0  2026-11-23 10:00 UTC
+NAME  STATE    PID  MEMORY  RESTARTS  CONFINED  SINCE                 PROBLEM
+main  running    7   20 MB         0  yes       2026-11-23 10:00 UTC
 `, ""},
 		{"server start main", 0, "", "started server main\n"},
-		{"server stop main", 0, "", "stopped server main\n"},
-		{"server restart main", 0, "", "restarted server main\n"},
+		{"server stop main --yes", 0, "", "stopped server main\n"},
+		{"server stop main", 2, "", "vpn: this needs to be confirmed: Stop server main, and close 2 connections?\nhint: add --yes\n"},
+		{"server restart main --yes", 0, "", "restarted server main\n"},
 		{"server stop nope", 3, "", "vpn: there is no server \"nope\"\n"},
 		{"server delete main -y", 0, "", "deleted server main\n"},
 		{"status", 0, `
-daemon   running since 2026-11-23 10:00 UTC, pid 42
-version  1.2.3
-data     /var/lib/vpn
-users    2: 1 active, 1 disabled
-online   2 connections
+daemon    running since 2026-11-23 10:00 UTC, pid 42
+version   1.2.3
+data      /var/lib/vpn
+users     2: 1 active, 1 disabled
+online    2 connections
+confined  1 of 1 worker
 
 NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED
 main  running  vless     203.0.113.5:443       2   -     -  1 GB
@@ -130,7 +133,7 @@ func TestMistakes(t *testing.T) {
 		"usrs":                                  "unknown command \"usrs\"\nhint: did you mean users?",
 		"users lst":                             "unknown command \"lst\"\nhint: did you mean list?",
 		"help users lst":                        "unknown command \"lst\"\nhint: did you mean list?",
-		"users create":                          "NAME is missing\nhint: usage: vpn users create NAME [flags]",
+		"users create":                          "NAME is missing\nhint: usage: vpn users create NAME [flags]; as in: vpn users create alice",
 		"users create carol dave":               "\"dave\" is one argument too many\nhint: usage: vpn users create NAME [flags]",
 		"users create carol --quoat 5GB":        "unknown flag \"--quoat\"\nhint: did you mean --quota?",
 		"users create carol -z":                 "unknown flag -z\nhint: usage: vpn users create NAME [flags]",
@@ -148,9 +151,9 @@ func TestMistakes(t *testing.T) {
 		"server create --protocol carrier":      "unknown protocol \"carrier\"\nhint: there is: vless",
 		"server logs main --tail -1":            "--tail cannot be -1\nhint: it is a number of lines",
 		"server logs main --tail x":             "--tail cannot be \"x\"\nhint: usage: vpn server logs NAME [flags]",
-		"status -o xml":                         "--output: there is no \"xml\"\nhint: there is: table, json",
+		"status -o xml":                         "--output: unknown format \"xml\"\nhint: there is: table, wide, json, yaml, name, plain",
 		"status --quiet=maybe":                  "--quiet cannot be \"maybe\"\nhint: usage:",
-		"server delete main":                    "this needs to be confirmed\nhint: add --yes",
+		"server delete main":                    "this needs to be confirmed: Deleting server main",
 		"users update alice --expires 12h30":    "--expires: time \"12h30\" is not valid\nhint: write it like",
 		"users update alice --quota 1GB --name": "--name needs a value\nhint: usage:",
 	} {
@@ -225,7 +228,7 @@ func TestJSON(t *testing.T) {
 // TestBehind: a change that is stored but not in force is told apart, if
 // there is a daemon that should have put it in force.
 func TestBehind(t *testing.T) {
-	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "server stop main", "server create x"} {
+	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "server stop main --yes", "server create x"} {
 		r := newRunner()
 		r.plane.synced = false
 		got := r.run(t, strings.Fields(args)...)
@@ -487,18 +490,27 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		for _, c := range cmd.Commands() {
 			walk(c)
 		}
-		if cmd.Hidden || cmd.Name() == "help" {
+		if cmd.Hidden {
 			return
 		}
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: %q", cmd.CommandPath(), cmd.Short)
 		}
-		if cmd.RunE != nil && !cmd.HasSubCommands() && !strings.HasPrefix(cmd.Example, "  "+cmd.CommandPath()) {
-			t.Errorf("%s: the example is %q", cmd.CommandPath(), cmd.Example)
+		if cmd.Example == "" {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			if !strings.HasPrefix(line, "  "+cmd.CommandPath()) {
+				t.Errorf("%s: this is no example of it: %q", cmd.CommandPath(), line)
+			}
 		}
 		got := newRunner().run(t, append(strings.Fields(cmd.CommandPath())[1:], "--help")...)
-		if got.status != 0 || got.err != "" || !strings.Contains(got.out, "\nUsage:\n  "+cmd.CommandPath()) {
+		examples, usage := strings.Index(got.out, "\nExamples:\n  vpn"), strings.Index(got.out, "\nUsage:\n  "+cmd.CommandPath())
+		if got.status != 0 || got.err != "" || examples < 0 || usage < examples {
 			t.Errorf("%s --help: got %+v", cmd.CommandPath(), got)
+		}
+		if aliases := "\nAlso called: " + strings.Join(cmd.Aliases, ", ") + "\n"; strings.Contains(got.out, aliases) != (len(cmd.Aliases) > 0) {
+			t.Errorf("%s --help does not tell its other names: %s", cmd.CommandPath(), got.out)
 		}
 		for line := range strings.Lines(got.out) {
 			if len(line) > 160 {
@@ -520,6 +532,47 @@ func TestHelpIsOneText(t *testing.T) {
 	}
 	if got := r.run(t); got != r.run(t, "--help") || got.status != 0 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestAliases: what people type who come from elsewhere does the same.
+func TestAliases(t *testing.T) {
+	for alias, canonical := range map[string]string{
+		"user ls":                          "users list",
+		"users add carol":                  "users create carol",
+		"users rm bob --yes":               "users delete bob --yes",
+		"users remove bob --yes":           "users delete bob --yes",
+		"users edit bob --quota 1GB":       "users update bob --quota 1GB",
+		"users links alice":                "users link alice",
+		"servers ls":                       "server list",
+		"server ps":                        "server list",
+		"server install -p vless -n paris": "server create paris --protocol vless",
+		"server add paris":                 "server create paris",
+		"server install --name paris":      "server create paris",
+		"server uninstall main --yes":      "server delete main --yes",
+		"server remove main --yes":         "server delete main --yes",
+	} {
+		got, want := newRunner().run(t, strings.Fields(alias)...), newRunner().run(t, strings.Fields(canonical)...)
+		if got != want || got.status != 0 {
+			t.Errorf("vpn %s: got %+v, want %+v", alias, got, want)
+		}
+	}
+	for args, hint := range map[string]string{
+		"useradd alice":                  "did you mean vpn users create?",
+		"list":                           "did you mean vpn users list, or vpn server list?",
+		"ps":                             "did you mean vpn server list?",
+		"install":                        "did you mean vpn up, or vpn server create?",
+		"users list --format json":       "did you mean --output?",
+		"users delete alice --force":     "did you mean --yes?",
+		"server create a --name b":       "usage: vpn server create [NAME] [flags]",
+		"status -o jsn":                  "did you mean json?",
+		"server create --protocol vles":  "did you mean vless?",
+		"users link alice --server mian": "did you mean \"main\"?",
+	} {
+		got := newRunner().run(t, strings.Fields(args)...)
+		if got.status == 0 || !strings.HasSuffix(got.err, "\nhint: "+hint+"\n") {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -26,6 +27,8 @@ type fakePlane struct {
 	servers map[string]vpn.ServerInfo
 	synced  bool
 	daemon  bool
+	dry     bool
+	idle    bool  // nobody is connected
 	failure error // what every call returns, if set
 	logs    io.Reader
 
@@ -55,16 +58,19 @@ func newFakePlane() *fakePlane {
 					Port: 443, Enabled: true, Settings: []byte(`{"target":"www.example.com:443"}`), CreatedAt: now,
 				},
 				State: vpn.Running, Endpoint: "203.0.113.5:443", Online: 2, Used: vpn.Traffic{Down: 1e9},
-				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6},
+				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6, Confined: true},
 			},
 		},
 	}
 }
 
 func (f *fakePlane) handler() http.Handler {
+	dry := *f
+	dry.users, dry.servers, dry.dry = maps.Clone(f.users), maps.Clone(f.servers), true
 	return api.Handler(api.Config{
 		Users: fakeUsers{f}, Servers: fakeServers{f}, System: fakeSystem{f},
-		Log: slog.New(slog.DiscardHandler), Version: "test",
+		DryRun: api.DryRun{Users: fakeUsers{&dry}, Servers: fakeServers{&dry}},
+		Log:    slog.New(slog.DiscardHandler), Version: "test",
 	})
 }
 
@@ -84,7 +90,11 @@ func (f fakeUsers) find(name string) (vpn.UserInfo, error) {
 func (f fakeUsers) access() []vpn.Access {
 	var out []vpn.Access
 	for _, s := range sortedNames(f.servers) {
-		out = append(out, vpn.Access{Server: s, Protocol: "vless", Link: "vless://" + s + "?a=1&b=2"})
+		a := vpn.Access{Server: s, Protocol: "vless", Link: "vless://" + s + "?a=1&b=2"}
+		if f.dry {
+			a.Link = ""
+		}
+		out = append(out, a)
 	}
 	return out
 }
@@ -104,7 +114,7 @@ func (f fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, er
 		Status: vpn.Active,
 	}
 	f.users[in.Name] = u
-	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced}, nil
+	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced, DryRun: f.dry}, nil
 }
 
 func (f fakeUsers) List(context.Context) ([]vpn.UserInfo, error) {
@@ -130,18 +140,18 @@ func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) 
 func (f fakeUsers) Update(_ context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
 	f.patched = p
 	u, err := f.find(name)
-	return vpn.UserChange{User: u, Synced: f.synced}, err
+	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
 }
 
 func (f fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error) {
 	u, err := f.find(name)
 	delete(f.users, name)
-	return vpn.UserChange{User: u, Synced: f.synced}, err
+	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
 }
 
 func (f fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
 	u, err := f.find(name)
-	return vpn.Kicked{Connections: u.Online}, err
+	return vpn.Kicked{Connections: u.Online, DryRun: f.dry}, err
 }
 
 func (f fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error) {
@@ -164,7 +174,7 @@ func (f fakeServers) find(name string) (vpn.ServerInfo, error) {
 
 func (f fakeServers) change(name string) (vpn.ServerChange, error) {
 	s, err := f.find(name)
-	return vpn.ServerChange{Server: s, Synced: f.synced}, err
+	return vpn.ServerChange{Server: s, Synced: f.synced, DryRun: f.dry}, err
 }
 
 func (f fakeServers) Create(_ context.Context, in vpn.NewServer) (vpn.ServerChange, error) {
@@ -175,7 +185,7 @@ func (f fakeServers) Create(_ context.Context, in vpn.NewServer) (vpn.ServerChan
 	s := f.servers["main"]
 	s.Name, s.Endpoint, s.State, s.Settings = in.Name, "203.0.113.5:8443", vpn.Running, []byte("{}")
 	f.servers[in.Name] = s
-	return vpn.ServerChange{Server: s, Warnings: []string{"the address is private"}, Synced: f.synced}, f.failure
+	return vpn.ServerChange{Server: s, Warnings: []string{"the address is private"}, Synced: f.synced, DryRun: f.dry}, f.failure
 }
 
 func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
@@ -188,6 +198,9 @@ func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
 
 func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
 	s, err := f.find(name)
+	if f.idle {
+		return vpn.ServerDetail{ServerInfo: s}, err
+	}
 	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
 		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
 	}}}, err
@@ -263,6 +276,7 @@ func (r *runner) runIn(ctx context.Context, args ...string) result {
 		InTerminal: r.tty, OutTerminal: r.tty, ErrTerminal: r.tty, Width: r.width,
 	})
 	p.dial = r.dial
+	p.delay = time.Hour // a machine under load may take long, and has not to say so
 	status := p.run(ctx, args)
 	return result{status, out.String(), errs.String()}
 }

@@ -17,21 +17,20 @@ func serverLogs(p *program) *cobra.Command {
 		tail   int
 	)
 	cmd := &cobra.Command{
-		Use: "logs NAME", Short: "Print what a server's worker logs", Args: exactly("NAME"),
+		Use: "logs NAME", Aliases: []string{"log"}, Short: "Print what a server's worker logs",
 		Example: `  vpn server logs main
   vpn server logs main -f --tail 10`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if tail < 0 {
-				return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
-			}
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return copyLogs(ctx, p, c.Servers, args[0], follow, tail)
-			})
-		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
 	cmd.Flags().IntVar(&tail, "tail", 100, "begin with the last `N` lines")
-	return cmd
+	return onServer(p, cmd, func(cmd *cobra.Command, name string) error {
+		if tail < 0 {
+			return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
+		}
+		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return copyLogs(ctx, p, c.Servers, name, follow, tail)
+		})
+	})
 }
 
 type logOpener interface {
@@ -44,6 +43,7 @@ func copyLogs(ctx context.Context, p *program, servers logOpener, name string, f
 		return err
 	}
 	defer logs.Close()
+	p.busy.end()
 	out := p.Out
 	if p.OutTerminal {
 		out = harmless{out}

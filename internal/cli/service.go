@@ -13,6 +13,8 @@ import (
 
 func serviceCommand(p *program) *cobra.Command {
 	return group("service", "Have the daemon started with the machine: install, status, uninstall",
+		`  vpn service install
+  vpn service status`,
 		serviceInstall(p), serviceStatus(p), serviceUninstall(p))
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ Installing again brings unit and program up to date; connections go on.`,
 	}
 	cmd.Flags().BoolVar(&in.force, "force", false, "replace a unit or a program that is not vpn's, or was changed by hand")
 	cmd.Flags().BoolVar(&in.noStart, "no-start", false, "do not start it now")
-	return cmd
+	return changes[service.Status](p, cmd)
 }
 
 // installation is one run of the command.
@@ -53,6 +54,9 @@ type installation struct {
 func (in *installation) run(ctx context.Context) error {
 	if err := in.look(ctx); err != nil {
 		return err
+	}
+	if in.global.dryRun {
+		return in.tell()
 	}
 	if in.plan.Copy {
 		question := fmt.Sprintf("A service cannot rely on %s, which may go away or be changed by others than root. Copy it to %s?",
@@ -182,21 +186,36 @@ func (in *installation) report(ctx context.Context) error {
 	if err != nil {
 		return unanswered(st, err)
 	}
-	out := in.printer()
-	if out.json {
-		return out.JSON(st)
+	done := "the service runs, and starts with the machine"
+	if st.State != service.Running {
+		done = "the service is installed; start it: " + s.Command("start")
 	}
-	if st.State == service.Running {
-		out.note("the service runs, and starts with the machine")
-	} else {
-		out.note("the service is installed; start it: %s", s.Command("start"))
+	next := []string{
+		"its state: vpn service status; its log: " + s.FollowLog(),
+		"what it serves: vpn status; a server: vpn server create; a user: vpn users create NAME",
 	}
-	out.note("its state: vpn service status; its log: %s", s.FollowLog())
-	out.note("what it serves: vpn status; a server: vpn server create; a user: vpn users create NAME")
 	if user := in.Getenv("SUDO_USER"); user != "" && user != "root" && !slices.Contains(in.plan.Members, user) {
-		out.note("to use vpn without sudo, which is to administer it: sudo usermod -aG %s %s, then log in again", service.Name, user)
+		next = append(next, fmt.Sprintf("to use vpn without sudo, which is to administer it: sudo usermod -aG %s %s, then log in again", service.Name, user))
 	}
-	return nil
+	return in.printer().show(answer{data: st, names: []string{service.Name}, plain: serviceRow(st), done: done, next: next})
+}
+
+// tell says what would be done.
+func (in *installation) tell() error {
+	done := "would install the service of " + in.before.Init + " for " + in.plan.Binary + ", with its data in " + in.cfg.DataDir
+	if in.plan.Copy {
+		done += ", and copy this program there"
+	}
+	return in.printer().show(answer{
+		data: in.before, names: []string{service.Name}, plain: serviceRow(in.before), done: done, warnings: deaf(in.cfg),
+	})
+}
+
+// serviceRow is a service in plain: state and process.
+func serviceRow(st service.Status) *table {
+	t := &table{}
+	t.add(string(st.State), strconv.Itoa(st.PID), st.Definition)
+	return t
 }
 
 // unanswered is what to say when the init system does not do as it is told.

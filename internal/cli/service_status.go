@@ -11,7 +11,7 @@ import (
 )
 
 func serviceStatus(p *program) *cobra.Command {
-	return &cobra.Command{
+	return answers[service.Status](p, &cobra.Command{
 		Use: "status", Short: "Show how the service is", Args: exactly(),
 		Long: `Show how the init system runs the daemon, and whether its unit is the one that
 this program would write. The exit status is 0 if the service runs, 3 if it is
@@ -27,18 +27,12 @@ not installed, and 6 if it is installed but does not run.`,
 			if err != nil {
 				return unanswered(st, err)
 			}
-			out := p.printer()
-			if out.json {
-				err = out.JSON(st)
-			} else {
-				err = printService(out, s, st)
-			}
-			if err != nil {
+			if err := printService(p.printer(), s, st); err != nil {
 				return err
 			}
 			return notRunning(s, st)
 		},
-	}
+	})
 }
 
 // notRunning is the error that a service's state is.
@@ -61,9 +55,6 @@ func printService(out *printer, s *service.Service, st service.Status) error {
 	if st.PID != 0 {
 		state += ", pid " + strconv.Itoa(st.PID)
 	}
-	if out.quiet {
-		return out.lines([]string{string(st.State)})
-	}
 	enabled := "no"
 	if st.Enabled {
 		enabled = "yes"
@@ -78,11 +69,11 @@ func printService(out *printer, s *service.Service, st service.Status) error {
 	if st.Restarts > 0 {
 		restarts = strconv.Itoa(st.Restarts) + " by " + st.Init
 	}
-	err := out.fields(
+	fields := []any{
 		"service", state,
 		"init", st.Init,
 		"enabled", enabled,
-		"file", st.Definition+", "+string(st.File),
+		"file", st.Definition + ", " + string(st.File),
 		"drop-ins", strings.Join(st.DropIns, " "),
 		"program", st.Binary,
 		"data", st.DataDir,
@@ -90,25 +81,29 @@ func printService(out *printer, s *service.Service, st service.Status) error {
 		"restarts", restarts,
 		"exposure", exposure,
 		"log", s.FollowLog(),
-	)
-	if err != nil {
-		return err
 	}
+	return out.show(answer{
+		data: st, names: []string{service.Name}, plain: serviceRow(st), quiet: []string{string(st.State)},
+		fields: fields, warnings: serviceWarnings(st),
+	})
+}
+
+func serviceWarnings(st service.Status) (warnings []string) {
 	switch st.File {
 	case service.Old:
-		out.warn("another version of vpn wrote " + st.Definition + "; bring it up to date: sudo vpn service install")
+		warnings = append(warnings, "another version of vpn wrote "+st.Definition+"; bring it up to date: sudo vpn service install")
 	case service.Edited:
-		out.warn(st.Definition + " was changed by hand; the next vpn service install would replace it")
+		warnings = append(warnings, st.Definition+" was changed by hand; the next vpn service install would replace it")
 	case service.Foreign:
-		out.warn("vpn did not write " + st.Definition)
+		warnings = append(warnings, "vpn did not write "+st.Definition)
 	case service.Missing:
 		return nil
 	}
 	if st.Stale {
-		out.warn("systemd has not read its files again since they changed: systemctl daemon-reload")
+		warnings = append(warnings, "systemd has not read its files again since they changed: systemctl daemon-reload")
 	}
 	if !st.Enabled {
-		out.warn("it does not start with the machine: sudo vpn service install")
+		warnings = append(warnings, "it does not start with the machine: sudo vpn service install")
 	}
-	return nil
+	return warnings
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func serviceUninstall(p *program) *cobra.Command {
-	return &cobra.Command{
+	return changes[service.Status](p, &cobra.Command{
 		Use: "uninstall", Short: "Stop the daemon and its servers, and have them started no more", Args: exactly(),
 		Long: `Stop the service, which ends every connection, and take it away from the init
 system. Users, servers and keys stay, and so does this program: vpn up, or
@@ -28,6 +28,7 @@ another vpn service install, goes on with them. To remove everything: vpn uninst
 			if err != nil {
 				return unanswered(st, err)
 			}
+			dataDir := st.DataDir
 			if st.State == service.Running {
 				question := fmt.Sprintf("Stop the service with its servers, which ends every connection, and remove %s?", st.Definition)
 				if err := p.confirm(cmd.Context(), question); err != nil {
@@ -35,16 +36,25 @@ another vpn service install, goes on with them. To remove everything: vpn uninst
 				}
 			}
 			out := p.printer()
-			if err := s.Uninstall(cmd.Context(), func(what string) { out.note("%s", what) }); err != nil {
-				return err
+			said := answer{names: []string{service.Name}}
+			if p.global.dryRun {
+				said.done = "would stop the service and remove " + st.Definition
+			} else {
+				if err := s.Uninstall(cmd.Context(), func(what string) { out.note("%s", what) }); err != nil {
+					return err
+				}
+				if st, err = s.Status(cmd.Context()); err != nil {
+					return unanswered(st, err)
+				}
 			}
-			if st.DataDir != "" {
-				out.note("users, servers and keys stay in %s", st.DataDir)
+			if dir := dataDir; dir != "" {
+				said.next = append(said.next, "users, servers and keys stay in "+dir)
 			}
 			for _, path := range s.DropIns() {
-				out.note("%s stays too", path)
+				said.next = append(said.next, path+" stays too")
 			}
-			return nil
+			said.data, said.plain = st, serviceRow(st)
+			return out.show(said)
 		},
-	}
+	})
 }

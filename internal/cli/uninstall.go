@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +34,13 @@ them here. It lists them, and asks. Nothing else is touched.`,
 		},
 	}
 	cmd.Flags().BoolVar(&keepData, "keep-data", false, "keep the data directory and the configuration")
-	return cmd
+	return changes[removal](p, cmd)
+}
+
+// removal is what "uninstall -o json" prints.
+type removal struct {
+	Removed []string `json:"removed"`
+	DryRun  bool     `json:"dry_run,omitempty"`
 }
 
 // uninstall is one run of the command.
@@ -62,6 +67,9 @@ func (u *uninstall) run(ctx context.Context) error {
 	if !installed && len(parts) == 0 && !exists(daemon.SystemRunBase) {
 		return vpn.Errorf(vpn.NotFound, "there is nothing of vpn to remove from this machine")
 	}
+	if u.global.dryRun {
+		return u.tell(parts, installed)
+	}
 	u.announce(parts, installed)
 	if err := u.confirmName(ctx, "This cannot be undone.", service.Name); err != nil {
 		return err
@@ -84,15 +92,38 @@ func (u *uninstall) run(ctx context.Context) error {
 		return vpn.Errorf(vpn.Unavailable, "not everything could be removed: %w", errors.Join(u.problems...)).
 			WithHint("see to it, then run it again")
 	}
-	if out.json {
-		return out.JSON(map[string]any{"removed": u.removed})
-	}
+	done := "vpn is removed"
 	if u.keepData {
-		out.note("vpn is removed; the data stays in %s", u.cfg.DataDir)
-	} else {
-		out.note("vpn is removed")
+		done += "; the data stays in " + u.cfg.DataDir
 	}
-	return nil
+	return out.show(answer{data: removal{Removed: u.removed}, names: u.removed, plain: paths(u.removed), done: done})
+}
+
+// tell says what would be removed.
+func (u *uninstall) tell(parts []service.Part, installed bool) error {
+	var all []string
+	if installed {
+		all = append(all, u.status.Definition)
+	}
+	if exists(daemon.SystemRunBase) {
+		all = append(all, daemon.SystemRunBase)
+	}
+	for _, part := range parts {
+		all = append(all, part.Path)
+	}
+	return u.printer().show(answer{
+		data: removal{Removed: all, DryRun: true}, names: all, plain: paths(all),
+		done: "would remove " + strings.Join(all, ", "),
+	})
+}
+
+// paths is a table of one column.
+func paths(list []string) *table {
+	t := &table{}
+	for _, v := range list {
+		t.add(v)
+	}
+	return t
 }
 
 // look finds out what there is, and whether it may be removed.
@@ -120,8 +151,8 @@ func (u *uninstall) look(ctx context.Context) (err error) {
 			WithHint("vpn uninstall --data-dir %s", serves)
 	}
 	if st, err := os.Stat(u.cfg.DataDir); err == nil {
-		if sys, ok := st.Sys().(*syscall.Stat_t); ok && int(sys.Uid) != os.Geteuid() {
-			return vpn.Errorf(vpn.Denied, "the data directory %s belongs to uid %d: it is not the system's", u.cfg.DataDir, sys.Uid).
+		if uid, ok := service.OwnerOf(st); ok && uid != os.Geteuid() {
+			return vpn.Errorf(vpn.Denied, "the data directory %s belongs to uid %d: it is not the system's", u.cfg.DataDir, uid).
 				WithHint("its owner can remove it")
 		}
 	}
@@ -140,7 +171,7 @@ func (u *uninstall) file() string {
 // announce lists what will be removed, unless nobody reads it.
 func (u *uninstall) announce(parts []service.Part, installed bool) {
 	out := u.printer()
-	if u.global.yes && (out.json || out.quiet) {
+	if u.global.yes && (out.form != "table" || out.quiet) {
 		return
 	}
 	out.message("", "This ends every connection and removes from this machine:")

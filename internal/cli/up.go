@@ -37,6 +37,7 @@ all. Where a daemon runs already, only link and code are printed.`,
 	fs.StringVar(&up.server, "name", "main", "the server's `NAME`")
 	fs.StringVar(&up.user, "user", "", "the user's `NAME` (default the first there is, or "+firstUser+")")
 	up.flags.add(fs)
+	answers[upResult](p, up.cmd)
 	return up
 }
 
@@ -127,6 +128,7 @@ func (u *up) welcome(ctx context.Context, c *client.Client, in vpn.NewServer, al
 	if err != nil {
 		return err
 	}
+	u.busy.begin("waiting for server " + server.Name)
 	status, err := awaitServer(ctx, c.System, server.Name)
 	if err != nil {
 		return err
@@ -177,6 +179,7 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 		return first, u.ignored(first), nil
 	}
 	u.printer().note("making server %s …", in.Name) // it may take a while, to look at other sites
+	u.busy.begin("making server " + in.Name)
 	change, err := servers.Create(ctx, in)
 	return change.Server, change.Warnings, err
 }

@@ -10,7 +10,9 @@ import (
 )
 
 func usersCommand(p *program) *cobra.Command {
-	cmd := group("users", "Manage users: limits, links, traffic",
+	cmd := group("users", "Manage users: limits, links, traffic", `  vpn users create alice --quota 50GB
+  vpn users list
+  vpn users link alice`,
 		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p),
 		usersEnable(p), usersDisable(p), usersKick(p), usersLink(p), usersQR(p),
 	)
@@ -54,7 +56,9 @@ func (l *limitFlags) patch(fs *pflag.FlagSet) vpn.UserPatch {
 func links(access []vpn.Access) []string {
 	out := make([]string, 0, len(access))
 	for _, a := range access {
-		out = append(out, a.Link)
+		if a.Link != "" { // a dry run has none
+			out = append(out, a.Link)
+		}
 	}
 	return out
 }

@@ -15,16 +15,16 @@ import (
 func usersQR(p *program) *cobra.Command {
 	var server string
 	cmd := &cobra.Command{
-		Use: "qr NAME", Short: "Show a user's link as a QR code, for a phone to scan", Args: exactly("NAME"),
-		Example: "  vpn users qr alice",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return showQR(ctx, p, c.Users, args[0], server)
-			})
-		},
+		Use: "qr NAME", Short: "Show a user's link as a QR code, for a phone to scan",
+		Example: `  vpn users qr alice
+  vpn users qr alice --server main`,
 	}
 	cmd.Flags().StringVar(&server, "server", "", "for the server `NAME`")
-	return cmd
+	return answers[[]vpn.Access](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
+		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return showQR(ctx, p, c.Users, name, server)
+		})
+	}))
 }
 
 func showQR(ctx context.Context, p *program, users accessShower, user, server string) error {
@@ -37,8 +37,8 @@ func showQR(ctx context.Context, p *program, users accessShower, user, server st
 			WithHint("choose one with --server: %s", strings.Join(servers(access), ", "))
 	}
 	out := p.printer()
-	if out.json {
-		return out.JSON(access)
+	if !out.forPeople() {
+		return out.show(answer{data: access, names: servers(access), plain: accessTable(access)})
 	}
 	code, err := p.qrCode(access[0].Link)
 	if err != nil {

@@ -10,11 +10,12 @@ import (
 )
 
 func versionCommand(p *program) *cobra.Command {
-	return &cobra.Command{
+	return answers[versionInfo](p, &cobra.Command{
 		Use: "version", Short: "Print the version of this program and its engines", Args: exactly(),
-		Example: "  vpn version",
-		RunE:    func(*cobra.Command, []string) error { return printVersion(p.printer()) },
-	}
+		Example: `  vpn version
+  vpn version --json version,commit`,
+		RunE: func(*cobra.Command, []string) error { return printVersion(p.printer()) },
+	})
 }
 
 // engines are the modules that carry packets: what is asked about first when
@@ -67,22 +68,16 @@ func buildInfo() versionInfo {
 
 func printVersion(out *printer) error {
 	v := buildInfo()
-	if out.json {
-		return out.JSON(v)
-	}
-	if out.quiet {
-		return out.lines([]string{v.Version})
-	}
 	commit := cmp.Or(v.Commit, "unknown")
 	if v.Modified {
 		commit += " (modified)"
 	}
-	return out.fields(
+	return out.show(answer{data: v, names: []string{v.Version}, quiet: []string{v.Version}, fields: []any{
 		"vpn", v.Version,
 		"commit", commit,
 		"date", v.Time,
-		"go", v.Go+" "+v.Platform,
+		"go", v.Go + " " + v.Platform,
 		"xray-core", v.Engines["xray-core"],
 		"reality", v.Engines["reality"],
-	)
+	}})
 }

@@ -112,8 +112,10 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 		Network:  &machine{}, Logs: logs{logDir}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost,
 	})
+	dry := p.app.DryRun()
 	p.handler = api.Handler(api.Config{
-		Users: p.app.Users, Servers: p.app.Servers, System: p.app.System, Log: o.Log, Version: o.Version,
+		Users: p.app.Users, Servers: p.app.Servers, System: p.app.System,
+		DryRun: api.DryRun{Users: dry.Users, Servers: dry.Servers}, Log: o.Log, Version: o.Version,
 	})
 	return p, nil
 }
@@ -150,6 +152,23 @@ func Open(ctx context.Context, o Options) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
+	return &Local{plane: p, handler: local(p.handler)}, nil
+}
+
+// OpenNothing makes a control plane over a store that holds nothing and is
+// gone when it is closed: for a dry run where there is no data directory yet.
+func OpenNothing(ctx context.Context, o Options) (*Local, error) {
+	dir, err := os.MkdirTemp("", "vpn-dry-run-")
+	if err != nil {
+		return nil, dirError(os.TempDir(), err)
+	}
+	o.Config.DataDir = dir
+	p, err := open(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	away := func() error { return errors.Join(os.RemoveAll(p.runDir), os.RemoveAll(dir)) }
+	p.close = append([]func() error{away}, p.close...) // the last to be called
 	return &Local{plane: p, handler: local(p.handler)}, nil
 }
 

@@ -9,7 +9,6 @@ package protocol
 
 import (
 	"fmt"
-	"strings"
 
 	"vpn/internal/vpn"
 )
@@ -72,6 +71,5 @@ func (s Set) Get(name vpn.Protocol) (Protocol, error) {
 		}
 		names = append(names, string(p.Name()))
 	}
-	return nil, vpn.Errorf(vpn.Invalid, "unknown protocol %q", name).
-		WithHint("there is: %s", strings.Join(names, ", "))
+	return nil, vpn.Unknown("protocol", string(name), names)
 }

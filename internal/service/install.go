@@ -112,7 +112,7 @@ func (s *Service) ownedByRoot(dir string) error {
 	if !st.IsDir() {
 		return vpn.Errorf(vpn.Conflict, "%s is not a directory", dir)
 	}
-	if uid, ok := ownerOf(st); ok && uid != os.Geteuid() {
+	if uid, ok := OwnerOf(st); ok && uid != os.Geteuid() {
 		return vpn.Errorf(vpn.Conflict, "the data directory %s belongs to uid %d, and the service is root's", dir, uid).
 			WithHint("to hand it over: chown -R root:root %s", dir)
 	}
@@ -173,7 +173,7 @@ func (m machine) stays(program string) bool {
 		if st.IsDir() {
 			open = 0o002 // Debian once gave /usr/local to a group of administrators
 		}
-		uid, ok := ownerOf(st)
+		uid, ok := OwnerOf(st)
 		if !ok || uid != os.Geteuid() || st.Mode().Perm()&open != 0 {
 			return false
 		}

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// ownerOf returns the uid that a file belongs to.
-func ownerOf(st fs.FileInfo) (int, bool) {
+// OwnerOf returns the uid that a file belongs to, if files have one here.
+func OwnerOf(st fs.FileInfo) (int, bool) {
 	sys, ok := st.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, false

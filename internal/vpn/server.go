@@ -90,6 +90,7 @@ type ServerChange struct {
 	Server   ServerInfo `json:"server"`
 	Warnings []string   `json:"warnings,omitempty"`
 	Synced   bool       `json:"synced"`
+	DryRun   bool       `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
 }
 
 // Status is the state of the whole installation.

@@ -102,6 +102,7 @@ type UserChange struct {
 	User   UserInfo `json:"user"`
 	Access []Access `json:"access,omitempty"` // set when a user was created
 	Synced bool     `json:"synced" doc:"false: stored, and the workers follow when they are back"`
+	DryRun bool     `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
 }
 
 // Access is what a user puts into a client application.
@@ -113,5 +114,6 @@ type Access struct {
 
 // Kicked is the answer to a kick.
 type Kicked struct {
-	Connections int `json:"connections" doc:"connections that were closed; their user may come back at once"`
+	Connections int  `json:"connections" doc:"connections that were closed; their user may come back at once"`
+	DryRun      bool `json:"dry_run,omitempty" doc:"nothing was closed: these would be"`
 }

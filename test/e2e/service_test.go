@@ -259,7 +259,8 @@ func lifecycle(t *testing.T, c *rig.Container, definition, foreign string) (inst
 	c.Must("rm", rig.Installed)
 	refused(t, c, 2, []string{"--yes"}, rig.Download, "service", "install") // nobody can be asked
 	refused(t, c, 2, []string{"/home"}, rig.Download, "service", "install", "--yes", "--data-dir", "/home/alice/vpn")
-	same(t, before, c.Files(), "after refusals")
+	c.Must(rig.Download, "service", "install", "--dry-run")
+	same(t, before, c.Files(), "after refusals and a dry run")
 
 	// Installed, it answers.
 	install = func() serviceStatus {
@@ -276,6 +277,13 @@ func lifecycle(t *testing.T, c *rig.Container, definition, foreign string) (inst
 		t.Errorf("installing again has restarted it: process %d, it was %d", again.PID, s.PID)
 	}
 	refused(t, c, 5, []string{"runs already"}, "vpn", "serve")
+	c.Must("vpn", "service", "uninstall", "--dry-run")
+	if all := c.Must("vpn", "uninstall", "--dry-run", "-o", "name"); !strings.Contains(all, definition+"\n") || !strings.Contains(all, "/var/lib/vpn\n") {
+		t.Errorf("would be removed: %q", all)
+	}
+	if tried := statusOf(t, c, 0); tried.PID != s.PID || tried.File != "current" {
+		t.Errorf("after dry runs: %+v", tried)
+	}
 
 	// Who is in the group may; who is not, is told how.
 	refused(t, c, 4, []string{"not open to you", "group vpn", "usermod"}, "runuser", "-u", "bob", "--", "vpn", "users", "list")

@@ -60,6 +60,10 @@ func TestScripts(t *testing.T) {
 			"hold":      hold,
 			"newer":     newer,
 			"fill":      fill,
+			"freeze":    freeze,
+			"thaw":      thaw,
+			"terminal":  terminal,
+			"interrupt": interrupt,
 		},
 	})
 }
@@ -99,7 +103,7 @@ func stopServers(dataDir string) {
 		return
 	}
 	for name := range strings.FieldsSeq(string(vpn("server", "list", "-q"))) {
-		vpn("server", "stop", name)
+		vpn("server", "stop", name, "--yes")
 	}
 }
 
