@@ -71,6 +71,8 @@ func TestOperationIDs(t *testing.T) {
 		"users.list":      "GET /v1/users",
 		"users.show":      "GET /v1/users/{user}",
 		"users.update":    "PATCH /v1/users/{user}",
+		"users.restore":   "POST /v1/users/{user}/restore",
+		"users.reset":     "POST /v1/users/{user}/reset",
 		"users.delete":    "DELETE /v1/users/{user}",
 		"users.kick":      "POST /v1/users/{user}/kick",
 		"users.access":    "GET /v1/users/{user}/access",

@@ -19,6 +19,9 @@ type fakeUsers struct {
 	created vpn.NewUser
 	name    string
 	patch   vpn.UserPatch
+
+	restored vpn.UserRestore
+	reset    string
 }
 
 func (f *fakeUsers) change(name string) (vpn.UserChange, error) {
@@ -42,6 +45,20 @@ func (f *fakeUsers) Update(_ context.Context, name string, p vpn.UserPatch) (vpn
 }
 
 func (f *fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error) {
+	return f.change(name)
+}
+
+func (f *fakeUsers) Deleted(context.Context) ([]vpn.UserInfo, error) {
+	return []vpn.UserInfo{{User: vpn.User{Name: "gone"}, Status: vpn.Deleted}}, f.err
+}
+
+func (f *fakeUsers) Restore(_ context.Context, name string, in vpn.UserRestore) (vpn.UserChange, error) {
+	f.restored = in
+	return f.change(name)
+}
+
+func (f *fakeUsers) Reset(_ context.Context, name string) (vpn.UserChange, error) {
+	f.reset = name
 	return f.change(name)
 }
 

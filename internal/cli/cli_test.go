@@ -66,6 +66,17 @@ SESSION FROM    SERVER  NETWORK  SINCE                   UP  DOWN
 		{"users disable alice", 0, "", "disabled user alice\n"},
 		{"users delete alice", 2, "", "vpn: this needs to be confirmed\nhint: add --yes\n"},
 		{"users delete alice --yes", 0, "", "deleted user alice\n"},
+		{"users list --deleted", 0, `
+NAME  DELETED               USED  QUOTA  ID
+gone  2026-11-23 09:00 UTC  1 GB   none  goneid
+`, ""},
+		{"users list --deleted -q", 0, "gone\n", ""},
+		{"users restore gone", 0, "vless://main?a=1&b=2\n", "restored user gone\n"},
+		{"users restore gone --as old", 0, "vless://main?a=1&b=2\n", "restored user old\n"},
+		{"users restore alice", 3, "", "vpn: no user deleted within the last 24 hours is named \"alice\"\n"},
+		{"users reset alice", 0, "", "reset the usage of user alice\n"},
+		{"users reset bob", 0, "", "reset the usage of user bob, who is kept out all the same: disabled\n"},
+		{"users reset nobody", 3, "", "vpn: there is no user \"nobody\"\nhint: see: vpn users list\n"},
 		{"users kick alice", 0, "", "closed 2 connections of user alice\n"},
 		{"users link alice", 0, "vless://main?a=1&b=2\n", ""},
 		{"users link alice --server paris", 3, "", "vpn: user \"alice\" has no link to a server \"paris\"\nhint: there is: main\n"},
@@ -192,6 +203,9 @@ func TestJSON(t *testing.T) {
 		"users list":             must(users.List(ctx)),
 		"users show alice":       must(users.Show(ctx, "alice")),
 		"users disable alice":    must(users.Update(ctx, "alice", vpn.UserPatch{})),
+		"users list --deleted":   must(users.Deleted(ctx)),
+		"users restore gone":     must(users.Restore(ctx, "gone", vpn.UserRestore{})),
+		"users reset alice":      must(users.Reset(ctx, "alice")),
 		"users kick alice":       must(users.Kick(ctx, "alice")),
 		"users link alice":       must(users.Access(ctx, "alice")),
 		"users qr alice":         must(users.Access(ctx, "alice")),
@@ -225,7 +239,7 @@ func TestJSON(t *testing.T) {
 // TestBehind: a change that is stored but not in force is told apart, if
 // there is a daemon that should have put it in force.
 func TestBehind(t *testing.T) {
-	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "server stop main", "server create x"} {
+	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "users restore gone", "users reset alice", "server stop main", "server create x"} {
 		r := newRunner()
 		r.plane.synced = false
 		got := r.run(t, strings.Fields(args)...)

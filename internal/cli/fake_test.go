@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -136,6 +137,27 @@ func (f fakeUsers) Update(_ context.Context, name string, p vpn.UserPatch) (vpn.
 func (f fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error) {
 	u, err := f.find(name)
 	delete(f.users, name)
+	return vpn.UserChange{User: u, Synced: f.synced}, err
+}
+
+func (f fakeUsers) Deleted(context.Context) ([]vpn.UserInfo, error) {
+	return []vpn.UserInfo{{
+		User:   vpn.User{ID: "goneid", Name: "gone", Used: vpn.Traffic{Up: 1e9}, DeletedAt: now.Add(-time.Hour)},
+		Status: vpn.Deleted,
+	}}, f.failure
+}
+
+func (f fakeUsers) Restore(_ context.Context, name string, in vpn.UserRestore) (vpn.UserChange, error) {
+	if name != "gone" {
+		return vpn.UserChange{}, vpn.Errorf(vpn.NotFound, "no user deleted within the last 24 hours is named %q", name)
+	}
+	u := vpn.UserInfo{User: vpn.User{ID: "goneid", Name: cmp.Or(in.As, "gone"), Enabled: true}, Status: vpn.Active}
+	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced}, f.failure
+}
+
+func (f fakeUsers) Reset(_ context.Context, name string) (vpn.UserChange, error) {
+	u, err := f.find(name)
+	u.Used = vpn.Traffic{}
 	return vpn.UserChange{User: u, Synced: f.synced}, err
 }
 

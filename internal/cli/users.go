@@ -11,7 +11,7 @@ import (
 
 func usersCommand(p *program) *cobra.Command {
 	cmd := group("users", "Manage users: limits, links, traffic",
-		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p),
+		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p), usersRestore(p), usersReset(p),
 		usersEnable(p), usersDisable(p), usersKick(p), usersLink(p), usersQR(p),
 	)
 	cmd.Aliases = []string{"user"}
