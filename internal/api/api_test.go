@@ -79,6 +79,7 @@ func TestOperationIDs(t *testing.T) {
 		"servers.create":  "POST /v1/servers",
 		"servers.list":    "GET /v1/servers",
 		"servers.show":    "GET /v1/servers/{server}",
+		"servers.update":  "PATCH /v1/servers/{server}",
 		"servers.start":   "POST /v1/servers/{server}/start",
 		"servers.stop":    "POST /v1/servers/{server}/stop",
 		"servers.restart": "POST /v1/servers/{server}/restart",

@@ -75,6 +75,7 @@ func (f *fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error)
 type fakeServers struct {
 	err    error
 	asked  string
+	patch  vpn.ServerPatch
 	follow bool
 	tail   int
 	logs   io.ReadCloser
@@ -93,6 +94,11 @@ func (f *fakeServers) List(context.Context) ([]vpn.ServerInfo, error) { return n
 func (f *fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
 	f.asked = "show " + name
 	return vpn.ServerDetail{ServerInfo: vpn.ServerInfo{Server: vpn.Server{Name: name, Settings: []byte("{}")}}}, f.err
+}
+
+func (f *fakeServers) Update(_ context.Context, name string, p vpn.ServerPatch) (vpn.ServerChange, error) {
+	f.patch = p
+	return f.change("update", name)
 }
 
 func (f *fakeServers) Start(_ context.Context, name string) (vpn.ServerChange, error) {

@@ -15,6 +15,7 @@ type Servers interface {
 	Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChange, error)
 	List(ctx context.Context) ([]vpn.ServerInfo, error)
 	Show(ctx context.Context, server string) (vpn.ServerDetail, error)
+	Update(ctx context.Context, server string, p vpn.ServerPatch) (vpn.ServerChange, error)
 	Start(ctx context.Context, server string) (vpn.ServerChange, error)
 	Stop(ctx context.Context, server string) (vpn.ServerChange, error)
 	Restart(ctx context.Context, server string) (vpn.ServerChange, error)
@@ -27,6 +28,11 @@ type Servers interface {
 // aServer is a request about one server.
 type aServer struct {
 	Server string `path:"server" doc:"name or ID"`
+}
+
+type serverPatch struct {
+	Server string `path:"server" doc:"name or ID"`
+	Body   vpn.ServerPatch
 }
 
 type serverLogs struct {
@@ -54,6 +60,12 @@ func addServers(a *api, servers Servers) {
 		d, err := servers.Show(ctx, in.Server)
 		d.Sessions = orEmpty(d.Sessions)
 		return answer(d, err)
+	})
+	add(a, huma.Operation{
+		OperationID: "servers.update", Method: http.MethodPatch, Path: "/v1/servers/{server}",
+		Summary: "Change the fields and settings of a server that are given, or say what that would mean",
+	}, func(ctx context.Context, in *serverPatch) (*body[vpn.ServerChange], error) {
+		return answer(servers.Update(ctx, in.Server, in.Body))
 	})
 	addServerVerb(a, "start", "Start a server", servers.Start)
 	addServerVerb(a, "stop", "Stop a server, connections included", servers.Stop)

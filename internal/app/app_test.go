@@ -390,6 +390,7 @@ func TestNobodyWithoutAnActorMayDoAnything(t *testing.T) {
 		"server":  func() error { _, err := b.app.Servers.Create(ctx, vpn.NewServer{}); return err },
 		"servers": func() error { _, err := b.app.Servers.List(ctx); return err },
 		"start":   func() error { _, err := b.app.Servers.Start(ctx, "a"); return err },
+		"change":  func() error { _, err := b.app.Servers.Update(ctx, "a", vpn.ServerPatch{}); return err },
 		"stop":    func() error { _, err := b.app.Servers.Stop(ctx, "a"); return err },
 		"restart": func() error { _, err := b.app.Servers.Restart(ctx, "a"); return err },
 		"remove":  func() error { _, err := b.app.Servers.Delete(ctx, "a"); return err },

@@ -32,6 +32,7 @@ type fakePlane struct {
 
 	created vpn.NewServer
 	patched vpn.UserPatch
+	revised []vpn.ServerPatch
 }
 
 func newFakePlane() *fakePlane {
@@ -213,6 +214,19 @@ func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, err
 	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
 		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
 	}}}, err
+}
+
+func (f fakeServers) Update(_ context.Context, name string, p vpn.ServerPatch) (vpn.ServerChange, error) {
+	f.revised = append(f.revised, p)
+	c, err := f.change(name)
+	c.Effects = &vpn.ServerEffects{Links: vpn.LinksSame}
+	switch {
+	case p.Port != nil:
+		c.Effects = &vpn.ServerEffects{Links: vpn.LinksReplaced, Drops: *p.Port < 1024}
+	case p.PublicHost != nil:
+		c.Effects.Links = vpn.LinksChanged
+	}
+	return c, err
 }
 
 func (f fakeServers) Start(_ context.Context, n string) (vpn.ServerChange, error) { return f.change(n) }

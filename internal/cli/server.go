@@ -12,7 +12,7 @@ import (
 
 func serverCommand(p *program) *cobra.Command {
 	cmd := group("server", "Manage servers: create, start, stop, logs",
-		serverCreate(p), serverList(p), serverShow(p), serverStart(p), serverStop(p), serverRestart(p),
+		serverCreate(p), serverList(p), serverShow(p), serverUpdate(p), serverStart(p), serverStop(p), serverRestart(p),
 		serverDelete(p), serverLogs(p), serverStatus(p),
 	)
 	cmd.Aliases = []string{"servers"}

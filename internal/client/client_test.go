@@ -105,6 +105,9 @@ func TestRequests(t *testing.T) {
 		"servers.show": {"GET", "/v1/servers/main", "", vpn.ServerDetail{ServerInfo: server.Server}, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Servers.Show(ctx, "main")
 		}},
+		"servers.update": {"PATCH", "/v1/servers/main", `{"port":8443,"dry_run":true}`, server, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Servers.Update(ctx, "main", vpn.ServerPatch{Port: new(uint16(8443)), DryRun: true})
+		}},
 		"servers.start": {"POST", "/v1/servers/main/start", "", server, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Servers.Start(ctx, "main")
 		}},
