@@ -133,9 +133,9 @@ func TestAnUpdateToALowPortStartsAnew(t *testing.T) {
 	b := newBench(t)
 	b.on(&site{})
 	b.supervise()
-	c, err := b.app.Servers.Create(b.ctx, vpn.NewServer{Name: "main", Port: 8443, Settings: []byte(`{"target":"www.example.com:443"}`)})
+	_, err := b.app.Servers.Create(b.ctx, vpn.NewServer{Name: "main", Port: 8443, Settings: []byte(`{"target":"www.example.com:443"}`)})
 	b.do("create", err)
-	c = b.update(vpn.ServerPatch{Port: new(uint16(443))})
+	c := b.update(vpn.ServerPatch{Port: new(uint16(443))})
 	if !c.Effects.Drops || !c.Synced || b.workers.started(c.Server.ID) != 2 {
 		t.Errorf("%+v, %d workers were started", c, b.workers.started(c.Server.ID))
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"vpn/internal/config"
 )
 
 // IO is what the command line touches of the process around it.
@@ -55,6 +57,7 @@ func Main(ctx context.Context, args []string, sys IO) int {
 type program struct {
 	IO
 	global globalFlags
+	loaded *config.Config // once it has been read
 
 	// dial is how commands reach the control plane; tests put a fake here.
 	dial func(context.Context, intent) (*connection, error)

@@ -303,6 +303,11 @@ func (r *runner) runIn(ctx context.Context, args ...string) result {
 	return result{status, out.String(), errs.String()}
 }
 
+// program returns a program that says nothing to anybody.
+func (r *runner) program() *program {
+	return newProgram(IO{Out: io.Discard, Err: io.Discard, Getenv: func(k string) string { return r.env[k] }, Now: r.now})
+}
+
 func (r *runner) now() time.Time { return now }
 
 func (r *runner) dial(context.Context, intent) (*connection, error) {

@@ -59,7 +59,7 @@ func rootCommand(p *program) *cobra.Command {
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
 		upCommand(p), serveCommand(p), statusCommand(p),
-		usersCommand(p), serverCommand(p),
+		usersCommand(p), serverCommand(p), configCommand(p),
 		versionCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())

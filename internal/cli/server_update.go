@@ -38,7 +38,7 @@ A list is given whole: what is left out of it goes.`,
 			if err != nil {
 				return err
 			}
-			if err := p.confirmUpdate(cmd.Context(), args[0], patch); err != nil {
+			if err := confirmUpdate(cmd.Context(), p, args[0], patch); err != nil {
 				return err
 			}
 			return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
@@ -117,7 +117,7 @@ func (f *serverPatchFlags) patch(ctx context.Context, fs *pflag.FlagSet, servers
 
 // confirmUpdate says what the update means to users, and asks if it hurts
 // them. The control plane is not held while a person thinks.
-func (p *program) confirmUpdate(ctx context.Context, name string, patch vpn.ServerPatch) error {
+func confirmUpdate(ctx context.Context, p *program, name string, patch vpn.ServerPatch) error {
 	if p.global.yes {
 		return nil
 	}
