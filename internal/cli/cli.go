@@ -76,6 +76,9 @@ func (p *program) run(ctx context.Context, args []string) (status int) {
 		}
 	}()
 	root := rootCommand(p)
+	if completing(args) {
+		addCompletions(p, root)
+	}
 	root.SetArgs(append([]string{}, args...)) // nil would mean os.Args to cobra
 	return p.report(root.ExecuteContext(ctx))
 }

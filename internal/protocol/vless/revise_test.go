@@ -85,3 +85,18 @@ func TestReviseMakesTheCertificateAnew(t *testing.T) {
 		t.Errorf("another name: the certificate stays, or the key does not; %v", err)
 	}
 }
+
+// What a shell offers for a setting is taken.
+func TestChoicesAreValid(t *testing.T) {
+	for _, f := range (vless.Protocol{}).Fields() {
+		for _, choice := range f.Choices {
+			raw, err := json.Marshal(map[string]string{f.Key: choice})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := vless.ParseSettings(raw); err != nil {
+				t.Errorf("%s: %v", raw, err)
+			}
+		}
+	}
+}
