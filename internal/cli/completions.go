@@ -35,7 +35,8 @@ bash wants the package bash-completion. For this shell only, or for good:
 			if err != nil {
 				return err
 			}
-			return p.printer().print(script)
+			out := p.printer()
+			return out.print(script)
 		},
 	}
 }

@@ -60,7 +60,7 @@ func rootCommand(p *program) *cobra.Command {
 	root.AddCommand(
 		upCommand(p), serveCommand(p), statusCommand(p),
 		usersCommand(p), serverCommand(p), configCommand(p),
-		completionsCommand(p), versionCommand(p), workerCommand(p),
+		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())
 	keepFlagOrder(root)
