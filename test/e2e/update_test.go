@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -112,4 +113,34 @@ func TestAnUpdateOfThePort(t *testing.T) {
 	var access []vpn.Access
 	i.JSON(&access, "users", "link", "u0")
 	i.World.Xray(t, rig.Login{Link: rig.ParseLink(t, access[0].Link)}).MustOpen(t, 0, false)
+}
+
+// A target is checked as it is when a server is created: one that does not
+// answer like a site is refused, and nothing changes.
+func TestAnUpdateOfTheTargetIsChecked(t *testing.T) {
+	t.Parallel()
+	i := rig.NewWorld(t).Instance(t)
+	i.CreateServer("main", port)
+	i.Serve()
+	client := i.World.Xray(t, i.CreateUsers("u", 1)...)
+	show := func() string {
+		var s vpn.ServerDetail
+		i.JSON(&s, "server", "show", "main")
+		return string(s.Settings)
+	}
+	before := show()
+	nowhere := net.JoinHostPort(rig.OutsideAddr, "1")
+	if r := i.Run("server", "update", "main", "--target", nowhere, "--server-name", rig.SiteName, "--yes"); r.Status == 0 || !strings.Contains(r.Err, "hint: ") {
+		t.Errorf("a target that is none: status %d\n%s", r.Status, r.Err)
+	}
+	if r := i.Run("server", "update", "main", "--server-name", "other.example.test", "--yes"); r.Status == 0 {
+		t.Error("a name that is not the site's was taken")
+	}
+	if after := show(); after != before {
+		t.Errorf("after refusals: %s\nbefore: %s", after, before)
+	}
+	client.MustOpen(t, 0, false)
+	i.Must("server", "update", "main", "--target", nowhere, "--server-name", rig.SiteName, "--no-check", "--yes")
+	i.Must("server", "update", "main", "--target", i.World.Site.Addr, "--server-name", rig.SiteName, "--yes")
+	client.MustOpen(t, 0, false)
 }
