@@ -37,6 +37,10 @@ up: build ## build and run a server with one user in the foreground
 build: ## build ./bin/vpn, static and stripped
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -ldflags "-s -w" -o bin/vpn ./cmd/vpn
 
+.PHONY: man
+man: build ## write the man pages into bin/man
+	bin/vpn man bin/man
+
 .PHONY: unit
 unit: ## unit tests with the race detector: no root, no network
 	$(GO) test $(RACE) -timeout 5m ./...

@@ -38,6 +38,10 @@ func TestEveryChangeCanBeTried(t *testing.T) {
 				body = `{"name":"x"}`
 			case "users.update":
 				body = `{"quota":1}`
+			case "users.restore":
+				body = `{}`
+			case "servers.update":
+				body = `{"port":1}`
 			}
 			f := newFixture(t)
 			path := strings.NewReplacer("{user}", "x", "{server}", "x").Replace(path)

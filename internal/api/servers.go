@@ -15,6 +15,7 @@ type Servers interface {
 	Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChange, error)
 	List(ctx context.Context) ([]vpn.ServerInfo, error)
 	Show(ctx context.Context, server string) (vpn.ServerDetail, error)
+	Update(ctx context.Context, server string, p vpn.ServerPatch) (vpn.ServerChange, error)
 	Start(ctx context.Context, server string) (vpn.ServerChange, error)
 	Stop(ctx context.Context, server string) (vpn.ServerChange, error)
 	Restart(ctx context.Context, server string) (vpn.ServerChange, error)
@@ -38,6 +39,12 @@ type changeServer struct {
 type newServer struct {
 	DryRun bool `query:"dry_run" doc:"check everything and answer, but change nothing"`
 	Body   vpn.NewServer
+}
+
+type serverPatch struct {
+	Server string `path:"server" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.ServerPatch
 }
 
 type serverLogs struct {
@@ -66,6 +73,12 @@ func addServers(a *api, to either[Servers]) {
 		d, err := servers.Show(ctx, in.Server)
 		d.Sessions = orEmpty(d.Sessions)
 		return answer(d, err)
+	})
+	add(a, huma.Operation{
+		OperationID: "servers.update", Method: http.MethodPatch, Path: "/v1/servers/{server}",
+		Summary: "Change the fields and settings of a server that are given, or say what that would mean",
+	}, func(ctx context.Context, in *serverPatch) (*body[vpn.ServerChange], error) {
+		return answer(to.of(in.DryRun).Update(ctx, in.Server, in.Body))
 	})
 	addServerVerb(a, "start", "Start a server", either[serverVerb]{to.real.Start, to.dry.Start})
 	addServerVerb(a, "stop", "Stop a server, connections included", either[serverVerb]{to.real.Stop, to.dry.Stop})

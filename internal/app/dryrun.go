@@ -68,7 +68,7 @@ func (f follower) Sync(ctx context.Context) bool {
 // Restart is [Reconciler.Restart].
 func (f follower) Restart(ctx context.Context, id vpn.ServerID) error {
 	if f.dry {
-		return f.mayRestart()
+		return mayRestart(f.Reconciler)
 	}
 	return f.Reconciler.Restart(ctx, id)
 }

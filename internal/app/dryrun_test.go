@@ -12,7 +12,7 @@ import (
 )
 
 // reading are the use cases that change nothing.
-var reading = []string{"List", "Show", "Access", "Logs"}
+var reading = []string{"List", "Show", "Access", "Logs", "Deleted"}
 
 // TestDryRun tries every change for real on the dry use cases: the answer is
 // that of the real run, and neither store nor worker can tell that there was
@@ -22,6 +22,10 @@ func TestDryRun(t *testing.T) {
 	b.supervise()
 	id := b.server("main")
 	b.user("alice", vpn.Limits{Quota: 1e9})
+	b.user("gone", vpn.Limits{})
+	if _, err := b.app.Users.Delete(b.ctx, "gone"); err != nil {
+		t.Fatal(err)
+	}
 	b.until("a worker", func() bool { return b.workers.worker(id) != nil })
 	dry := b.app.DryRun()
 
@@ -35,10 +39,17 @@ func TestDryRun(t *testing.T) {
 			},
 			"Delete": func(ctx context.Context) (any, error) { return dry.Users.Delete(ctx, "alice") },
 			"Kick":   func(ctx context.Context) (any, error) { return dry.Users.Kick(ctx, "alice") },
+			"Reset":  func(ctx context.Context) (any, error) { return dry.Users.Reset(ctx, "alice") },
+			"Restore": func(ctx context.Context) (any, error) {
+				return dry.Users.Restore(ctx, "gone", vpn.UserRestore{As: "back"})
+			},
 		},
 		"Servers": {
 			"Create": func(ctx context.Context) (any, error) {
 				return dry.Servers.Create(ctx, vpn.NewServer{Name: "two", Settings: []byte(`{"target":"self"}`)})
+			},
+			"Update": func(ctx context.Context) (any, error) {
+				return dry.Servers.Update(ctx, "main", vpn.ServerPatch{Name: new("paris"), Port: new(uint16(9000))})
 			},
 			"Start":   func(ctx context.Context) (any, error) { return dry.Servers.Start(ctx, "main") },
 			"Stop":    func(ctx context.Context) (any, error) { return dry.Servers.Stop(ctx, "main") },

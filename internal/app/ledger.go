@@ -142,7 +142,9 @@ func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
 	}
 	n.user, n.conns = c.User, c.Conns
 	e.totals[c.User] += c.Traffic.Since(n.reported).Total()
-	n.reported = c.Traffic
+	// Answers may overtake each other: a later, lower one must not make the
+	// next count twice.
+	n.reported.Up, n.reported.Down = max(n.reported.Up, c.Up), max(n.reported.Down, c.Down)
 	moved := c.Traffic.Since(n.accounted)
 	if moved == (vpn.Traffic{}) {
 		return moved
@@ -158,7 +160,15 @@ func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
 func (l *ledger) commit(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.write(ctx, "")
+	return l.write(ctx, "", nil)
+}
+
+// commitWith is commit with a change that must neither come before nor after
+// what is observed until now: also runs in its transaction, behind it.
+func (l *ledger) commitWith(ctx context.Context, also func(Tx) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write(ctx, "", also)
 }
 
 // finish ends an epoch whose worker is gone: its last counters are committed
@@ -166,21 +176,21 @@ func (l *ledger) commit(ctx context.Context) error {
 func (l *ledger) finish(ctx context.Context, epoch string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.write(ctx, epoch); err != nil {
+	if err := l.write(ctx, epoch, nil); err != nil {
 		return err
 	}
 	delete(l.epochs, epoch)
 	return nil
 }
 
-func (l *ledger) write(ctx context.Context, ended string) error {
+func (l *ledger) write(ctx context.Context, ended string, also func(Tx) error) error {
 	batches := map[string][]vpn.Counter{}
 	for name, e := range l.epochs {
 		for id, n := range e.dirty {
 			batches[name] = append(batches[name], vpn.Counter{Credential: id, User: n.user, Traffic: n.accounted})
 		}
 	}
-	if len(batches) == 0 && ended == "" {
+	if len(batches) == 0 && ended == "" && also == nil {
 		for _, e := range l.epochs {
 			e.committed = e.seq // nothing but connection counts has changed
 		}
@@ -195,6 +205,11 @@ func (l *ledger) write(ctx context.Context, ended string) error {
 		}
 		if ended != "" {
 			if err := tx.Usage.End(ended, l.now()); err != nil {
+				return err
+			}
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
 				return err
 			}
 		}

@@ -198,13 +198,13 @@ func (r *Reconciler) Sync(ctx context.Context) bool {
 
 // Restart ends a server's worker in order and starts a new one.
 func (r *Reconciler) Restart(ctx context.Context, id vpn.ServerID) error {
-	if err := r.mayRestart(); err != nil {
+	if err := mayRestart(r); err != nil {
 		return err
 	}
 	return r.keeper(id).restart(ctx)
 }
 
-func (r *Reconciler) mayRestart() error {
+func mayRestart(r *Reconciler) error {
 	if !r.Supervising() {
 		return vpn.Errorf(vpn.Unavailable, "no daemon is running to start the server again").WithHint("run: vpn serve")
 	}

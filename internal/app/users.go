@@ -259,7 +259,7 @@ func (u *Users) revoke(tx Tx, usr vpn.User) error {
 		return err
 	}
 	for _, c := range creds {
-		c.DeletedAt = u.Now()
+		c.DeletedAt = usr.DeletedAt // by which a restore finds it again
 		if err := tx.Credentials.Put(c); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 var naming = []string{
 	"users show", "users update --quota 1GB", "users delete --yes", "users enable", "users disable", "users kick",
 	"users link", "users qr", "server show", "server start", "server stop --yes", "server restart --yes",
-	"server delete --yes", "server logs",
+	"server delete --yes", "server logs", "users reset", "users restore", "server update --port 8443 --yes",
 }
 
 // TestMissingName: nobody can be asked, so it is an error that shows the way.
@@ -51,6 +51,9 @@ func TestChosenName(t *testing.T) {
 		name := "alice"
 		if strings.HasPrefix(args, "server") {
 			answers, name = []string{"1", "main", "m"}, "main"
+		}
+		if args == "users restore" {
+			answers, name = []string{"1", "gone", "go"}, "gone"
 		}
 		for _, answer := range answers {
 			r := newRunner()

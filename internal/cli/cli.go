@@ -18,6 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"vpn/internal/config"
 )
 
 // IO is what the command line touches of the process around it.
@@ -57,6 +59,7 @@ func Main(ctx context.Context, args []string, sys IO) int {
 type program struct {
 	IO
 	global globalFlags
+	loaded *config.Config // once it has been read
 
 	// What a command answers with, and in which form: see answer.go.
 	shapes map[*cobra.Command]func(args []string) reflect.Type
@@ -85,6 +88,9 @@ func (p *program) run(ctx context.Context, args []string) (status int) {
 		}
 	}()
 	root := rootCommand(p)
+	if completing(args) {
+		addCompletions(p, root)
+	}
 	root.SetArgs(append([]string{}, args...)) // nil would mean os.Args to cobra
 	err := root.ExecuteContext(ctx)
 	p.busy.end()

@@ -66,6 +66,17 @@ SESSION FROM    SERVER  NETWORK  SINCE                   UP  DOWN
 		{"users disable alice", 0, "", "disabled user alice\n"},
 		{"users delete alice", 2, "", "vpn: this needs to be confirmed: Delete user alice?\nhint: add --yes\n"},
 		{"users delete alice --yes", 0, "", "deleted user alice\n"},
+		{"users list --deleted", 0, `
+NAME  DELETED               USED  QUOTA  ID
+gone  2026-11-23 09:00 UTC  1 GB   none  goneid
+`, ""},
+		{"users list --deleted -q", 0, "gone\n", ""},
+		{"users restore gone", 0, "vless://main?a=1&b=2\n", "restored user gone\n"},
+		{"users restore gone --as old", 0, "vless://main?a=1&b=2\n", "restored user old\n"},
+		{"users restore alice", 3, "", "vpn: no user deleted within the last 24 hours is named \"alice\"\n"},
+		{"users reset alice", 0, "", "reset the usage of user alice\n"},
+		{"users reset bob", 0, "", "reset the usage of user bob, who is kept out all the same: disabled\n"},
+		{"users reset nobody", 3, "", "vpn: there is no user \"nobody\"\nhint: see: vpn users list\n"},
 		{"users kick alice", 0, "", "closed 2 connections of user alice\n"},
 		{"users link alice", 0, "vless://main?a=1&b=2\n", ""},
 		{"users link alice --server paris", 3, "", "vpn: user \"alice\" has no link to a server \"paris\"\nhint: there is: main\n"},
@@ -99,6 +110,19 @@ SESSION FROM    USER   NETWORK  SINCE                  UP  DOWN
 NAME  STATE    PID  MEMORY  RESTARTS  CONFINED  SINCE                 PROBLEM
 main  running    7   20 MB         0  yes       2026-11-23 10:00 UTC
 `, ""},
+		{"server update main --allow 10.0.0.0/8", 0, "", "updated server main\n"},
+		{"server update main --public-host a.example.org", 0, "", "updated server main\nlinks look different from now on; those that clients have work on\n"},
+		{"server update main --port 8443", 2, "", `warning: the links that clients have will work no more: every user needs a new one
+vpn: this needs to be confirmed: Update server main?
+hint: add --yes
+`},
+		{"server update main --port 443", 2, "", `warning: the links that clients have will work no more: every user needs a new one
+warning: live connections will end: the server has to start anew for a port below 1024
+vpn: this needs to be confirmed: Update server main?
+hint: add --yes
+`},
+		{"server update main --port 8443 --yes", 0, "", "updated server main\nclients need new links; print them: vpn users link NAME\n"},
+		{"server update nope --port 8443 --yes", 3, "", "vpn: there is no server \"nope\"\n"},
 		{"server start main", 0, "", "started server main\n"},
 		{"server stop main --yes", 0, "", "stopped server main\n"},
 		{"server stop main", 2, "", "vpn: this needs to be confirmed: Stop server main, and close 2 connections?\nhint: add --yes\n"},
@@ -144,6 +168,12 @@ func TestMistakes(t *testing.T) {
 		"users create carol --devices -1":       "--devices: \"-1\" is not a number\nhint: write it like 3",
 		"users create carol --connections x":    "--connections: \"x\" is not a number\nhint: write it like 3",
 		"users create Carol":                    "name \"Carol\" is not valid\nhint: use 1 to 63",
+		"server update main":                    "there is nothing to change\nhint: say what: vpn server update main --public-host",
+		"server update main --no-check":         "there is nothing to change\nhint: say what",
+		"server update main --port 0":           "--port: \"0\" is not a port\nhint: a port is a number",
+		"server update main --listen here":      "--listen: \"here\" is not an IP address\nhint: write it like",
+		"server update main --allow 10/40":      "--allow: \"10/40\" is not a network\nhint: write it like",
+		"server update":                         "NAME is missing\nhint: usage: vpn server update NAME [flags]",
 		"server create --port 0":                "--port: \"0\" is not a port\nhint: a port is a number from 1 to 65535",
 		"server create --port 65536":            "--port: \"65536\" is not a port\nhint: a port is",
 		"server create --listen here":           "--listen: \"here\" is not an IP address\nhint: write it like",
@@ -192,22 +222,26 @@ func TestJSON(t *testing.T) {
 	}
 	users, servers := fakeUsers{f}, fakeServers{f}
 	for args, want := range map[string]any{
-		"users list":             must(users.List(ctx)),
-		"users show alice":       must(users.Show(ctx, "alice")),
-		"users disable alice":    must(users.Update(ctx, "alice", vpn.UserPatch{})),
-		"users kick alice":       must(users.Kick(ctx, "alice")),
-		"users link alice":       must(users.Access(ctx, "alice")),
-		"users qr alice":         must(users.Access(ctx, "alice")),
-		"server list":            must(servers.List(ctx)),
-		"server status":          must(servers.List(ctx)),
-		"server show main":       must(servers.Show(ctx, "main")),
-		"server status main":     must(servers.Show(ctx, "main")),
-		"server start main":      must(servers.Start(ctx, "main")),
-		"status":                 must(fakeSystem{f}.Status(ctx)),
-		"users create dave":      must(fakeUsers{newFakePlane()}.Create(ctx, vpn.NewUser{Name: "dave"})),
-		"users delete bob -y":    must(fakeUsers{newFakePlane()}.Delete(ctx, "bob")),
-		"server create paris":    must(fakeServers{newFakePlane()}.Create(ctx, vpn.NewServer{Name: "paris"})),
-		"server delete main  -y": must(fakeServers{newFakePlane()}.Delete(ctx, "main")),
+		"users list":                        must(users.List(ctx)),
+		"users show alice":                  must(users.Show(ctx, "alice")),
+		"users disable alice":               must(users.Update(ctx, "alice", vpn.UserPatch{})),
+		"users list --deleted":              must(users.Deleted(ctx)),
+		"users restore gone":                must(users.Restore(ctx, "gone", vpn.UserRestore{})),
+		"users reset alice":                 must(users.Reset(ctx, "alice")),
+		"users kick alice":                  must(users.Kick(ctx, "alice")),
+		"users link alice":                  must(users.Access(ctx, "alice")),
+		"users qr alice":                    must(users.Access(ctx, "alice")),
+		"server list":                       must(servers.List(ctx)),
+		"server status":                     must(servers.List(ctx)),
+		"server show main":                  must(servers.Show(ctx, "main")),
+		"server status main":                must(servers.Show(ctx, "main")),
+		"server start main":                 must(servers.Start(ctx, "main")),
+		"server update main --port 8443 -y": must(servers.Update(ctx, "main", vpn.ServerPatch{Port: new(uint16(8443))})),
+		"status":                            must(fakeSystem{f}.Status(ctx)),
+		"users create dave":                 must(fakeUsers{newFakePlane()}.Create(ctx, vpn.NewUser{Name: "dave"})),
+		"users delete bob -y":               must(fakeUsers{newFakePlane()}.Delete(ctx, "bob")),
+		"server create paris":               must(fakeServers{newFakePlane()}.Create(ctx, vpn.NewServer{Name: "paris"})),
+		"server delete main  -y":            must(fakeServers{newFakePlane()}.Delete(ctx, "main")),
 	} {
 		got := newRunner().run(t, append(strings.Fields(args), "-o", "json")...)
 		var b strings.Builder
@@ -228,7 +262,7 @@ func TestJSON(t *testing.T) {
 // TestBehind: a change that is stored but not in force is told apart, if
 // there is a daemon that should have put it in force.
 func TestBehind(t *testing.T) {
-	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "server stop main --yes", "server create x"} {
+	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "users restore gone", "users reset alice", "server stop main --yes", "server create x"} {
 		r := newRunner()
 		r.plane.synced = false
 		got := r.run(t, strings.Fields(args)...)
@@ -278,6 +312,33 @@ func TestServerSettings(t *testing.T) {
 		`"settings":{"server_names":["a.example.com","b.example.com"],"target":"www.example.com:443"},"no_check":true}`
 	if d := cmp.Diff(want, string(b)); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestServerPatch: only what was given is changed, and it is asked about first.
+func TestServerPatch(t *testing.T) {
+	r := newRunner()
+	got := r.run(t, "server", "update", "main", "--name", "paris", "--listen", "::1", "--public-host", "", "--allow", "none",
+		"--short-id", "aa", "--short-id", "bb", "--fingerprint", "firefox", "--no-check")
+	if got.status != 0 || len(*r.plane.revised) != 2 {
+		t.Fatalf("%+v, %+v", got, *r.plane.revised)
+	}
+	for i, dry := range []bool{true, false} {
+		revised := (*r.plane.revised)[i]
+		b, err := json.Marshal(revised.ServerPatch)
+		if err != nil || revised.dry != dry {
+			t.Fatalf("revision %d: %+v, %v", i, revised, err)
+		}
+		want := `{"name":"paris","listen":"::1","public_host":"","allow":[],` +
+			`"settings":{"fingerprint":"firefox","short_ids":["aa","bb"]},"no_check":true}`
+		if d := cmp.Diff(want, string(b)); d != "" {
+			t.Error(d)
+		}
+	}
+	r = newRunner()
+	r.tty, r.input = true, "n\n"
+	if got := r.run(t, "server", "update", "main", "--port", "8443"); got.status != 2 || len(*r.plane.revised) != 1 || !(*r.plane.revised)[0].dry {
+		t.Errorf("refused by its asker: %+v, %+v", got, *r.plane.revised)
 	}
 }
 

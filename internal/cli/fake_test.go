@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -34,11 +35,18 @@ type fakePlane struct {
 
 	created vpn.NewServer
 	patched vpn.UserPatch
+	revised *[]revision
+}
+
+// revision is a patch of a server that was asked for.
+type revision struct {
+	vpn.ServerPatch
+	dry bool
 }
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true,
+		synced: true, daemon: true, revised: new([]revision),
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -149,6 +157,27 @@ func (f fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error
 	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
 }
 
+func (f fakeUsers) Deleted(context.Context) ([]vpn.UserInfo, error) {
+	return []vpn.UserInfo{{
+		User:   vpn.User{ID: "goneid", Name: "gone", Used: vpn.Traffic{Up: 1e9}, DeletedAt: now.Add(-time.Hour)},
+		Status: vpn.Deleted,
+	}}, f.failure
+}
+
+func (f fakeUsers) Restore(_ context.Context, name string, in vpn.UserRestore) (vpn.UserChange, error) {
+	if name != "gone" {
+		return vpn.UserChange{}, vpn.Errorf(vpn.NotFound, "no user deleted within the last 24 hours is named %q", name)
+	}
+	u := vpn.UserInfo{User: vpn.User{ID: "goneid", Name: cmp.Or(in.As, "gone"), Enabled: true}, Status: vpn.Active}
+	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced, DryRun: f.dry}, f.failure
+}
+
+func (f fakeUsers) Reset(_ context.Context, name string) (vpn.UserChange, error) {
+	u, err := f.find(name)
+	u.Used = vpn.Traffic{}
+	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
+}
+
 func (f fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
 	u, err := f.find(name)
 	return vpn.Kicked{Connections: u.Online, DryRun: f.dry}, err
@@ -204,6 +233,19 @@ func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, err
 	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
 		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
 	}}}, err
+}
+
+func (f fakeServers) Update(_ context.Context, name string, p vpn.ServerPatch) (vpn.ServerChange, error) {
+	*f.revised = append(*f.revised, revision{p, f.dry})
+	c, err := f.change(name)
+	c.Effects = &vpn.ServerEffects{Links: vpn.LinksSame}
+	switch {
+	case p.Port != nil:
+		c.Effects = &vpn.ServerEffects{Links: vpn.LinksReplaced, Drops: *p.Port < 1024}
+	case p.PublicHost != nil:
+		c.Effects.Links = vpn.LinksChanged
+	}
+	return c, err
 }
 
 func (f fakeServers) Start(_ context.Context, n string) (vpn.ServerChange, error) { return f.change(n) }
@@ -279,6 +321,11 @@ func (r *runner) runIn(ctx context.Context, args ...string) result {
 	p.delay = time.Hour // a machine under load may take long, and has not to say so
 	status := p.run(ctx, args)
 	return result{status, out.String(), errs.String()}
+}
+
+// program returns a program that says nothing to anybody.
+func (r *runner) program() *program {
+	return newProgram(IO{Out: io.Discard, Err: io.Discard, Getenv: func(k string) string { return r.env[k] }, Now: r.now})
 }
 
 func (r *runner) now() time.Time { return now }

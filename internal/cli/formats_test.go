@@ -26,6 +26,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 var answering = []string{
 	"users create carol", "users list", "users show alice", "users update alice --quota 1GB", "users delete bob --yes",
 	"users enable bob", "users disable alice", "users kick alice", "users link alice", "users qr alice",
+	"users list --deleted", "users restore gone", "users reset alice", "server update main --port 8443 --yes",
 	"server create paris", "server list", "server show main", "server start main", "server stop main --yes",
 	"server restart main --yes", "server delete main --yes", "server status", "server status main",
 	"status", "version",
@@ -49,9 +50,11 @@ func testProgram() *program {
 	return newProgram(IO{Out: io.Discard, Err: io.Discard, Getenv: func(string) string { return "" }})
 }
 
-// ofTheMachine are commands that act on the init system, not on a control
-// plane: they are tried where there is one, in test/e2e/service_test.go.
+// ofTheMachine are commands that act on the init system or on the
+// configuration's file, not on a control plane: they are tried where these
+// are, in test/e2e/service_test.go and test/script/config_edit.txtar.
 var ofTheMachine = map[string]bool{
+	"config show": true, "config get": true, "config set": true, "config unset": true, "config path": true, "config validate": true,
 	"service install": true, "service status": true, "service uninstall": true, "uninstall": true,
 }
 
@@ -64,7 +67,7 @@ func TestEveryAnswerIsTried(t *testing.T) {
 		if p.shapes[cmd] != nil && !tried && path != "up" { // which has tests of its own
 			t.Errorf("vpn %s answers with data, and is not tried in any form", path)
 		}
-		if _, has := map[string]bool{"serve": true, "server logs": true, "help": true, "worker": true}[path]; !has &&
+		if _, has := map[string]bool{"serve": true, "server logs": true, "help": true, "worker": true, "completions": true, "man": true}[path]; !has &&
 			p.shapes[cmd] == nil && !cmd.HasSubCommands() {
 			t.Errorf("vpn %s does not declare what it answers with", path)
 		}

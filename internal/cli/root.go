@@ -73,9 +73,9 @@ func rootCommand(p *program) *cobra.Command {
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
 		upCommand(p), serveCommand(p), statusCommand(p),
-		usersCommand(p), serverCommand(p),
+		usersCommand(p), serverCommand(p), configCommand(p),
 		serviceCommand(p), uninstallCommand(p),
-		versionCommand(p), workerCommand(p),
+		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())
 	keepFlagOrder(root)

@@ -16,7 +16,7 @@ func serverCommand(p *program) *cobra.Command {
 	cmd := group("server", "Manage servers: create, start, stop, logs", `  vpn server create
   vpn server list
   vpn server logs main -f`,
-		serverCreate(p), serverList(p), serverShow(p), serverStart(p), serverStop(p), serverRestart(p),
+		serverCreate(p), serverList(p), serverShow(p), serverUpdate(p), serverStart(p), serverStop(p), serverRestart(p),
 		serverDelete(p), serverLogs(p), serverStatus(p),
 	)
 	cmd.Aliases = []string{"servers"}

@@ -13,7 +13,7 @@ func usersCommand(p *program) *cobra.Command {
 	cmd := group("users", "Manage users: limits, links, traffic", `  vpn users create alice --quota 50GB
   vpn users list
   vpn users link alice`,
-		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p),
+		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p), usersRestore(p), usersReset(p),
 		usersEnable(p), usersDisable(p), usersKick(p), usersLink(p), usersQR(p),
 	)
 	cmd.Aliases = []string{"user"}

@@ -11,18 +11,25 @@ import (
 )
 
 func usersList(p *program) *cobra.Command {
-	return answers[[]vpn.UserInfo](p, &cobra.Command{
+	var deleted bool
+	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the users", Args: exactly(),
 		Example: `  vpn users list
   vpn users list -o wide                     all limits
   vpn users list -o name | xargs -n 1 vpn users link
-  vpn users list --json name,used,limits.quota`,
+  vpn users list --json name,used,limits.quota
+  vpn users list --deleted                   who can be restored`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				if deleted {
+					return listDeletedUsers(ctx, p.printer(), c.Users)
+				}
 				return listUsers(ctx, p.printer(), c.Users)
 			})
 		},
-	})
+	}
+	cmd.Flags().BoolVar(&deleted, "deleted", false, "those that were deleted within the last 24 hours, instead")
+	return answers[[]vpn.UserInfo](p, cmd)
 }
 
 type userLister interface {

@@ -13,6 +13,8 @@ type Field struct {
 	Help string
 	List bool // may be given several times
 	Bool bool
+
+	Choices []string // all that it may be, or what it mostly is; for completion
 }
 
 // Flag returns the name of the command line's flag. What a list holds is
@@ -41,6 +43,9 @@ func FieldsOf(settings any) []Field {
 			List: f.Type.Kind() == reflect.Slice,
 			Bool: f.Type.Kind() == reflect.Bool,
 		})
+		if choices := f.Tag.Get("choices"); choices != "" {
+			out[len(out)-1].Choices = strings.Split(choices, ",")
+		}
 	}
 	return out
 }
