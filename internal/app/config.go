@@ -24,6 +24,10 @@ type Config struct {
 	Version    string
 	DataDir    string
 	PublicHost string // what clients dial, where a server does not say
+
+	// FreeSpace returns how many bytes can still be stored in a directory, and
+	// whether that is known. It may be nil.
+	FreeSpace func(dir string) (uint64, bool)
 }
 
 // A Settler decides what of a protocol's settings cannot be decided without a

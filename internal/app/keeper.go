@@ -234,8 +234,7 @@ func (k *keeper) bury(ctx context.Context) error {
 		return err
 	}
 	if epoch != "" {
-		k.r.ceilings.forget(epoch)
-		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+		if _, err := k.r.finish(ctx, epoch); err != nil {
 			return err
 		}
 	}
@@ -284,8 +283,7 @@ func (k *keeper) end(ctx context.Context) error {
 	k.mu.Unlock()
 	k.crashes = 0
 	if epoch != "" {
-		k.r.ceilings.forget(epoch)
-		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+		if _, err := k.r.finish(ctx, epoch); err != nil {
 			return err
 		}
 	}

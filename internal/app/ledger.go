@@ -19,6 +19,7 @@ type ledger struct {
 
 	mu     sync.Mutex
 	epochs map[string]*epochCount
+	ending map[string]time.Time // epochs whose end the store has not been told, and when that was
 	// What has been observed and not committed, by whose it is.
 	users   map[vpn.UserID]vpn.Traffic
 	servers map[vpn.ServerID]vpn.Traffic
@@ -52,6 +53,7 @@ func newLedger(st Store, now func() time.Time) *ledger {
 	return &ledger{
 		store: st, now: now,
 		epochs:  map[string]*epochCount{},
+		ending:  map[string]time.Time{},
 		users:   map[vpn.UserID]vpn.Traffic{},
 		servers: map[vpn.ServerID]vpn.Traffic{},
 		quotas:  map[vpn.UserID]Quota{},
@@ -158,29 +160,36 @@ func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
 func (l *ledger) commit(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.write(ctx, "")
+	return l.write(ctx)
 }
 
 // finish ends an epoch whose worker is gone: its last counters are committed
-// and later ones, should a file of them turn up again, are ignored.
+// and later ones, should a file of them turn up again, are ignored. If the
+// store cannot be written now, the next commit that succeeds does it.
 func (l *ledger) finish(ctx context.Context, epoch string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.write(ctx, epoch); err != nil {
-		return err
+	if _, known := l.ending[epoch]; !known {
+		l.ending[epoch] = l.now()
 	}
-	delete(l.epochs, epoch)
-	return nil
+	if e := l.epochs[epoch]; e != nil {
+		clear(e.rates)
+		e.rate = vpn.Rate{}
+		for _, n := range e.counts {
+			n.conns = 0
+		}
+	}
+	return l.write(ctx)
 }
 
-func (l *ledger) write(ctx context.Context, ended string) error {
+func (l *ledger) write(ctx context.Context) error {
 	batches := map[string][]vpn.Counter{}
 	for name, e := range l.epochs {
 		for id, n := range e.dirty {
 			batches[name] = append(batches[name], vpn.Counter{Credential: id, User: n.user, Traffic: n.accounted})
 		}
 	}
-	if len(batches) == 0 && ended == "" {
+	if len(batches) == 0 && len(l.ending) == 0 {
 		for _, e := range l.epochs {
 			e.committed = e.seq // nothing but connection counts has changed
 		}
@@ -193,8 +202,8 @@ func (l *ledger) write(ctx context.Context, ended string) error {
 				return err
 			}
 		}
-		if ended != "" {
-			if err := tx.Usage.End(ended, l.now()); err != nil {
+		for name, at := range l.ending {
+			if err := tx.Usage.End(name, at); err != nil {
 				return err
 			}
 		}
@@ -212,6 +221,10 @@ func (l *ledger) write(ctx context.Context, ended string) error {
 		}
 		clear(e.dirty)
 	}
+	for name := range l.ending {
+		delete(l.epochs, name)
+	}
+	clear(l.ending)
 	clear(l.users)
 	clear(l.servers)
 	l.setQuotas(quotas)

@@ -47,6 +47,7 @@ func NewReconciler(st Store, ws Workers, log *slog.Logger, now func() time.Time)
 const (
 	samplePeriod = time.Second      // how often workers are asked what moved
 	commitPeriod = 10 * time.Second // how often that reaches the store
+	retryEvery   = 3                // samples, after it could not
 	purgePeriod  = time.Hour
 	tombstoneAge = 24 * time.Hour
 )
@@ -71,7 +72,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer sample.Stop()
 	defer commit.Stop()
 	defer purge.Stop()
-	for {
+	for samples := 0; ; {
 		select {
 		case <-ctx.Done():
 			r.running.Wait()
@@ -81,6 +82,9 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			return r.commit(last)
 		case <-sample.C:
 			r.sample(ctx)
+			if samples++; samples%retryEvery == 0 && r.storeProblem() != nil {
+				_ = r.commit(ctx)
+			}
 		case <-commit.C:
 			_ = r.commit(ctx) // logged, shown by Status, and tried again
 		case <-purge.C:
@@ -235,7 +239,7 @@ func (r *Reconciler) sample(ctx context.Context) {
 		wg.Go(func() { k.sample(ctx) })
 	}
 	wg.Wait()
-	if r.ledger.spent() {
+	if r.ledger.spent() && r.storeProblem() == nil {
 		_ = r.commit(ctx)
 	}
 	if err := r.ceilings.renew(ctx, r.purses(), func(purse) bool { return true }); err != nil && ctx.Err() == nil {
@@ -255,18 +259,35 @@ func (r *Reconciler) purses() []purse {
 }
 
 func (r *Reconciler) commit(ctx context.Context) error {
-	err := r.ledger.commit(ctx)
+	return r.noteStored(r.ledger.commit(ctx))
+}
+
+// noteStored keeps how the last try to store usage went, for Status, and logs
+// when that changes. It returns err.
+func (r *Reconciler) noteStored(err error) error {
 	r.mu.Lock()
 	before := r.storeErr
 	r.storeErr = err
 	r.mu.Unlock()
 	switch {
 	case err != nil && before == nil:
-		r.log.Error("usage could not be stored; the workers keep it until it can", slog.Any("err", err))
+		r.log.Error("usage could not be stored; it is kept until it can", slog.Any("err", err))
 	case err == nil && before != nil:
 		r.log.Info("usage is stored again")
 	}
 	return err
+}
+
+// finish ends an epoch whose worker is gone, and reports whether the store
+// knows. A store that cannot be written now, as on a full disk, must not keep
+// the next worker from its start: what the last one has counted waits here.
+func (r *Reconciler) finish(ctx context.Context, epoch string) (stored bool, err error) {
+	r.ceilings.forget(epoch)
+	err = r.noteStored(r.ledger.finish(ctx, epoch))
+	if vpn.KindOf(err) == vpn.Unavailable {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // settle commits the final counters that a server's dead worker left in a
@@ -279,7 +300,7 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 	if err := r.ledger.observe(ctx, id, *cs); err != nil {
 		return err
 	}
-	if err := r.ledger.finish(ctx, cs.Epoch); err != nil {
+	if stored, err := r.finish(ctx, cs.Epoch); err != nil || !stored {
 		return err
 	}
 	return r.workers.Discard(ctx, id)

@@ -54,7 +54,29 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 	if err := s.reconciler.storeProblem(); err != nil {
 		out.Warnings = append(out.Warnings, "usage cannot be stored now; the workers keep it: "+err.Error())
 	}
+	out.Warnings = append(out.Warnings, s.diskWarnings()...)
 	return out, nil
+}
+
+// How little space is worth a word.
+const (
+	nearlyFull = 16 << 20
+	quiteFull  = 64 << 10
+)
+
+// diskWarnings returns what a person should know about the data directory.
+func (s *SystemInfo) diskWarnings() []string {
+	if s.FreeSpace == nil {
+		return nil
+	}
+	free, known := s.FreeSpace(s.DataDir)
+	switch {
+	case !known || free >= nearlyFull:
+		return nil
+	case free >= quiteFull:
+		return []string{"the disk is nearly full: " + s.DataDir + " has " + vpn.FormatSize(free) + " free"}
+	}
+	return []string{"the disk is full: " + s.DataDir + " has no room: servers run on, and changes are refused until there is some"}
 }
 
 // Events returns the newest entries of the audit log, the newest first.

@@ -106,7 +106,7 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 		Store: store, Workers: workers, Protocols: all.Protocols(),
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}},
 		Network:  machine{}, Logs: logs{logDir}, Log: o.Log, Now: time.Now,
-		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost,
+		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace,
 	})
 	p.handler = api.Handler(api.Config{
 		Users: p.app.Users, Servers: p.app.Servers, System: p.app.System, Log: o.Log, Version: o.Version,

@@ -33,6 +33,7 @@ type Instance struct {
 	t     testing.TB
 	env   []string
 	proc  *Process // the daemon; nil before the first start
+	disk  *os.File // the data directory, if only the server host has it mounted
 }
 
 // Instance makes an installation in which nothing is stored yet.
@@ -78,7 +79,7 @@ func (i *Instance) cleanUp() {
 			quiet = 0
 		}
 	}
-	logs, _ := filepath.Glob(filepath.Join(i.Data, "logs", "*"))
+	logs, _ := filepath.Glob(filepath.Join(i.dir(), "logs", "*"))
 	if i.proc != nil {
 		logs = append(logs, i.proc.log)
 	}
@@ -93,8 +94,11 @@ func (i *Instance) cleanUp() {
 			i.t.Logf("%s:\n%s", path, lastLines(string(text), 40))
 		}
 	}
-	if run, err := os.Readlink(filepath.Join(i.Data, "run")); err == nil {
+	if run, err := os.Readlink(filepath.Join(i.dir(), "run")); err == nil {
 		os.RemoveAll(run)
+	}
+	if i.disk != nil {
+		i.disk.Close()
 	}
 }
 
@@ -274,7 +278,7 @@ func (i *Instance) OneWorker() int {
 
 // API calls the daemon over its socket.
 func (i *Instance) API(ctx context.Context, method, path string, in, out any) error {
-	run, err := os.Readlink(filepath.Join(i.Data, "run"))
+	run, err := os.Readlink(filepath.Join(i.dir(), "run"))
 	if err != nil {
 		return err
 	}
