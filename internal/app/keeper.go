@@ -162,6 +162,7 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 	if w := k.current(); w != nil {
 		select {
 		case <-w.Done():
+			k.r.log.Warn("worker ended by itself", slog.String("server", s.Name))
 			if err := k.bury(ctx); err != nil {
 				return err
 			}

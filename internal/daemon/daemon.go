@@ -66,6 +66,9 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	if err := hide(); err != nil {
+		return p, err
+	}
 	dir := o.Config.DataDir
 	logDir := filepath.Join(dir, "logs")
 	if err := os.MkdirAll(logDir, 0o700); err != nil {
@@ -96,7 +99,7 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	}
 	p.close = append(p.close, runLock.Close)
 	workers, err := process.New(process.Options{
-		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Log: o.Log,
+		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Memory: workerMemory(), Log: o.Log,
 	})
 	if err != nil {
 		return p, err
