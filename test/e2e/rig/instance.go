@@ -220,6 +220,13 @@ func (i *Instance) Launch(args ...string) *Process {
 	return i.proc
 }
 
+// LaunchBy is Launch by a shell, which does something before.
+func (i *Instance) LaunchBy(before string, args ...string) *Process {
+	i.t.Helper()
+	i.proc = i.World.Server.Spawn(i.t, i.env, "/bin/sh", append([]string{"-c", before + `; exec "$0" "$@"`, i.Bin}, args...)...)
+	return i.proc
+}
+
 // Daemon returns the daemon that was started last.
 func (i *Instance) Daemon() *Process { return i.proc }
 
