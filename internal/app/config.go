@@ -64,6 +64,7 @@ type App struct {
 // New returns the use cases over c. Nothing runs before somebody asks.
 func New(c Config) *App {
 	r := NewReconciler(c.Store, c.Workers, c.Log, c.Now)
+	c.Now = r.clock.Now
 	core := &core{Config: c, reconciler: r}
 	return &App{
 		Users:      &Users{core},

@@ -15,7 +15,7 @@ import (
 // the store knows how much of each epoch it has seen.
 type ledger struct {
 	store Store
-	now   func() time.Time
+	now   func() time.Time // for dates
 
 	mu     sync.Mutex
 	epochs map[string]*epochCount
@@ -31,7 +31,7 @@ type ledger struct {
 // epochCount is what one life of one worker has counted.
 type epochCount struct {
 	server    vpn.ServerID
-	at        time.Time // of the last observation
+	at        time.Time // of the last observation, for durations only
 	seq       uint64    // of the last observation
 	committed uint64    // the seq that the store has seen
 	counts    map[vpn.CredentialID]*count
@@ -84,22 +84,31 @@ func (l *ledger) observe(ctx context.Context, server vpn.ServerID, cs vpn.Counte
 		}
 		l.epochs[cs.Epoch] = e
 	}
-	now := l.now()
-	elapsed := now.Sub(e.at).Seconds()
-	first := e.at.IsZero()
-	e.at, e.seq = now, max(e.seq, cs.Seq)
-	clear(e.rates)
-	e.rate = vpn.Rate{}
+	first, elapsed := e.at.IsZero(), time.Since(e.at)
+	e.seq = max(e.seq, cs.Seq)
+	short := !first && elapsed < minElapsed
+	if !short {
+		e.at = time.Now()
+		clear(e.rates)
+		e.rate = vpn.Rate{}
+	}
 	for _, c := range cs.Counters {
 		moved := l.take(e, c)
-		if first || elapsed <= 0 || moved == (vpn.Traffic{}) {
+		if first || short || moved == (vpn.Traffic{}) {
 			continue
 		}
-		r := vpn.Rate{Up: uint64(float64(moved.Up) / elapsed), Down: uint64(float64(moved.Down) / elapsed)}
+		r := vpn.Rate{Up: perSecond(moved.Up, elapsed), Down: perSecond(moved.Down, elapsed)}
 		e.rates[c.User] = e.rates[c.User].Add(r)
 		e.rate = e.rate.Add(r)
 	}
 	return nil
+}
+
+// minElapsed is how far apart two observations must be to tell a rate.
+const minElapsed = samplePeriod / 4
+
+func perSecond(n uint64, over time.Duration) uint64 {
+	return uint64(min(float64(n)/over.Seconds(), vpn.MaxTraffic/2))
 }
 
 // note takes counters of some users only, between two observations.

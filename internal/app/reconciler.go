@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"vpn/internal/clock"
 	"vpn/internal/vpn"
 )
 
@@ -22,24 +23,26 @@ type Reconciler struct {
 	store   Store
 	workers Workers
 	log     *slog.Logger
-	now     func() time.Time
+	clock   *clock.Clock // for dates; durations are measured by the monotonic clock
 
 	ledger   *ledger
+	books    *books
 	ceilings *ceilings
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
 	keepers    map[vpn.ServerID]*keeper
 	running    sync.WaitGroup
-	storeErr   error // of the last commit of usage
 }
 
-// NewReconciler returns a reconciler that does nothing yet.
+// NewReconciler returns a reconciler that does nothing yet. now is the wall
+// clock.
 func NewReconciler(st Store, ws Workers, log *slog.Logger, now func() time.Time) *Reconciler {
-	l := newLedger(st, now)
+	c := clock.New(now)
+	l := newLedger(st, c.Now)
 	return &Reconciler{
-		store: st, workers: ws, log: log, now: now,
-		ledger: l, ceilings: newCeilings(l),
+		store: st, workers: ws, log: log, clock: c,
+		ledger: l, books: &books{ledger: l, log: log}, ceilings: newCeilings(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
 }
@@ -72,6 +75,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer sample.Stop()
 	defer commit.Stop()
 	defer purge.Stop()
+	watch := clockWatch{clock: r.clock, log: r.log}
 	for samples := 0; ; {
 		select {
 		case <-ctx.Done():
@@ -79,14 +83,15 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			r.sample(last)
-			return r.commit(last)
+			return r.books.commit(last)
 		case <-sample.C:
+			watch.look()
 			r.sample(ctx)
-			if samples++; samples%retryEvery == 0 && r.storeProblem() != nil {
-				_ = r.commit(ctx)
+			if samples++; samples%retryEvery == 0 && r.books.problem() != nil {
+				_ = r.books.commit(ctx)
 			}
 		case <-commit.C:
-			_ = r.commit(ctx) // logged, shown by Status, and tried again
+			_ = r.books.commit(ctx) // logged, shown by Status, and tried again
 		case <-purge.C:
 			r.purge(ctx)
 		}
@@ -229,7 +234,7 @@ func (r *Reconciler) StopAll(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(append(errs, r.commit(ctx))...)
+	return errors.Join(append(errs, r.books.commit(ctx))...)
 }
 
 // sample asks every worker what moved and renews the ceilings.
@@ -239,8 +244,8 @@ func (r *Reconciler) sample(ctx context.Context) {
 		wg.Go(func() { k.sample(ctx) })
 	}
 	wg.Wait()
-	if r.ledger.spent() && r.storeProblem() == nil {
-		_ = r.commit(ctx)
+	if r.ledger.spent() && r.books.problem() == nil {
+		_ = r.books.commit(ctx)
 	}
 	if err := r.ceilings.renew(ctx, r.purses(), func(purse) bool { return true }); err != nil && ctx.Err() == nil {
 		r.log.Warn("ceilings could not be renewed", slog.Any("err", err))
@@ -258,38 +263,6 @@ func (r *Reconciler) purses() []purse {
 	return out
 }
 
-func (r *Reconciler) commit(ctx context.Context) error {
-	return r.noteStored(r.ledger.commit(ctx))
-}
-
-// noteStored keeps how the last try to store usage went, for Status, and logs
-// when that changes. It returns err.
-func (r *Reconciler) noteStored(err error) error {
-	r.mu.Lock()
-	before := r.storeErr
-	r.storeErr = err
-	r.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		r.log.Error("usage could not be stored; it is kept until it can", slog.Any("err", err))
-	case err == nil && before != nil:
-		r.log.Info("usage is stored again")
-	}
-	return err
-}
-
-// finish ends an epoch whose worker is gone, and reports whether the store
-// knows. A store that cannot be written now, as on a full disk, must not keep
-// the next worker from its start: what the last one has counted waits here.
-func (r *Reconciler) finish(ctx context.Context, epoch string) (stored bool, err error) {
-	r.ceilings.forget(epoch)
-	err = r.noteStored(r.ledger.finish(ctx, epoch))
-	if vpn.KindOf(err) == vpn.Unavailable {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // settle commits the final counters that a server's dead worker left in a
 // file, before the next worker's start overwrites it.
 func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
@@ -300,14 +273,15 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 	if err := r.ledger.observe(ctx, id, *cs); err != nil {
 		return err
 	}
-	if stored, err := r.finish(ctx, cs.Epoch); err != nil || !stored {
+	r.ceilings.forget(cs.Epoch)
+	if stored, err := r.books.finish(ctx, cs.Epoch); err != nil || !stored {
 		return err
 	}
 	return r.workers.Discard(ctx, id)
 }
 
 func (r *Reconciler) purge(ctx context.Context) {
-	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.now().Add(-tombstoneAge)) })
+	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.clock.Now().Add(-tombstoneAge)) })
 	if err != nil {
 		r.log.Warn("deleted things could not be purged", slog.Any("err", err))
 	}

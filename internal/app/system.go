@@ -51,10 +51,13 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 			out.Warnings = append(out.Warnings, s.hostWarnings(srv.Server)...)
 		}
 	}
-	if err := s.reconciler.storeProblem(); err != nil {
-		out.Warnings = append(out.Warnings, "usage cannot be stored now; the workers keep it: "+err.Error())
+	if err := s.reconciler.books.problem(); err != nil {
+		out.Warnings = append(out.Warnings, "usage cannot be stored now, and is kept until it can: "+err.Error())
 	}
 	out.Warnings = append(out.Warnings, s.diskWarnings()...)
+	if jump := s.reconciler.clock.Jump(); jump != 0 {
+		out.Warnings = append(out.Warnings, "this machine's clock has jumped by "+jump.Round(time.Second).String()+": it is not believed before it has stood for a minute")
+	}
 	return out, nil
 }
 

@@ -65,7 +65,9 @@ func filter() error {
 // filterProgram is the filter of the process self.
 func filterProgram(arch, self uint32) []unix.SockFilter {
 	var p []unix.SockFilter
-	load := func(offset uint32) { p = append(p, unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}) }
+	load := func(offset uint32) {
+		p = append(p, unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset})
+	}
 	refuse := func(errno uint32) {
 		p = append(p, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | errno})
 	}

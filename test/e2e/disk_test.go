@@ -23,13 +23,13 @@ const (
 )
 
 // installSmall is install on a data directory with little room.
-func installSmall(t *testing.T, n int) (*rig.Instance, []rig.Login) {
+func installSmall(t *testing.T, n int) (*rig.Instance, *rig.Disk, []rig.Login) {
 	t.Helper()
 	i := rig.NewWorld(t).Instance(t)
-	i.SmallDisk(t, diskSize, diskFiles)
+	disk := rig.NewDisk(t, i, diskSize, diskFiles)
 	i.CreateServer("main", port)
 	i.Serve()
-	return i, i.CreateUsers("u", n)
+	return i, disk, i.CreateUsers("u", n)
 }
 
 // A disk that is full stops changes, and nothing else: users go on, are
@@ -38,7 +38,7 @@ func installSmall(t *testing.T, n int) (*rig.Instance, []rig.Login) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	const users, quota = 4, 3_000_000
-	i, logins := installSmall(t, users+1)
+	i, disk, logins := installSmall(t, users+1)
 	limited := fmt.Sprint("u", users)
 	client := i.World.Xray(t, logins...)
 	load := client.Load(t, 0, users)
@@ -46,7 +46,7 @@ func TestFullDisk(t *testing.T) {
 	conn := client.MustOpen(t, users, false)
 	worker := i.OneWorker()
 
-	i.Fill(t)
+	disk.Fill(t)
 	rig.Until(t, 15*time.Second, func() error { return refusesChanges(i) })
 	rig.Until(t, 15*time.Second, func() error { return warnsOfDisk(i) })
 	readable(t, i)
@@ -75,7 +75,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("the daemon has logged %d lines", n)
 	}
 
-	i.Free(t)
+	disk.Free(t)
 	start := time.Now()
 	rig.Until(t, 10*time.Second, func() error {
 		if err := warnsOfDisk(i); err == nil {
@@ -100,9 +100,9 @@ func TestFullDisk(t *testing.T) {
 // had counted is stored when there is space.
 func TestWorkerKilledOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	i, logins := installSmall(t, 1)
+	i, disk, logins := installSmall(t, 1)
 	client := i.World.Xray(t, logins...)
-	i.Fill(t)
+	disk.Fill(t)
 	rig.Until(t, 15*time.Second, func() error { return refusesChanges(i) })
 	conn := client.MustOpen(t, 0, false)
 	if err := conn.Download(1<<20, 0); err != nil {
@@ -135,7 +135,7 @@ func TestWorkerKilledOnAFullDisk(t *testing.T) {
 	if got := total(); got < counted {
 		t.Errorf("%d bytes are counted, it were %d", got, counted)
 	}
-	i.Free(t)
+	disk.Free(t)
 	rig.Until(t, 10*time.Second, func() error { return stored(i) })
 	before := total()
 	i.Daemon().Kill()
@@ -149,11 +149,11 @@ func TestWorkerKilledOnAFullDisk(t *testing.T) {
 // it has counted when there is space.
 func TestServeStartsOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	i, logins := installSmall(t, 1)
+	i, disk, logins := installSmall(t, 1)
 	if status := i.Daemon().Stop(t); status != 0 {
 		t.Fatalf("SIGTERM: status %d", status)
 	}
-	i.Fill(t)
+	disk.Fill(t)
 	i.Serve()
 	conn := i.World.Xray(t, logins...).MustOpen(t, 0, false)
 	if err := conn.Download(1<<20, 0); err != nil {
@@ -163,7 +163,7 @@ func TestServeStartsOnAFullDisk(t *testing.T) {
 	if err := errors.Join(refusesChanges(i), warnsOfDisk(i)); err != nil {
 		t.Error(err)
 	}
-	i.Free(t)
+	disk.Free(t)
 	rig.Until(t, 10*time.Second, func() error { return stored(i) })
 	want := vpn.Traffic{Up: conn.Sent(), Down: conn.Received()}
 	wantUsed(t, i, "u0", want)
@@ -177,15 +177,19 @@ func TestServeStartsOnAFullDisk(t *testing.T) {
 // it was.
 func TestCommandOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	for name, fill := range map[string]func(*rig.Instance, testing.TB){"no byte": (*rig.Instance).Fill, "no file": fillNames} {
+	for name, names := range map[string]bool{"no byte": false, "no file": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := rig.NewWorld(t).Instance(t)
-			i.SmallDisk(t, diskSize, diskFiles)
+			disk := rig.NewDisk(t, i, diskSize, diskFiles)
 			i.CreateServer("main", port)
 			i.CreateUser("alice")
 			before := i.Must("users", "list", "-o", "json")
-			fill(i, t)
+			if names {
+				fillNames(t, i)
+			} else {
+				disk.Fill(t)
+			}
 			for range 3 {
 				if err := refusesChanges(i); err != nil {
 					t.Error(err)
@@ -210,7 +214,7 @@ func TestCommandOnAFullDisk(t *testing.T) {
 }
 
 // fillNames makes files until no more can be made.
-func fillNames(i *rig.Instance, t testing.TB) {
+func fillNames(t *testing.T, i *rig.Instance) {
 	t.Helper()
 	for k := range diskFiles + 1 {
 		f, err := os.Create(i.File(fmt.Sprint("ballast", k)))

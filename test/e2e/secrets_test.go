@@ -30,7 +30,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	i.CreateServer("second", 8443)
 	i.Must("server", "create", "self", "--port", "9443", "--target", "self", "--public-host", rig.ServerAddr)
 	dir := t.TempDir() // where a core would fall
-	daemon := i.LaunchBy("ulimit -c unlimited; cd "+dir+"; export GOTRACEBACK=crash", "serve", "--verbose")
+	daemon := rig.LaunchBy(i, "ulimit -c unlimited; cd "+dir+"; export GOTRACEBACK=crash", "serve", "--verbose")
 	i.Ready()
 	seen := &watch{}
 	logins := i.CreateUsers("u", 2)
@@ -97,7 +97,7 @@ func TestNoCore(t *testing.T) {
 	t.Parallel()
 	i := rig.NewWorld(t).Instance(t)
 	dir := t.TempDir()
-	daemon := i.LaunchBy("ulimit -c unlimited; cd "+dir+"; export GOTRACEBACK=crash", "serve")
+	daemon := rig.LaunchBy(i, "ulimit -c unlimited; cd "+dir+"; export GOTRACEBACK=crash", "serve")
 	i.Ready()
 	daemon.Signal(syscall.SIGABRT)
 	daemon.Wait(t, 10*time.Second)
@@ -254,8 +254,11 @@ func everyError(t *testing.T, i *rig.Instance, seen *watch, secret string) {
 		seen.run(i, strings.Fields(line)...)
 	}
 	for _, body := range []any{
-		map[string]any{"limits": map[string]any{"quota": secret}}, map[string]any{"name": []string{secret}},
-		map[string]any{"name": "x", "expires_at": secret}, []string{secret}, secret, 7,
+		map[string]any{"limits": map[string]any{"quota": secret}},
+		map[string]any{"name": []string{secret}},
+		map[string]any{"name": "x", "expires_at": secret},
+		[]string{secret},
+		secret, 7,
 	} {
 		err := i.API(t.Context(), "POST", "/v1/users", body, nil)
 		if err == nil {

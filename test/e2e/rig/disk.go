@@ -15,10 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SmallDisk gives the instance, which has stored nothing yet, a data directory
-// on a file system of its own, with room for that many bytes and files. Only
-// the server host sees it.
-func (i *Instance) SmallDisk(t testing.TB, bytes, files int) {
+// A Disk is a small file system that holds an instance's data directory.
+type Disk struct{ instance *Instance }
+
+// NewDisk gives an instance, which has stored nothing yet, a data directory on
+// a file system of its own, with room for that many bytes and files. Only the
+// server host sees it.
+func NewDisk(t testing.TB, i *Instance, bytes, files int) *Disk {
 	t.Helper()
 	if err := os.Mkdir(i.Data, 0o700); err != nil {
 		t.Fatal(err)
@@ -34,25 +37,22 @@ func (i *Instance) SmallDisk(t testing.TB, bytes, files int) {
 	if err != nil {
 		t.Fatalf("mount a small disk: %v", err)
 	}
-}
-
-// dir is the data directory as this process finds it.
-func (i *Instance) dir() string {
-	if i.disk == nil {
-		return i.Data
-	}
-	return filepath.Join("/proc/self/fd", strconv.Itoa(int(i.disk.Fd())))
+	return &Disk{i}
 }
 
 // File returns the path by which this process finds a file of the data
 // directory.
-func (i *Instance) File(name string) string { return filepath.Join(i.dir(), name) }
+func (i *Instance) File(name string) string {
+	if i.disk == nil {
+		return filepath.Join(i.Data, name)
+	}
+	return filepath.Join("/proc/self/fd", strconv.Itoa(int(i.disk.Fd())), name)
+}
 
-// Fill leaves no byte of the small disk free, and Free gives back what Fill
-// took.
-func (i *Instance) Fill(t testing.TB) {
+// Fill leaves no byte free.
+func (d *Disk) Fill(t testing.TB) {
 	t.Helper()
-	f, err := os.OpenFile(i.File("ballast"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(d.instance.File("ballast"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,9 +68,9 @@ func (i *Instance) Fill(t testing.TB) {
 }
 
 // Free gives back what Fill took.
-func (i *Instance) Free(t testing.TB) {
+func (d *Disk) Free(t testing.TB) {
 	t.Helper()
-	if err := os.Remove(i.File("ballast")); err != nil {
+	if err := os.Remove(d.instance.File("ballast")); err != nil {
 		t.Fatal(err)
 	}
 }

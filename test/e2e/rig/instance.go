@@ -79,7 +79,7 @@ func (i *Instance) cleanUp() {
 			quiet = 0
 		}
 	}
-	logs, _ := filepath.Glob(filepath.Join(i.dir(), "logs", "*"))
+	logs, _ := filepath.Glob(i.File("logs/*"))
 	if i.proc != nil {
 		logs = append(logs, i.proc.log)
 	}
@@ -94,7 +94,7 @@ func (i *Instance) cleanUp() {
 			i.t.Logf("%s:\n%s", path, lastLines(string(text), 40))
 		}
 	}
-	if run, err := os.Readlink(filepath.Join(i.dir(), "run")); err == nil {
+	if run, err := os.Readlink(i.File("run")); err == nil {
 		os.RemoveAll(run)
 	}
 	if i.disk != nil {
@@ -221,7 +221,7 @@ func (i *Instance) Launch(args ...string) *Process {
 }
 
 // LaunchBy is Launch by a shell, which does something before.
-func (i *Instance) LaunchBy(before string, args ...string) *Process {
+func LaunchBy(i *Instance, before string, args ...string) *Process {
 	i.t.Helper()
 	i.proc = i.World.Server.Spawn(i.t, i.env, "/bin/sh", append([]string{"-c", before + `; exec "$0" "$@"`, i.Bin}, args...)...)
 	return i.proc
@@ -285,7 +285,7 @@ func (i *Instance) OneWorker() int {
 
 // API calls the daemon over its socket.
 func (i *Instance) API(ctx context.Context, method, path string, in, out any) error {
-	run, err := os.Readlink(filepath.Join(i.dir(), "run"))
+	run, err := os.Readlink(i.File("run"))
 	if err != nil {
 		return err
 	}
