@@ -59,7 +59,7 @@ func TestClockJump(t *testing.T) {
 			alice, calm := look()
 			w := b.workers.worker(id)
 			second := func() {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				w.move(alice.ID, 1000)
 				synctest.Wait()
 				u, _ := look()

@@ -47,6 +47,9 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 			out.Synced = false
 			out.Warnings = append(out.Warnings, "server "+srv.Name+" is "+string(srv.State)+": "+srv.Problem)
 		}
+		if w := srv.Worker; w != nil && !w.Confined {
+			out.Warnings = append(out.Warnings, "server "+srv.Name+" is not confined: this kernel has no Landlock, so file permissions alone keep its worker from other files")
+		}
 		if srv.Enabled {
 			out.Warnings = append(out.Warnings, s.hostWarnings(srv.Server)...)
 		}

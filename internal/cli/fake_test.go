@@ -55,7 +55,7 @@ func newFakePlane() *fakePlane {
 					Port: 443, Enabled: true, Settings: []byte(`{"target":"www.example.com:443"}`), CreatedAt: now,
 				},
 				State: vpn.Running, Endpoint: "203.0.113.5:443", Online: 2, Used: vpn.Traffic{Down: 1e9},
-				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6},
+				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6, Confined: true},
 			},
 		},
 	}

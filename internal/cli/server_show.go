@@ -68,11 +68,19 @@ func serverFields(s vpn.ServerInfo) []string {
 	if w := s.Worker; w != nil {
 		fields = append(fields,
 			"worker", "pid "+strconv.Itoa(w.PID)+", uid "+strconv.Itoa(w.UID)+", since "+formatTime(w.StartedAt),
+			"confined", formatConfined(w.Confined),
 			"memory", vpn.FormatSize(w.Memory),
 			"restarts", strconv.Itoa(w.Restarts),
 		)
 	}
 	return append(fields, "created", formatTime(s.CreatedAt), "id", string(s.ID))
+}
+
+func formatConfined(confined bool) string {
+	if confined {
+		return "yes"
+	}
+	return "no: this kernel has no Landlock"
 }
 
 // settingFields are the settings that a person may give. What else there is

@@ -23,9 +23,9 @@ func TestJump(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var jump time.Duration
 			clock := New(func() time.Time { return time.Now().Add(jump) })
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			jump = c.jump
-			for start := time.Now(); time.Since(start) < 2*time.Minute; time.Sleep(time.Second) {
+			for start := time.Now(); time.Since(start) < 2*time.Minute; <-time.After(time.Second) {
 				want, doubt := jump, time.Duration(0)
 				if time.Since(start) < c.after {
 					want, doubt = 0, jump
@@ -47,7 +47,7 @@ func TestJumpTakenBack(t *testing.T) {
 			if jump = 0; k%50 > 5 {
 				jump = 48 * time.Hour
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if got := clock.Now(); !got.Equal(time.Now().Round(0)) {
 				t.Fatalf("it is %v, and the clock says %v", time.Now(), got)
 			}
@@ -68,7 +68,7 @@ func TestJumpsToAndFro(t *testing.T) {
 			start := time.Now()
 			for i := range 100 {
 				jump = jumps[i%len(jumps)]
-				time.Sleep(30 * time.Second)
+				<-time.After(30 * time.Second)
 				if got := c.Now().Sub(start); got != time.Since(start) {
 					t.Fatalf("jumps %v: after %v the clock says %v", jumps, time.Since(start), got)
 				}

@@ -54,13 +54,14 @@ type plane struct {
 	app     *app.App
 	handler http.Handler // trusts its caller: see trusted and local
 	runDir  string
+	leaving chan struct{} // closed when the API ends
 	close   []func() error
 }
 
 // open takes the data directory and opens what is in it. A data directory
 // that is not there is made.
 func open(ctx context.Context, o Options) (p *plane, err error) {
-	p = &plane{}
+	p = &plane{leaving: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -108,7 +109,7 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	p.app = app.New(app.Config{
 		Store: store, Workers: workers, Protocols: all.Protocols(),
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}},
-		Network:  machine{}, Logs: logs{logDir}, Log: o.Log, Now: time.Now,
+		Network:  machine{}, Logs: logs{logDir, p.leaving}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace,
 	})
 	p.handler = api.Handler(api.Config{
@@ -177,6 +178,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
+	srv.RegisterOnShutdown(func() { close(p.leaving) }) // who follows a log would hold it up
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 
@@ -208,7 +210,7 @@ func shutdown(p *plane, srv *http.Server, stop context.CancelFunc, supervised <-
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownWait)
 	defer cancel()
 	if srv.Shutdown(ctx) != nil {
-		_ = srv.Close() // somebody follows a log
+		_ = srv.Close()
 	}
 	stop()
 	errs := []error{<-supervised}

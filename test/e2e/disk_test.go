@@ -287,8 +287,10 @@ func warnsOfDisk(i *rig.Instance) error {
 // stored returns nil once no usage waits to be stored.
 func stored(i *rig.Instance) error {
 	s, err := i.Status()
-	if err == nil && len(s.Warnings) > 0 {
-		err = fmt.Errorf("warnings: %v", s.Warnings)
+	for _, w := range s.Warnings {
+		if strings.Contains(w, "full") || strings.Contains(w, "stored") {
+			return errors.New(w)
+		}
 	}
 	return err
 }

@@ -18,14 +18,7 @@ func StarveMemory(t testing.TB, pid int, n uint64) {
 	if err != nil {
 		t.Fatalf("%v\nhint: it needs cgroup v1 with its memory controller", err)
 	}
-	t.Cleanup(func() {
-		for start := time.Now(); time.Since(start) < 10*time.Second; time.Sleep(5 * time.Millisecond) {
-			if os.Remove(dir) == nil {
-				return
-			}
-		}
-		t.Errorf("%s is left behind", dir)
-	})
+	t.Cleanup(func() { Until(t, 10*time.Second, func() error { return os.Remove(dir) }) })
 	for _, c := range []struct {
 		file string
 		n    uint64
