@@ -70,7 +70,7 @@ func confine(log *slog.Logger) (confined bool, err error) {
 	}
 	switch err := filter(); {
 	case errors.Is(err, errNoFilter):
-		log.Warn("this kernel filters no system calls: nothing but its uid keeps this worker from processes of the same uid")
+		log.Warn("no filter of system calls can be had here: little keeps this worker from processes of the same uid")
 	case err != nil:
 		return false, err
 	}

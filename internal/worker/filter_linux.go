@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNoFilter says that the kernel, or this processor's port of it here, has
-// no filter of system calls.
-var errNoFilter = errors.New("this kernel filters no system calls")
+// errNoFilter says that there can be no filter of system calls: not in this
+// kernel, not on this processor, or not inside the sandbox around this one.
+var errNoFilter = errors.New("no filter of system calls can be had")
 
 // Offsets in what the kernel shows a filter (struct seccomp_data), where the
 // low half of an argument comes first.
@@ -43,7 +43,7 @@ func forbidden() []uint32 {
 // only: unix sockets by their names, signals, their memory. Sockets that are
 // open stay so. It returns [errNoFilter] where there is no such thing.
 //
-// It needs no new privileges to be set before.
+// No new privileges has to be set before.
 func filter() error {
 	arch, ok := map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]
 	if !ok {
@@ -51,15 +51,16 @@ func filter() error {
 	}
 	program := filterProgram(arch, uint32(os.Getpid()))
 	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&fprog)))
+	// Not seccomp(2), which service managers' own filters often leave out.
+	err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&fprog)), 0, 0)
 	runtime.KeepAlive(program)
-	switch errno {
-	case 0:
-		return nil
-	case unix.ENOSYS, unix.EINVAL:
+	switch {
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return errNoFilter
+	case err != nil:
+		return fmt.Errorf("filter the worker's system calls: %w", err)
 	}
-	return fmt.Errorf("filter the worker's system calls: %w", errno)
+	return nil
 }
 
 // filterProgram is the filter of the process self.
