@@ -73,6 +73,22 @@ func TestFollowLogs(t *testing.T) {
 	}
 }
 
+// Without a daemon a log can be followed too, and a daemon can begin meanwhile.
+func TestFollowLogsWithoutADaemon(t *testing.T) {
+	t.Parallel()
+	i, _ := install(t, 0)
+	before := i.OneWorker()
+	i.Daemon().Stop(t)
+	follow := followLogs(i, t)
+	rig.Until(t, 5*time.Second, func() error { return printed(follow, runs(before)) })
+	i.Serve()
+	rig.Until(t, 5*time.Second, func() error { return printed(follow, runs(i.OneWorker())) })
+	follow.Signal(os.Interrupt)
+	if status := follow.Wait(t, 5*time.Second); status != 130 {
+		t.Errorf("^C: status %d", status)
+	}
+}
+
 func followLogs(i *rig.Instance, t *testing.T) *rig.Process {
 	t.Helper()
 	return i.World.Server.Spawn(t, []string{"VPN_DATA_DIR=" + i.Data}, i.Bin, "server", "logs", "main", "-f")
