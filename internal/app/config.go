@@ -24,6 +24,10 @@ type Config struct {
 	Version    string
 	DataDir    string
 	PublicHost string // what clients dial, where a server does not say
+
+	// FreeSpace returns how many bytes can still be stored in a directory, and
+	// whether that is known. It may be nil.
+	FreeSpace func(dir string) (uint64, bool)
 }
 
 // A Settler decides what of a protocol's settings cannot be decided without a
@@ -65,6 +69,7 @@ type App struct {
 // New returns the use cases over c. Nothing runs before somebody asks.
 func New(c Config) *App {
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
+	c.Now = r.clock.Now
 	core := &core{Config: c, reconciler: follower{Reconciler: r}}
 	return &App{
 		Users:      &Users{core},

@@ -195,6 +195,7 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 	if w := k.current(); w != nil {
 		select {
 		case <-w.Done():
+			k.r.log.Warn("worker ended by itself", slog.String("server", s.Name))
 			if err := k.bury(ctx); err != nil {
 				return err
 			}
@@ -234,11 +235,11 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 func (k *keeper) silent() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.r.now().Sub(k.answered) > answerWait
+	return time.Since(k.answered) > answerWait
 }
 
 func (k *keeper) start(ctx context.Context, s vpn.Server) (Worker, error) {
-	if wait := k.notBefore.Sub(k.r.now()); wait > 0 {
+	if wait := time.Until(k.notBefore); wait > 0 {
 		return nil, vpn.Errorf(vpn.Unavailable, "the worker crashed %d times in a row; the next try is in %s", k.crashes, wait.Round(time.Millisecond)).
 			WithHint("read why: vpn server logs %s", s.Name)
 	}
@@ -247,14 +248,14 @@ func (k *keeper) start(ctx context.Context, s vpn.Server) (Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.born = k.r.now()
+	k.born = time.Now()
 	return w, nil
 }
 
 func (k *keeper) adopt(w Worker) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.worker, k.health, k.answered = w, vpn.Health{}, k.r.now()
+	k.worker, k.health, k.answered = w, vpn.Health{}, time.Now()
 	k.spec, k.revision = nil, 0
 }
 
@@ -268,14 +269,14 @@ func (k *keeper) bury(ctx context.Context) error {
 	}
 	if epoch != "" {
 		k.r.ceilings.forget(epoch)
-		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}
 	}
-	if !k.born.IsZero() && k.r.now().Sub(k.born) < steadyLife {
+	if !k.born.IsZero() && time.Since(k.born) < steadyLife {
 		k.crashes++
 		if k.crashes > 1 {
-			k.notBefore = k.r.now().Add(backoff(k.crashes))
+			k.notBefore = time.Now().Add(backoff(k.crashes))
 		}
 	} else {
 		k.crashes = 0
@@ -318,7 +319,7 @@ func (k *keeper) end(ctx context.Context) error {
 	k.crashes = 0
 	if epoch != "" {
 		k.r.ceilings.forget(epoch)
-		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}
 	}

@@ -128,9 +128,3 @@ func (r *Reconciler) kick(ctx context.Context, u vpn.UserID) (int, error) {
 	}
 	return total, errors.Join(errs...)
 }
-
-func (r *Reconciler) storeProblem() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.storeErr
-}

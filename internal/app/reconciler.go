@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"vpn/internal/clock"
 	"vpn/internal/vpn"
 )
 
@@ -23,24 +24,26 @@ type Reconciler struct {
 	workers Workers
 	network Network
 	log     *slog.Logger
-	now     func() time.Time
+	clock   *clock.Clock // for dates; durations are measured by the monotonic clock
 
 	ledger   *ledger
+	books    *books
 	ceilings *ceilings
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
 	keepers    map[vpn.ServerID]*keeper
 	running    sync.WaitGroup
-	storeErr   error // of the last commit of usage
 }
 
-// NewReconciler returns a reconciler that does nothing yet.
+// NewReconciler returns a reconciler that does nothing yet. now is the wall
+// clock.
 func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func() time.Time) *Reconciler {
-	l := newLedger(st, now)
+	c := clock.New(now)
+	l := newLedger(st, c.Now)
 	return &Reconciler{
-		store: st, workers: ws, network: n, log: log, now: now,
-		ledger: l, ceilings: newCeilings(l),
+		store: st, workers: ws, network: n, log: log, clock: c,
+		ledger: l, books: &books{ledger: l, log: log}, ceilings: newCeilings(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
 }
@@ -48,6 +51,7 @@ func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func()
 const (
 	samplePeriod = time.Second      // how often workers are asked what moved
 	commitPeriod = 10 * time.Second // how often that reaches the store
+	retryEvery   = 3                // samples, after it could not
 	purgePeriod  = time.Hour
 	tombstoneAge = 24 * time.Hour
 )
@@ -72,18 +76,23 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer sample.Stop()
 	defer commit.Stop()
 	defer purge.Stop()
-	for {
+	watch := clockWatch{clock: r.clock, log: r.log}
+	for samples := 0; ; {
 		select {
 		case <-ctx.Done():
 			r.running.Wait()
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			r.sample(last)
-			return r.commit(last)
+			return r.books.commit(last)
 		case <-sample.C:
+			watch.look()
 			r.sample(ctx)
+			if samples++; samples%retryEvery == 0 && r.books.problem() != nil {
+				_ = r.books.commit(ctx)
+			}
 		case <-commit.C:
-			_ = r.commit(ctx) // logged, shown by Status, and tried again
+			_ = r.books.commit(ctx) // logged, shown by Status, and tried again
 		case <-purge.C:
 			r.purge(ctx)
 		}
@@ -233,7 +242,7 @@ func (r *Reconciler) StopAll(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(append(errs, r.commit(ctx))...)
+	return errors.Join(append(errs, r.books.commit(ctx))...)
 }
 
 // sample asks every worker what moved and renews the ceilings.
@@ -243,8 +252,8 @@ func (r *Reconciler) sample(ctx context.Context) {
 		wg.Go(func() { k.sample(ctx) })
 	}
 	wg.Wait()
-	if r.ledger.spent() {
-		_ = r.commit(ctx)
+	if r.ledger.spent() && r.books.problem() == nil {
+		_ = r.books.commit(ctx)
 	}
 	if err := r.ceilings.renew(ctx, r.purses(), func(purse) bool { return true }); err != nil && ctx.Err() == nil {
 		r.log.Warn("ceilings could not be renewed", slog.Any("err", err))
@@ -262,21 +271,6 @@ func (r *Reconciler) purses() []purse {
 	return out
 }
 
-func (r *Reconciler) commit(ctx context.Context) error {
-	err := r.ledger.commit(ctx)
-	r.mu.Lock()
-	before := r.storeErr
-	r.storeErr = err
-	r.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		r.log.Error("usage could not be stored; the workers keep it until it can", slog.Any("err", err))
-	case err == nil && before != nil:
-		r.log.Info("usage is stored again")
-	}
-	return err
-}
-
 // settle commits the final counters that a server's dead worker left in a
 // file, before the next worker's start overwrites it.
 func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
@@ -288,7 +282,8 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 		if err := r.ledger.observe(ctx, id, *cs); err != nil {
 			return err
 		}
-		if err := r.ledger.finish(ctx, cs.Epoch); err != nil {
+		r.ceilings.forget(cs.Epoch)
+		if stored, err := r.books.finish(ctx, cs.Epoch); err != nil || !stored {
 			return err
 		}
 	}
@@ -296,7 +291,7 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 }
 
 func (r *Reconciler) purge(ctx context.Context) {
-	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.now().Add(-tombstoneAge)) })
+	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.clock.Now().Add(-tombstoneAge)) })
 	if err != nil {
 		r.log.Warn("deleted things could not be purged", slog.Any("err", err))
 	}

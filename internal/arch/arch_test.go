@@ -27,6 +27,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/config", "internal/vpn"},
 	{"internal/network", "internal/vpn"},
 	{"internal/firewall", ""},
+	{"internal/clock", ""},
 	{"internal/probe", "internal/vpn"},
 	{"internal/service", "internal/vpn"},
 
@@ -37,7 +38,7 @@ var may = []struct{ pkg, imports string }{
 
 	{"internal/engine", "internal/vpn internal/engine/meter internal/engine/egress"},
 	{"internal/engine/all", "internal/vpn internal/engine internal/engine/*"},
-	{"internal/engine/meter", "internal/vpn"},
+	{"internal/engine/meter", "internal/vpn internal/clock"},
 	{"internal/engine/splice", ""},
 	{"internal/engine/egress", "internal/vpn"},
 	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
@@ -47,7 +48,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/engine internal/engine/* internal/worker internal/network"},
 	{"internal/runtime/*", "internal/vpn internal/app internal/worker internal/network"},
 
-	{"internal/app", "internal/vpn internal/protocol"},
+	{"internal/app", "internal/vpn internal/protocol internal/clock"},
 	{"internal/store/storetest", "internal/vpn internal/app"},
 	{"internal/store/*", "internal/vpn internal/app"},
 
@@ -78,7 +79,7 @@ var only = map[string]string{
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
-	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli test/e2e/*",
+	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
 	"go.uber.org/goleak":              "",

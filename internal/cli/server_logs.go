@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vpn/internal/client"
 	"vpn/internal/vpn"
 )
 
@@ -27,23 +26,24 @@ func serverLogs(p *program) *cobra.Command {
 		if tail < 0 {
 			return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
 		}
-		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-			return copyLogs(ctx, p, c.Servers, name, follow, tail)
+		return p.use(cmd.Context(), ofStore, func(c *connection) error {
+			return copyLogs(cmd.Context(), p, c, name, follow, tail)
 		})
 	})
 }
 
-type logOpener interface {
-	Logs(ctx context.Context, server string, follow bool, tail int) (io.ReadCloser, error)
-}
-
-func copyLogs(ctx context.Context, p *program, servers logOpener, name string, follow bool, tail int) error {
-	logs, err := servers.Logs(ctx, name, follow, tail)
+func copyLogs(ctx context.Context, p *program, c *connection, name string, follow bool, tail int) error {
+	logs, err := c.Servers.Logs(ctx, name, follow, tail)
 	if err != nil {
 		return err
 	}
 	defer logs.Close()
 	p.busy.end()
+	// An open log needs no control plane. In this process that has to go, or
+	// no daemon could start while somebody looks on.
+	if err := c.close(); err != nil {
+		return err
+	}
 	out := p.Out
 	if p.OutTerminal {
 		out = harmless{out}

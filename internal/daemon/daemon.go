@@ -54,18 +54,22 @@ type plane struct {
 	app     *app.App
 	handler http.Handler // trusts its caller: see trusted and local
 	runDir  string
+	leaving chan struct{} // closed when the API ends
 	close   []func() error
 }
 
 // open takes the data directory and opens what is in it. A data directory
 // that is not there is made.
 func open(ctx context.Context, o Options) (p *plane, err error) {
-	p = &plane{}
+	p = &plane{leaving: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	if err := hide(); err != nil {
+		return p, err
+	}
 	dir := o.Config.DataDir
 	logDir := filepath.Join(dir, "logs")
 	if err := os.MkdirAll(logDir, 0o700); err != nil {
@@ -100,7 +104,7 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	}
 	p.close = append(p.close, runLock.Close)
 	workers, err := process.New(process.Options{
-		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Log: o.Log,
+		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Memory: workerMemory(), Log: o.Log,
 	})
 	if err != nil {
 		return p, err
@@ -109,8 +113,8 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	p.app = app.New(app.Config{
 		Store: store, Workers: workers, Protocols: all.Protocols(),
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}},
-		Network:  &machine{}, Logs: logs{logDir}, Log: o.Log, Now: time.Now,
-		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost,
+		Network:  &machine{}, Logs: logs{logDir, p.leaving}, Log: o.Log, Now: time.Now,
+		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace,
 	})
 	dry := p.app.DryRun()
 	p.handler = api.Handler(api.Config{
@@ -197,6 +201,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
+	srv.RegisterOnShutdown(func() { close(p.leaving) }) // who follows a log would hold it up
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 
@@ -228,7 +233,7 @@ func shutdown(p *plane, srv *http.Server, stop context.CancelFunc, supervised <-
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownWait)
 	defer cancel()
 	if srv.Shutdown(ctx) != nil {
-		_ = srv.Close() // somebody follows a log
+		_ = srv.Close()
 	}
 	stop()
 	errs := []error{<-supervised}

@@ -25,7 +25,7 @@ type DirLock struct{ file *os.File }
 func Lock(ctx context.Context, dir string, wait time.Duration) (*DirLock, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fileError(err)
+		return nil, located(filepath.Join(dir, "lock"), fileError(err))
 	}
 	if err := flock(ctx, f, wait); err != nil {
 		defer f.Close()
@@ -35,7 +35,8 @@ func Lock(ctx context.Context, dir string, wait time.Duration) (*DirLock, error)
 		return nil, err
 	}
 	l := &DirLock{f}
-	if err := l.sign(); err != nil {
+	// On a full disk it stays unsigned: the one that waits does without a name.
+	if err := l.sign(); err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		f.Close()
 		return nil, fileError(err)
 	}

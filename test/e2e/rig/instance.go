@@ -33,6 +33,7 @@ type Instance struct {
 	t     testing.TB
 	env   []string
 	proc  *Process // the daemon; nil before the first start
+	disk  *os.File // the data directory, if only the server host has it mounted
 }
 
 // Instance makes an installation in which nothing is stored yet.
@@ -78,7 +79,7 @@ func (i *Instance) cleanUp() {
 			quiet = 0
 		}
 	}
-	logs, _ := filepath.Glob(filepath.Join(i.Data, "logs", "*"))
+	logs, _ := filepath.Glob(i.File("logs/*"))
 	if i.proc != nil {
 		logs = append(logs, i.proc.log)
 	}
@@ -93,8 +94,11 @@ func (i *Instance) cleanUp() {
 			i.t.Logf("%s:\n%s", path, lastLines(string(text), 40))
 		}
 	}
-	if run, err := os.Readlink(filepath.Join(i.Data, "run")); err == nil {
+	if run, err := os.Readlink(i.File("run")); err == nil {
 		os.RemoveAll(run)
+	}
+	if i.disk != nil {
+		i.disk.Close()
 	}
 }
 
@@ -216,6 +220,13 @@ func (i *Instance) Launch(args ...string) *Process {
 	return i.proc
 }
 
+// LaunchBy is Launch by a shell, which does something before.
+func LaunchBy(i *Instance, before string, args ...string) *Process {
+	i.t.Helper()
+	i.proc = i.World.Server.Spawn(i.t, i.env, "/bin/sh", append([]string{"-c", before + `; exec "$0" "$@"`, i.Bin}, args...)...)
+	return i.proc
+}
+
 // Daemon returns the daemon that was started last.
 func (i *Instance) Daemon() *Process { return i.proc }
 
@@ -274,7 +285,7 @@ func (i *Instance) OneWorker() int {
 
 // API calls the daemon over its socket.
 func (i *Instance) API(ctx context.Context, method, path string, in, out any) error {
-	run, err := os.Readlink(filepath.Join(i.Data, "run"))
+	run, err := os.Readlink(i.File("run"))
 	if err != nil {
 		return err
 	}
