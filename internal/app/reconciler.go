@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vpn/internal/vpn"
@@ -31,6 +32,7 @@ type Reconciler struct {
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
 	keepers    map[vpn.ServerID]*keeper
 	running    sync.WaitGroup
+	turns      atomic.Uint64
 	storeErr   error // of the last commit of usage
 }
 
@@ -72,6 +74,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer commit.Stop()
 	defer purge.Stop()
 	for {
+		r.turns.Add(1)
 		select {
 		case <-ctx.Done():
 			r.running.Wait()
@@ -149,6 +152,11 @@ func (r *Reconciler) remove(id vpn.ServerID) {
 	defer r.mu.Unlock()
 	delete(r.keepers, id)
 }
+
+// Turns counts the turns of Run's loop. It grows every second, unless the
+// loop is stuck: in the store, or in a worker that keeps it beyond every
+// time-out.
+func (r *Reconciler) Turns() uint64 { return r.turns.Load() }
 
 // Supervising reports whether Run is at work.
 func (r *Reconciler) Supervising() bool {

@@ -51,6 +51,16 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 			out.Warnings = append(out.Warnings, s.hostWarnings(srv.Server)...)
 		}
 	}
+	for _, srv := range servers {
+		if w := srv.Worker; w != nil && w.Version != s.Version {
+			out.Warnings = append(out.Warnings, "server "+srv.Name+" still runs version "+w.Version+
+				"; this cuts its connections and makes it run "+s.Version+": vpn server restart "+srv.Name)
+		}
+	}
+	if s.Process != nil {
+		out.Executable = s.Process.Executable()
+		out.Warnings = append(out.Warnings, s.Process.Warnings()...)
+	}
 	if err := s.reconciler.storeProblem(); err != nil {
 		out.Warnings = append(out.Warnings, "usage cannot be stored now; the workers keep it: "+err.Error())
 	}

@@ -31,6 +31,7 @@ type fakePlane struct {
 
 	created vpn.NewServer
 	patched vpn.UserPatch
+	changed []string // by a reload
 }
 
 func newFakePlane() *fakePlane {
@@ -234,6 +235,12 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 }
 
 func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
+
+func (f fakeSystem) Reload(context.Context) (vpn.Reload, error) {
+	return vpn.Reload{Changed: f.changed}, f.failure
+}
+
+func (f fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) { return vpn.Upgrade{}, f.failure }
 
 // result is what a person saw of one command.
 type result struct {

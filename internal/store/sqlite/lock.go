@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vpn/internal/vpn"
 )
 
@@ -40,6 +42,42 @@ func Lock(ctx context.Context, dir string, wait time.Duration) (*DirLock, error)
 		return nil, fileError(err)
 	}
 	return l, nil
+}
+
+// InheritLock takes over the lock of dir that this process had before it
+// executed another program, by its descriptor, which stays the caller's. If
+// that is something else, the error is of kind [vpn.Conflict].
+func InheritLock(dir string, fd *os.File) (*DirLock, error) {
+	have, err := fd.Stat()
+	if err != nil {
+		return nil, fileError(err)
+	}
+	want, err := os.Stat(filepath.Join(dir, "lock"))
+	if err != nil || !os.SameFile(have, want) {
+		return nil, vpn.Errorf(vpn.Conflict, "the lock that was handed over is not that of %s", dir)
+	}
+	// A lock belongs to the open file, however many descriptors there are: if
+	// this one has it, this does nothing.
+	if err := syscall.Flock(int(fd.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, vpn.Errorf(vpn.Conflict, "the lock of %s was handed over open: %w", dir, err)
+	}
+	own, err := duplicate(fd)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	return &DirLock{own}, nil
+}
+
+// File returns a descriptor of the lock that can be handed over. The
+// directory is free when it and the lock are closed.
+func (l *DirLock) File() (*os.File, error) { return duplicate(l.file) }
+
+func duplicate(f *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // Close gives the directory back.
