@@ -27,6 +27,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/config", "internal/vpn"},
 	{"internal/network", "internal/vpn"},
 	{"internal/probe", "internal/vpn"},
+	{"internal/selfupdate", "internal/vpn"},
 
 	{"internal/protocol", "internal/vpn"},
 	{"internal/protocol/all", "internal/protocol internal/protocol/*"},
@@ -51,7 +52,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/api", "internal/vpn"},
 	{"internal/client", "internal/vpn"},
 	{"internal/daemon", "internal/*  internal/*/*"},
-	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/protocol internal/protocol/all internal/qr internal/worker internal/engine/all"},
+	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/protocol internal/protocol/all internal/qr internal/selfupdate internal/worker internal/engine/all"},
 	{"cmd/vpn", "internal/cli"},
 
 	{"test/e2e", "internal/vpn test/e2e/*"},
@@ -62,7 +63,7 @@ var may = []struct{ pkg, imports string }{
 
 // only lists who may import what is heavy or dangerous. Tests are free.
 var only = map[string]string{
-	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/daemon test/e2e/*",
+	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/daemon internal/selfupdate test/e2e/*",
 	"database/sql":                    "internal/store/sqlite",
 	"modernc.org/sqlite":              "internal/store/sqlite",
 	"github.com/pressly/goose":        "internal/store/sqlite",
@@ -75,7 +76,7 @@ var only = map[string]string{
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
-	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/engine/vless internal/store/sqlite internal/store/* internal/cli test/e2e/*",
+	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/daemon internal/network internal/engine/vless internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
 	"go.uber.org/goleak":              "",

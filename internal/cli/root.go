@@ -60,7 +60,7 @@ func rootCommand(p *program) *cobra.Command {
 	root.AddCommand(
 		upCommand(p), serveCommand(p), statusCommand(p),
 		usersCommand(p), serverCommand(p),
-		versionCommand(p), workerCommand(p),
+		reloadCommand(p), upgradeCommand(p), versionCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())
 	keepFlagOrder(root)

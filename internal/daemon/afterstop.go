@@ -18,7 +18,7 @@ func AfterStop(ctx context.Context, o Options, unit string) (err error) {
 	if err != nil || !stopping {
 		return err
 	}
-	p, err := open(ctx, o)
+	p, err := open(ctx, o, nil)
 	if err != nil {
 		return err
 	}

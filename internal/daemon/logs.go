@@ -16,7 +16,10 @@ import (
 
 // logs reads the files that workers log to; the control plane opened each of
 // them and may read them though they lie out of the workers' reach.
-type logs struct{ dir string }
+type logs struct {
+	dir    string
+	ending <-chan struct{} // nobody is to follow any longer when it is closed
+}
 
 const (
 	tailChunk  = 64 << 10
@@ -44,7 +47,7 @@ func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io
 	if !follow {
 		return f, nil
 	}
-	return &follower{ctx: ctx, path: path, f: f}, nil
+	return &follower{ctx: ctx, ending: l.ending, path: path, f: f}, nil
 }
 
 // seekTail moves f to the beginning of its last n lines.
@@ -78,9 +81,10 @@ func seekTail(f *os.File, n int) error {
 // follower reads a growing file. When the name stands for another file, the
 // log was rotated, and it goes on with that one.
 type follower struct {
-	ctx  context.Context //nolint:containedctx // a reader's Read takes none
-	path string
-	f    *os.File
+	ctx    context.Context //nolint:containedctx // a reader's Read takes none
+	ending <-chan struct{}
+	path   string
+	f      *os.File
 }
 
 func (r *follower) Read(p []byte) (int, error) {
@@ -91,6 +95,8 @@ func (r *follower) Read(p []byte) (int, error) {
 		}
 		select {
 		case <-r.ctx.Done():
+			return 0, io.EOF
+		case <-r.ending:
 			return 0, io.EOF
 		case <-time.After(followPoll):
 		}

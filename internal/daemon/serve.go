@@ -1,0 +1,267 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"vpn/internal/app"
+	"vpn/internal/client"
+	"vpn/internal/config"
+)
+
+const (
+	turnWait  = 10 * time.Second // for a program that took over to begin to supervise
+	drainWait = 15 * time.Second // for requests that are under way at an upgrade: a start of a server takes up to 10 s
+	turnPoll  = 2 * time.Millisecond
+)
+
+// serving is a control plane at work.
+type serving struct {
+	*plane
+	options    Options
+	control    *control
+	notify     notifier
+	listener   *net.UnixListener
+	http       *http.Server
+	stop       context.CancelFunc // ends the supervision
+	supervised chan error         // what it returned
+}
+
+// Serve runs the control plane until ctx ends: it answers on the API socket,
+// adopts or starts every server's worker and keeps it running. With
+// StopWorkers it ends them all before it returns.
+//
+// After an upgrade it does not return: the process runs another program then.
+func Serve(ctx context.Context, o Options) (err error) {
+	environ := o.Environ
+	if environ == nil {
+		environ = os.Getenv
+	}
+	s := &serving{options: o, notify: newNotifier(environ), supervised: make(chan error, 1)}
+	s.control = newControl(o, s.notify)
+	if s.plane, err = open(ctx, o, s.control); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	s.control.apply = s.apply
+	if s.listener, err = listen(s.runDir, systemDir(o.Config.DataDir), o.Handover); err != nil {
+		return err
+	}
+	s.http = &http.Server{
+		Handler:           trusted(s.handler),
+		ConnContext:       withPeer,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	// An idle connection that is closed for an upgrade could be one on which a
+	// request is just on its way.
+	s.http.SetKeepAlivesEnabled(false)
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+
+	var supervise context.Context
+	supervise, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	defer s.stop()
+	go func() { s.supervised <- s.app.Reconciler.Run(supervise) }()
+	o.Log.Info("control plane runs", slog.String("data_dir", o.Config.DataDir), slog.Int("pid", os.Getpid()), slog.String("version", o.Version))
+	return s.run(ctx, supervise, served, environ)
+}
+
+// run is the life of the control plane, up to its end and including it.
+func (s *serving) run(ctx, supervise context.Context, served <-chan error, environ func(string) string) (err error) {
+	if s.options.Handover.Open() {
+		if err := s.firstTurn(ctx); err != nil {
+			return errors.Join(err, s.end(false))
+		}
+	}
+	s.settle(ctx)
+	s.notify.send("READY=1")
+	if s.options.Ready != nil {
+		s.options.Ready(local(s.handler))
+	}
+	watch, unwatch := context.WithCancel(supervise)
+	defer unwatch()
+	go s.watchdog(environ).run(watch)
+	go s.notify.keepStatus(watch, s.app.System.Summary)
+	for {
+		select {
+		case <-ctx.Done():
+		case err = <-s.supervised:
+			s.supervised <- nil
+			err = fmt.Errorf("supervise the workers: %w", err)
+		case err = <-served:
+			err = fmt.Errorf("serve the API: %w", err)
+		case sig := <-s.options.Signals:
+			go s.obey(supervise, sig)
+			continue
+		case <-s.control.goOver:
+			unwatch() // from here on the API does not answer until the next program does
+			return s.goOver(ctx)
+		}
+		s.notify.send("STOPPING=1")
+		return errors.Join(err, s.end(s.options.StopWorkers))
+	}
+}
+
+// firstTurn waits until the supervision has begun: before that, the program
+// that was there before can have it all back.
+func (s *serving) firstTurn(ctx context.Context) error {
+	deadline := time.NewTimer(turnWait)
+	defer deadline.Stop()
+	tick := time.NewTicker(turnPoll)
+	defer tick.Stop()
+	for s.app.Reconciler.Turns() == 0 {
+		select {
+		case <-ctx.Done():
+			return nil // an orderly end, which comes next
+		case err := <-s.supervised:
+			s.supervised <- nil
+			return fmt.Errorf("supervise the workers: %w", err)
+		case <-deadline.C:
+			return errors.New("the supervision of the workers does not begin")
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+// settle ends the takeover, if this program has taken over from another.
+func (s *serving) settle(ctx context.Context) {
+	h := s.options.Handover
+	if h == nil {
+		return
+	}
+	h.settle()
+	from, failed := h.note.From, h.note.Failed
+	if failed == "" {
+		s.options.Log.Info("took over", slog.String("from", from), slog.String("to", s.options.Version))
+	} else {
+		s.options.Log.Error("upgrade failed", slog.String("to", from), slog.String("reason", failed))
+	}
+	if err := s.app.System.Upgraded(ctx, from, failed); err != nil {
+		s.options.Log.Warn("the upgrade is not in the audit log", slog.Any("err", err))
+	}
+}
+
+func (s *serving) watchdog(environ func(string) string) watchdog {
+	api := client.Unix(filepath.Join(s.runDir, socketName))
+	return watchdog{
+		every: watchdogPeriod(environ, os.Getpid()), stuck: stuckAfter, turns: s.app.Reconciler.Turns, log: s.options.Log,
+		ask: func(ctx context.Context) error {
+			_, err := api.System.Events(ctx, 1)
+			return err
+		},
+		tell: func() { s.notify.send("WATCHDOG=1") },
+	}
+}
+
+// apply brings a configuration into force, but for what needs a restart.
+func (s *serving) apply(c config.Config) {
+	s.app.SetPublicHost(c.PublicHost)
+	s.workers.SetUIDs(c.WorkerUIDs)
+	if s.options.Adjust != nil {
+		s.options.Adjust(c)
+	}
+}
+
+// obey does what a signal asks for. What comes of it is in the log.
+func (s *serving) obey(ctx context.Context, sig os.Signal) {
+	ctx = app.WithActor(ctx, app.System())
+	var err error
+	switch sig {
+	case syscall.SIGHUP:
+		_, err = s.app.System.Reload(ctx) // logged there
+	case syscall.SIGUSR2:
+		if _, err = s.app.System.Upgrade(ctx); err != nil {
+			s.options.Log.Error("upgrade refused", slog.Any("err", err))
+		}
+	}
+	s.options.Log.Debug("signal obeyed", slog.String("signal", sig.String()), slog.Any("err", err))
+}
+
+// goOver executes the program that is installed now. Requests that are under
+// way are answered before; who connects from now on waits for the next
+// program. It returns only if nothing could be executed, or if ctx has ended
+// in the meantime.
+func (s *serving) goOver(ctx context.Context) error {
+	s.options.Log.Info("going over to another program", slog.String("file", s.options.Executable))
+	s.notify.reloading("going over to another version")
+	s.listener.SetUnlinkOnClose(false)
+	out := hand{note: handoverNote{From: s.options.Version, Path: s.options.Executable}}
+	var err, e error
+	out.api, err = s.listener.File()
+	if err != nil {
+		return errors.Join(fmt.Errorf("keep the API socket: %w", err), s.end(s.options.StopWorkers))
+	}
+	defer out.api.Close()
+	s.drain(drainWait)
+	if ctx.Err() != nil {
+		return s.end(s.options.StopWorkers)
+	}
+	err = s.endSupervision()
+	err = errors.Join(err, s.release())
+	out.lock, e = s.locks[0].File()
+	err = errors.Join(err, e)
+	out.runLock, e = s.locks[1].File()
+	err = errors.Join(err, e)
+	if err != nil {
+		s.options.Log.Warn("not all could be left in order", slog.Any("err", err)) // the next program finds what a crash leaves
+	}
+	s.notify.send("WATCHDOG=1")
+	return fmt.Errorf("go over to another program: %w", out.execute(s.options.Executable, append([]string{"vpn"}, s.options.Args...)))
+}
+
+// drain ends the API: it waits until the requests that are under way are
+// answered, or the time is up.
+func (s *serving) drain(wait time.Duration) {
+	close(s.ending)
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close()
+	}
+}
+
+// endSupervision leaves the workers to whoever comes next.
+func (s *serving) endSupervision() error {
+	s.stop()
+	select {
+	case err := <-s.supervised:
+		return err
+	case <-time.After(stopWait):
+		return errors.New("the supervision of the workers does not end")
+	}
+}
+
+// end ends the API first, so that nothing new is asked, then the supervision,
+// then, if so told, the workers.
+func (s *serving) end(stopWorkers bool) error {
+	if !s.drained() { // it is, if an upgrade was given up
+		s.drain(shutdownWait)
+	}
+	errs := []error{s.endSupervision()}
+	if stopWorkers {
+		ctx, cancel := context.WithTimeout(context.Background(), stopWait)
+		defer cancel()
+		errs = append(errs, s.app.Reconciler.StopAll(ctx))
+	}
+	s.options.Log.Info("control plane ends", slog.Bool("workers_stopped", stopWorkers))
+	return errors.Join(errs...)
+}
+
+func (s *serving) drained() bool {
+	select {
+	case <-s.ending:
+		return true
+	default:
+		return false
+	}
+}
