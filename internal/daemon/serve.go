@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,6 +32,8 @@ type serving struct {
 	notify     notifier
 	listener   *net.UnixListener
 	http       *http.Server
+	served     chan error         // what serving the API returned
+	clients    sync.WaitGroup     // connections to the API; added to until it has returned
 	stop       context.CancelFunc // ends the supervision
 	supervised chan error         // what it returned
 }
@@ -45,7 +48,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if environ == nil {
 		environ = os.Getenv
 	}
-	s := &serving{options: o, notify: newNotifier(environ), supervised: make(chan error, 1)}
+	s := &serving{options: o, notify: newNotifier(environ), served: make(chan error, 1), supervised: make(chan error, 1)}
 	s.control = newControl(o, s.notify)
 	if s.plane, err = open(ctx, o, s.control); err != nil {
 		return err
@@ -58,25 +61,25 @@ func Serve(ctx context.Context, o Options) (err error) {
 	s.http = &http.Server{
 		Handler:           trusted(s.handler),
 		ConnContext:       withPeer,
+		ConnState:         s.count,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	// An idle connection that is closed for an upgrade could be one on which a
 	// request is just on its way.
 	s.http.SetKeepAlivesEnabled(false)
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.listener) }()
+	go func() { s.served <- s.http.Serve(s.listener) }()
 
 	var supervise context.Context
 	supervise, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer s.stop()
 	go func() { s.supervised <- s.app.Reconciler.Run(supervise) }()
 	o.Log.Info("control plane runs", slog.String("data_dir", o.Config.DataDir), slog.Int("pid", os.Getpid()), slog.String("version", o.Version))
-	return s.run(ctx, supervise, served, environ)
+	return s.run(ctx, supervise, environ)
 }
 
 // run is the life of the control plane, up to its end and including it.
-func (s *serving) run(ctx, supervise context.Context, served <-chan error, environ func(string) string) (err error) {
+func (s *serving) run(ctx, supervise context.Context, environ func(string) string) (err error) {
 	if s.options.Handover.Open() {
 		if err := s.firstTurn(ctx); err != nil {
 			return errors.Join(err, s.end(false))
@@ -97,7 +100,8 @@ func (s *serving) run(ctx, supervise context.Context, served <-chan error, envir
 		case err = <-s.supervised:
 			s.supervised <- nil
 			err = fmt.Errorf("supervise the workers: %w", err)
-		case err = <-served:
+		case err = <-s.served:
+			s.served <- nil
 			err = fmt.Errorf("serve the API: %w", err)
 		case sig := <-s.options.Signals:
 			go s.obey(supervise, sig)
@@ -219,15 +223,35 @@ func (s *serving) goOver(ctx context.Context) error {
 	return fmt.Errorf("go over to another program: %w", out.execute(s.options.Executable, append([]string{"vpn"}, s.options.Args...)))
 }
 
-// drain ends the API: it waits until the requests that are under way are
-// answered, or the time is up.
+// count keeps s.clients.
+func (s *serving) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.clients.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.clients.Done()
+	case http.StateActive, http.StateIdle:
+	}
+}
+
+// drain ends the API: it waits until all who are connected have been answered
+// or have gone, or the time is up. [http.Server.Shutdown] would drop those
+// whose request it has not begun to read.
 func (s *serving) drain(wait time.Duration) {
 	close(s.ending)
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
-	defer cancel()
-	if s.http.Shutdown(ctx) != nil {
-		_ = s.http.Close()
+	_ = s.listener.Close()
+	<-s.served
+	s.served <- nil
+	gone := make(chan struct{})
+	go func() {
+		s.clients.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(wait):
 	}
+	_ = s.http.Close()
 }
 
 // endSupervision leaves the workers to whoever comes next.
