@@ -63,10 +63,11 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		r.running.Go(func() { k.run(ctx) })
 	}
 	r.mu.Unlock()
-	if err := r.ledger.refresh(ctx); err != nil {
-		return err
+	err := r.ledger.refresh(ctx)
+	if err == nil {
+		err = r.discover(ctx)
 	}
-	if err := r.discover(ctx); err != nil {
+	if err != nil && ctx.Err() == nil { // to be ended at once is no failure
 		return err
 	}
 	sample, commit, purge := time.NewTicker(samplePeriod), time.NewTicker(commitPeriod), time.NewTicker(purgePeriod)
