@@ -187,6 +187,104 @@ func TestUpgradesThatAreRefused(t *testing.T) {
 	load.Stop(t)
 }
 
+// A version that says that it can take over, and cannot, gives everything
+// back to the one before.
+func TestAnUpgradeThatFailsIsTakenBack(t *testing.T) {
+	t.Parallel()
+	i, logins := installVersion(t, 4)
+	load := i.World.Xray(t, logins...).Load(t, 0, 4)
+	worker, daemon := i.OneWorker(), i.Daemon().PID()
+	hammer := newHammer(t, i)
+	for range 3 {
+		r := i.Run("upgrade", rig.Lame(t, "2.22.2"))
+		if r.Status != 6 || !strings.Contains(r.Err, "the upgrade to version 2.22.2") {
+			t.Fatalf("%+v", r)
+		}
+	}
+	s := statusOf(t, i)
+	if !strings.HasPrefix(s.Version, oldVersion) || s.PID != daemon {
+		t.Errorf("version %s and pid %d, want %s and %d", s.Version, s.PID, oldVersion, daemon)
+	}
+	if v := i.Must("version", "-q"); !strings.HasPrefix(v, oldVersion) {
+		t.Errorf("the installed program is version %s", v)
+	}
+	wantWarning(t, i, "the upgrade to version 2.22.2")
+	hammer.stop()
+	if err := hammer.err(); err != nil {
+		t.Error(err)
+	}
+	for k, want := range load.Stop(t) {
+		wantUsed(t, i, fmt.Sprint("u", k), want)
+	}
+	if pid := i.OneWorker(); pid != worker {
+		t.Errorf("worker %d has taken the place of %d", pid, worker)
+	}
+	i.Must("upgrade", rig.Version(t, "3.33.3"))
+	for _, w := range statusOf(t, i).Warnings {
+		if strings.Contains(w, "the upgrade to version 2.22.2") {
+			t.Errorf("after a good upgrade: %s", w)
+		}
+	}
+}
+
+// A version that dies in the middle of an upgrade, and that nobody starts
+// again, leaves the installed program as it was, and the servers at work.
+func TestAnUpgradeThatDiesIsTakenBack(t *testing.T) {
+	t.Parallel()
+	i, logins := installVersion(t, 2)
+	load := i.World.Xray(t, logins...).Load(t, 0, 2)
+	worker := i.OneWorker()
+	done := make(chan rig.Result, 1)
+	go func() { done <- i.Run("upgrade", rig.Version(t, "2.22.2")) }()
+	rig.Until(t, 20*time.Second, func() error { return printed(i.Daemon(), "going over to another program") })
+	i.Daemon().Kill()
+	r := <-done
+	if r.Status != 6 || !strings.Contains(r.Err, "has ended at its start") || !strings.Contains(r.Err, "no daemon is running") {
+		t.Errorf("%+v", r)
+	}
+	if v := i.Must("version", "-q"); !strings.HasPrefix(v, oldVersion) {
+		t.Errorf("the installed program is version %s", v)
+	}
+	i.Serve()
+	for k, want := range load.Stop(t) {
+		wantUsed(t, i, fmt.Sprint("u", k), want)
+	}
+	if pid := i.OneWorker(); pid != worker {
+		t.Errorf("worker %d has taken the place of %d", pid, worker)
+	}
+}
+
+// What could not read its configuration is refused before anything ends.
+func TestUpgradeWithABrokenConfiguration(t *testing.T) {
+	t.Parallel()
+	i, _ := installVersion(t, 1)
+	i.Daemon().Stop(t)
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("log_level: info\n")
+	i.Serve("serve", "--config", config)
+	before := statusOf(t, i)
+	write("log_level: info\nlog_levle: info\n")
+	err := i.API(t.Context(), "POST", "/v1/upgrade", nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "config.yaml:2: unknown key") {
+		t.Errorf("got %v", err)
+	}
+	write("log_level: debug\n")
+	if err := i.API(t.Context(), "POST", "/v1/upgrade", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	rig.Until(t, 10*time.Second, func() error {
+		if s := statusOf(t, i); s.Since.Equal(before.Since) {
+			return errors.New("it is the same")
+		}
+		return nil
+	})
+}
+
 // A control plane that is killed in the middle of an upgrade is one that was
 // killed: the next one finds everything.
 func TestKilledInTheMiddleOfAnUpgrade(t *testing.T) {

@@ -18,6 +18,27 @@ func Version(t testing.TB, version string) string {
 	return path
 }
 
+// Lame returns the file of a program that is like that of [Version], says of
+// itself that it can take over, and fails when it does: it asks the database
+// for a sort of transaction that there is not.
+func Lame(t testing.TB, version string) string {
+	t.Helper()
+	path := Version(t, version)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const sort, none = "immediate", "immediatx"
+	if !bytes.Contains(b, []byte(sort)) {
+		t.Fatalf("the program under test does not hold %q", sort)
+	}
+	b = bytes.ReplaceAll(b, []byte(sort), []byte(none))
+	if err := os.WriteFile(path, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // writeVersion changes what the linker wrote, which takes no time, rather
 // than to link again, which takes a minute. Both must be of one length.
 func writeVersion(t testing.TB, path, version string) {
