@@ -19,6 +19,7 @@ type control struct {
 	notify  notifier
 	apply   func(config.Config) // brings a configuration into force; set before the first request
 	goOver  chan struct{}       // asks Serve to execute what is installed
+	news    chan struct{}       // says that the warnings have changed
 
 	acting sync.Mutex // held by the one reload or upgrade that is under way
 	config config.Config
@@ -31,7 +32,7 @@ type control struct {
 var _ app.Process = (*control)(nil)
 
 func newControl(o Options, n notifier) *control {
-	c := &control{options: o, notify: n, config: o.Config, goOver: make(chan struct{}, 1)}
+	c := &control{options: o, notify: n, config: o.Config, goOver: make(chan struct{}, 1), news: make(chan struct{}, 1)}
 	if h := o.Handover; h != nil && h.note.Failed != "" {
 		c.upgraded = "the upgrade to version " + h.note.From + " failed, and version " + o.Version + " goes on: " + h.note.Failed
 	}
@@ -44,16 +45,19 @@ func (c *control) Reload(context.Context) ([]string, error) {
 		return nil, busy()
 	}
 	defer c.acting.Unlock()
-	c.notify.reloading("reading the configuration")
+	c.notify.reloading()
 	changed, err := c.reread()
 	c.mu.Lock()
 	c.reload = ""
 	if err != nil {
 		c.reload = "the configuration was refused, and the one before is in force: " + err.Error()
 	}
-	said := c.reload
 	c.mu.Unlock()
-	c.notify.send("READY=1", status(said))
+	c.notify.send("READY=1")
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
 	if err != nil {
 		hint := ""
 		if e, ok := errors.AsType[*vpn.Error](err); ok {

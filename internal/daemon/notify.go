@@ -32,20 +32,20 @@ func status(text string) string { return "STATUS=" + strings.ReplaceAll(text, "\
 
 // reloading begins what a READY=1 ends. The time tells the service manager
 // whether it was begun before or after it asked.
-func (n notifier) reloading(why string) { n.send("RELOADING=1", monotonic(), status(why)) }
+func (n notifier) reloading() { n.send("RELOADING=1", monotonic()) }
 
 const statusPeriod = 10 * time.Second
 
 // keepStatus sends the status line now, and when it has changed, until ctx
-// ends.
-func (n notifier) keepStatus(ctx context.Context, summary func(context.Context) (string, error)) {
+// ends. It looks now and then, and at once when poked.
+func (n notifier) keepStatus(ctx context.Context, line func(context.Context) (string, error), poked <-chan struct{}) {
 	if n.address == "" {
 		return
 	}
 	tick := time.NewTicker(statusPeriod)
 	defer tick.Stop()
 	for said := ""; ; {
-		if text, err := summary(ctx); err == nil && text != said {
+		if text, err := line(ctx); err == nil && text != said {
 			n.send(status(text))
 			said = text
 		}
@@ -53,6 +53,7 @@ func (n notifier) keepStatus(ctx context.Context, summary func(context.Context) 
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-poked:
 		}
 	}
 }

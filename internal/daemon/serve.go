@@ -93,7 +93,7 @@ func (s *serving) run(ctx, supervise context.Context, environ func(string) strin
 	watch, unwatch := context.WithCancel(supervise)
 	defer unwatch()
 	go s.watchdog(environ).run(watch)
-	go s.notify.keepStatus(watch, s.app.System.Summary)
+	go s.notify.keepStatus(watch, s.line, s.control.news)
 	for {
 		select {
 		case <-ctx.Done():
@@ -167,6 +167,14 @@ func (s *serving) watchdog(environ func(string) string) watchdog {
 	}
 }
 
+// line is what a person sees beside the unit: what is wrong, or how it goes.
+func (s *serving) line(ctx context.Context) (string, error) {
+	if warnings := s.control.Warnings(); len(warnings) > 0 {
+		return warnings[0], nil
+	}
+	return s.app.System.Summary(ctx)
+}
+
 // apply brings a configuration into force, but for what needs a restart.
 func (s *serving) apply(c config.Config) {
 	s.app.SetPublicHost(c.PublicHost)
@@ -197,7 +205,8 @@ func (s *serving) obey(ctx context.Context, sig os.Signal) {
 // in the meantime.
 func (s *serving) goOver(ctx context.Context) error {
 	s.options.Log.Info("going over to another program", slog.String("file", s.options.Executable))
-	s.notify.reloading("going over to another version")
+	s.notify.reloading()
+	s.notify.send(status("going over to another version"))
 	s.listener.SetUnlinkOnClose(false)
 	out := hand{note: handoverNote{From: s.options.Version, Path: s.options.Executable}}
 	var err, e error

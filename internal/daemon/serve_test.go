@@ -237,6 +237,7 @@ func TestReload(t *testing.T) {
 		t.Error("a part of a refused configuration is in force")
 	}
 
+	p.manager.forget()
 	p.set(next, nil)
 	if r, err := p.client.System.Reload(t.Context()); err != nil || len(r.Changed) != 0 {
 		t.Errorf("what is in force already: %+v, %v", r, err)
@@ -244,6 +245,7 @@ func TestReload(t *testing.T) {
 	if w := p.warnings(t); w != "" {
 		t.Errorf("after a good reload: %q", w)
 	}
+	until(t, "STATUS", func() bool { return p.manager.has("STATUS=0 of 0 servers running") })
 }
 
 // An upgrade to nothing is refused, and the daemon goes on.
