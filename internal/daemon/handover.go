@@ -54,6 +54,7 @@ func TakeOver(environ func(string) string) *Handover {
 	if err := json.Unmarshal([]byte(text), &h.note); err != nil || h.note.PID != os.Getpid() {
 		return nil
 	}
+	bury()
 	for fd, to := range map[int]**os.File{
 		h.note.Lock: &h.lock, h.note.RunLock: &h.runLock, h.note.API: &h.api, h.note.Program: &h.before,
 	} {
@@ -65,6 +66,17 @@ func TakeOver(environ func(string) string) *Handover {
 		}
 	}
 	return h
+}
+
+// bury waits for the children of the program before that have ended: this one
+// does not know them, and has none of its own yet.
+func bury() {
+	for {
+		pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil)
+		if pid <= 0 && !errors.Is(err, syscall.EINTR) {
+			return
+		}
+	}
 }
 
 // Path returns the file that the daemon was started from.

@@ -82,6 +82,9 @@ func TestUpgradesUnderTraffic(t *testing.T) {
 		}
 		return nil
 	})
+	// The worker before was a child of the process, though not of the program
+	// that it runs now.
+	rig.Until(t, 5*time.Second, func() error { return zombies(daemon) })
 	i.Must("upgrade", "--back")
 	if s := statusOf(t, i); !strings.HasPrefix(s.Version, "2.22.2") {
 		t.Errorf("after --back: version %s", s.Version)
@@ -366,6 +369,27 @@ func TestWorkersInheritNothing(t *testing.T) {
 			t.Errorf("the worker has %s open", to)
 		}
 	}
+}
+
+// zombies returns an error if a child of the process has ended and was not
+// waited for.
+func zombies(pid int) error {
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil || len(lists) == 0 {
+		return fmt.Errorf("process %d has no tasks: %w", pid, err)
+	}
+	for _, list := range lists {
+		children, err := os.ReadFile(list)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		for child := range strings.FieldsSeq(string(children)) {
+			if stat, err := os.ReadFile("/proc/" + child + "/stat"); err == nil && strings.Contains(string(stat), ") Z ") {
+				return fmt.Errorf("child %s is a zombie", child)
+			}
+		}
+	}
+	return nil
 }
 
 func statusOf(t *testing.T, i *rig.Instance) vpn.Status {

@@ -116,7 +116,7 @@ func (w *Workers) awaitBirth(ctx context.Context, s vpn.Server, c *child) (*atta
 		case <-ctx.Done():
 		}
 	}()
-	a, err := w.seek(ctx, s.ID)
+	a, err := w.seek(ctx, s.ID, true)
 	if err == nil && a == nil {
 		err = errNobody
 	}

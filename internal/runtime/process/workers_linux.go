@@ -100,7 +100,7 @@ func (w *Workers) find(ctx context.Context, id vpn.ServerID, p *place) (*attache
 		return p.current, nil
 	}
 	p.current = nil
-	a, err := w.seek(ctx, id)
+	a, err := w.seek(ctx, id, false)
 	if err != nil {
 		return nil, err
 	}
