@@ -36,7 +36,9 @@ func TestSystemdSeesADaemonsLife(t *testing.T) {
 	load := w.Xray(t, logins...).Load(t, 0, users)
 	worker := c.Workers()[0]
 	main := mainPID(t, c)
-	show := func(property string) string { return strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", property)) }
+	show := func(property string) string {
+		return strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", property))
+	}
 	unharmed := func(after string) {
 		t.Helper()
 		rig.Until(t, 10*time.Second, func() error { return serves(t, c) })
@@ -54,7 +56,7 @@ func TestSystemdSeesADaemonsLife(t *testing.T) {
 		return nil
 	})
 
-	inside(t, c, "etc/vpn/config.yaml", "log_level: debug\nlog_levle: debug\n")
+	inside(t, c, "etc/vpn/config.yaml", "log_level: debug\npublic_hots: x\n")
 	if r := c.Run("systemctl", "reload", "vpn"); r.Status == 0 {
 		t.Error("a broken configuration: the reload is called a success")
 	}

@@ -271,7 +271,7 @@ func TestUpgradeWithABrokenConfiguration(t *testing.T) {
 	write("log_level: info\n")
 	i.Serve("serve", "--config", config)
 	before := statusOf(t, i)
-	write("log_level: info\nlog_levle: info\n")
+	write("log_level: info\npublic_hots: x\n")
 	err := i.API(t.Context(), "POST", "/v1/upgrade", nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "config.yaml:2: unknown key") {
 		t.Errorf("got %v", err)
