@@ -220,7 +220,7 @@ func (s *serving) goOver(ctx context.Context) error {
 		return s.end(s.options.StopWorkers)
 	}
 	err = s.endSupervision()
-	err = errors.Join(err, s.release())
+	err = errors.Join(err, within(stopWait, s.release))
 	out.lock, e = s.locks[0].File()
 	err = errors.Join(err, e)
 	out.runLock, e = s.locks[1].File()
@@ -240,6 +240,19 @@ func (s *serving) count(_ net.Conn, state http.ConnState) {
 	case http.StateClosed, http.StateHijacked:
 		s.clients.Done()
 	case http.StateActive, http.StateIdle:
+	}
+}
+
+// within runs fn, and does not wait for it for ever: executing another program
+// ends whatever is stuck in this one, as a crash would.
+func within(limit time.Duration, fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- fn() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		return errors.New("the store or the workers do not let go")
 	}
 }
 

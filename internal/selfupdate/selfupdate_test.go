@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	}
 	switch os.Args[1] {
 	case "version":
+		if os.Getenv("VPN_TEST_BROKEN") != "" {
+			os.Exit(1)
+		}
 		fmt.Println(`{"version":"7.7.7"}`)
 	case "silent":
 	case "endless":
@@ -96,6 +99,13 @@ func TestInspect(t *testing.T) {
 		if vpn.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %q, %v", name, v, err)
 		}
+	}
+}
+
+func TestInspectOneThatDoesNotRun(t *testing.T) {
+	t.Setenv("VPN_TEST_BROKEN", "1")
+	if _, err := Inspect(t.Context(), self(t, asIs)); vpn.KindOf(err) != vpn.Invalid || !strings.Contains(err.Error(), "does not run: exit status 1") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 func TestSystemdSeesADaemonsLife(t *testing.T) {
 	const users = 4
 	c := rig.Boot(t, "testdata/vpn.service")
-	inside(t, c, "etc/systemd/system/vpn.service.d/life.conf", "[Service]\nWatchdogSec=3\nExecReload=\nExecReload=/usr/bin/vpn reload\n")
+	inside(t, c, "etc/systemd/system/vpn.service.d/life.conf", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nWatchdogSec=3\nExecReload=\nExecReload=/usr/bin/vpn reload\n")
 	c.Must("systemctl", "daemon-reload")
 	w := c.World()
 	c.Must("systemctl", "start", "vpn")
@@ -35,6 +35,15 @@ func TestSystemdSeesADaemonsLife(t *testing.T) {
 	}
 	load := w.Xray(t, logins...).Load(t, 0, users)
 	worker := c.Workers()[0]
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", worker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_", "INVOCATION_ID", "LISTEN_"} {
+		if strings.Contains(string(env), name) {
+			t.Errorf("the worker has %s in its environment", name)
+		}
+	}
 	main := mainPID(t, c)
 	show := func(property string) string {
 		return strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", property))
@@ -92,6 +101,30 @@ func TestSystemdSeesADaemonsLife(t *testing.T) {
 	if !strings.HasPrefix(c.Must("vpn", "version", "-q"), "2.22.2") {
 		t.Error("the last version is not installed")
 	}
+
+	// A version that cannot even be started is taken back, and systemd starts
+	// the one before.
+	lame, err := os.ReadFile(rig.Lame(t, "3.33.3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside(t, c, "root/vpn-new", string(lame))
+	done := make(chan rig.Result, 1)
+	go func() { done <- c.Run("vpn", "upgrade", "/root/vpn-new") }()
+	rig.Until(t, 20*time.Second, func() error {
+		log := c.Run("journalctl", "-u", "vpn", "-n", "1", "-o", "cat", "--no-pager").Out
+		if !strings.Contains(log, "upgrade failed") {
+			return fmt.Errorf("the last line is %q", log)
+		}
+		return nil
+	})
+	if r := <-done; r.Status != 6 || !strings.Contains(r.Err, "the upgrade to version 3.33.3") {
+		t.Errorf("a version that fails: %+v", r)
+	}
+	if now := mainPID(t, c); now != main {
+		t.Errorf("after a version that fails: pid %d, it was %d", now, main)
+	}
+	unharmed("a version that fails")
 
 	// A process that is stopped can say nothing.
 	c.Must("systemctl", "kill", "--signal=STOP", "--kill-who=main", "vpn")

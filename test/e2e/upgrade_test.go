@@ -85,6 +85,9 @@ func TestUpgradesUnderTraffic(t *testing.T) {
 	// The worker before was a child of the process, though not of the program
 	// that it runs now.
 	rig.Until(t, 5*time.Second, func() error { return zombies(daemon) })
+	if locks, programs := opened(t, daemon, "/lock"), opened(t, daemon, "/vpn"); locks != 2 || programs != 0 {
+		t.Errorf("after %d upgrades %d locks and %d programs are open", upgrades, locks, programs)
+	}
 	i.Must("upgrade", "--back")
 	if s := statusOf(t, i); !strings.HasPrefix(s.Version, "2.22.2") {
 		t.Errorf("after --back: version %s", s.Version)
@@ -94,8 +97,8 @@ func TestUpgradesUnderTraffic(t *testing.T) {
 	}
 }
 
-// SIGUSR2 makes the daemon go over to what is installed by then, also where
-// that is behind a link, and two at once do not end it.
+// SIGUSR2 makes the daemon go over to what is installed by then. Two at once do
+// not end it, and whoever follows a log does not hold it up.
 func TestUpgradeBySignal(t *testing.T) {
 	t.Parallel()
 	i, logins := installVersion(t, 2)
@@ -105,6 +108,9 @@ func TestUpgradeBySignal(t *testing.T) {
 		if err := os.Rename(rig.Version(t, version), i.Bin); err != nil {
 			t.Fatal(err)
 		}
+		follower := i.World.Server.Spawn(t, []string{"VPN_DATA_DIR=" + i.Data}, i.Bin, "server", "logs", "main", "-f")
+		rig.Until(t, 10*time.Second, func() error { return printed(follower, "worker runs") })
+		start := time.Now()
 		i.Daemon().Signal(syscall.SIGUSR2)
 		i.Daemon().Signal(syscall.SIGUSR2)
 		rig.Until(t, 15*time.Second, func() error {
@@ -116,6 +122,12 @@ func TestUpgradeBySignal(t *testing.T) {
 			}
 			return nil
 		})
+		if took := time.Since(start); took > 5*time.Second && !rig.Slow() {
+			t.Errorf("an upgrade took %v while a log was followed", took)
+		}
+		if status := follower.Wait(t, 5*time.Second); status != 0 {
+			t.Errorf("whoever followed a log ended with status %d", status)
+		}
 	}
 	load.Stop(t)
 	if pid := i.OneWorker(); pid != worker {
@@ -369,6 +381,23 @@ func TestWorkersInheritNothing(t *testing.T) {
 			t.Errorf("the worker has %s open", to)
 		}
 	}
+}
+
+// opened counts the descriptors of a process that are of files whose path has an
+// end like that.
+func opened(t *testing.T, pid int, end string) int {
+	t.Helper()
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(fds) == 0 {
+		t.Fatalf("process %d has nothing open: %v", pid, err)
+	}
+	n := 0
+	for _, fd := range fds {
+		if to, _ := os.Readlink(fd); strings.HasSuffix(strings.TrimSuffix(to, " (deleted)"), end) {
+			n++
+		}
+	}
+	return n
 }
 
 // zombies returns an error if a child of the process has ended and was not
