@@ -143,7 +143,11 @@ func (u *upgrade) replace(ctx context.Context, file string) (err error) {
 	// From here on it is done or undone, whoever loses patience.
 	ctx = context.WithoutCancel(ctx)
 	result, err := u.system.Upgrade(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+	case cutOff(err): // it may have been done: who answers next will tell
+		result = vpn.Upgrade{From: u.before.Version, To: version}
+	default:
 		return errors.Join(err, c.Undo())
 	}
 	after, err := u.await(ctx)
@@ -166,6 +170,13 @@ func (u *upgrade) replace(ctx context.Context, file string) (err error) {
 	}
 	return vpn.Errorf(vpn.Unavailable, "version %s has ended at its start; version %s is back", version, u.before.Version).
 		WithHint("read why in the daemon's log: journalctl -u vpn")
+}
+
+// cutOff reports that err is not the daemon's answer, but tells that there was
+// none: causes do not travel over the network.
+func cutOff(err error) bool {
+	e, ok := errors.AsType[*vpn.Error](err)
+	return ok && e.Err != nil
 }
 
 const (

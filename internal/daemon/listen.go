@@ -41,7 +41,8 @@ func listen(runDir string, system bool, h *Handover) (*net.UnixListener, error) 
 }
 
 // inheritListener returns the listener that the program before has left open,
-// or nil if there is none, or not that of path.
+// or nil if there is none, or not that of path. Closing it leaves the file:
+// the program before may need it again.
 func inheritListener(path string, h *Handover) *net.UnixListener {
 	if h == nil || h.api == nil {
 		return nil
@@ -51,10 +52,9 @@ func inheritListener(path string, h *Handover) *net.UnixListener {
 		return nil
 	}
 	ul, ok := l.(*net.UnixListener)
-	if !ok || ul.Addr().String() != path {
+	if _, err := os.Lstat(path); err != nil || !ok || ul.Addr().String() != path {
 		_ = l.Close()
 		return nil
 	}
-	ul.SetUnlinkOnClose(true)
 	return ul
 }

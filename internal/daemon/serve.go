@@ -22,6 +22,8 @@ const (
 	turnWait  = 10 * time.Second // for a program that took over to begin to supervise
 	drainWait = 15 * time.Second // for requests that are under way at an upgrade: a start of a server takes up to 10 s
 	turnPoll  = 2 * time.Millisecond
+
+	changePatience = 5 * time.Minute // with one program's end and the next one's start, migrations included
 )
 
 // serving is a control plane at work.
@@ -30,6 +32,7 @@ type serving struct {
 	options    Options
 	control    *control
 	notify     notifier
+	heartbeat  time.Duration // how often the service manager wants to hear; 0: not at all
 	listener   *net.UnixListener
 	http       *http.Server
 	served     chan error         // what serving the API returned
@@ -49,7 +52,13 @@ func Serve(ctx context.Context, o Options) (err error) {
 		environ = os.Getenv
 	}
 	s := &serving{options: o, notify: newNotifier(environ), served: make(chan error, 1), supervised: make(chan error, 1)}
+	s.heartbeat = watchdogPeriod(environ, os.Getpid())
 	s.control = newControl(o, s.notify)
+	begun := func() {}
+	if o.Handover != nil { // the service manager's watchdog runs on, and a store may have to be migrated
+		begun = s.beat()
+	}
+	defer begun()
 	if s.plane, err = open(ctx, o, s.control); err != nil {
 		return err
 	}
@@ -75,24 +84,25 @@ func Serve(ctx context.Context, o Options) (err error) {
 	defer s.stop()
 	go func() { s.supervised <- s.app.Reconciler.Run(supervise) }()
 	o.Log.Info("control plane runs", slog.String("data_dir", o.Config.DataDir), slog.Int("pid", os.Getpid()), slog.String("version", o.Version))
-	return s.run(ctx, supervise, environ)
+	return s.run(ctx, supervise, begun)
 }
 
 // run is the life of the control plane, up to its end and including it.
-func (s *serving) run(ctx, supervise context.Context, environ func(string) string) (err error) {
+func (s *serving) run(ctx, supervise context.Context, begun func()) (err error) {
 	if s.options.Handover.Open() {
 		if err := s.firstTurn(ctx); err != nil {
 			return errors.Join(err, s.end(false))
 		}
 	}
 	s.settle(ctx)
+	begun()
 	s.notify.send("READY=1")
 	if s.options.Ready != nil {
 		s.options.Ready(local(s.handler))
 	}
 	watch, unwatch := context.WithCancel(supervise)
 	defer unwatch()
-	go s.watchdog(environ).run(watch)
+	go s.watchdog().run(watch)
 	go s.notify.keepStatus(watch, s.line, s.control.news)
 	for {
 		select {
@@ -144,6 +154,7 @@ func (s *serving) settle(ctx context.Context) {
 		return
 	}
 	h.settle()
+	s.listener.SetUnlinkOnClose(true)
 	from, failed := h.note.From, h.note.Failed
 	if failed == "" {
 		s.options.Log.Info("took over", slog.String("from", from), slog.String("to", s.options.Version))
@@ -155,14 +166,28 @@ func (s *serving) settle(ctx context.Context) {
 	}
 }
 
-func (s *serving) watchdog(environ func(string) string) watchdog {
+// beat tells the service manager's watchdog, for as long as changePatience,
+// that one program is being exchanged for another, until the caller says that
+// this is done.
+func (s *serving) beat() (done func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), changePatience)
+	w := s.beating(func(context.Context) error { return nil }, func() uint64 { return 0 })
+	w.stuck = changePatience
+	go w.run(ctx)
+	return cancel
+}
+
+func (s *serving) watchdog() watchdog {
 	api := client.Unix(filepath.Join(s.runDir, socketName))
+	return s.beating(func(ctx context.Context) error {
+		_, err := api.System.Events(ctx, 1)
+		return err
+	}, s.app.Reconciler.Turns)
+}
+
+func (s *serving) beating(ask func(context.Context) error, turns func() uint64) watchdog {
 	return watchdog{
-		every: watchdogPeriod(environ, os.Getpid()), stuck: stuckAfter, turns: s.app.Reconciler.Turns, log: s.options.Log,
-		ask: func(ctx context.Context) error {
-			_, err := api.System.Events(ctx, 1)
-			return err
-		},
+		every: s.heartbeat, stuck: stuckAfter, turns: turns, ask: ask, log: s.options.Log,
 		tell: func() { s.notify.send("WATCHDOG=1") },
 	}
 }
@@ -205,6 +230,7 @@ func (s *serving) obey(ctx context.Context, sig os.Signal) {
 // in the meantime.
 func (s *serving) goOver(ctx context.Context) error {
 	s.options.Log.Info("going over to another program", slog.String("file", s.options.Executable))
+	defer s.beat()()
 	s.notify.reloading()
 	s.notify.send(status("going over to another version"))
 	s.listener.SetUnlinkOnClose(false)
@@ -228,7 +254,6 @@ func (s *serving) goOver(ctx context.Context) error {
 	if err != nil {
 		s.options.Log.Warn("not all could be left in order", slog.Any("err", err)) // the next program finds what a crash leaves
 	}
-	s.notify.send("WATCHDOG=1")
 	return fmt.Errorf("go over to another program: %w", out.execute(s.options.Executable, append([]string{"vpn"}, s.options.Args...)))
 }
 

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "modernc.org/sqlite"
 
 	"vpn/internal/vpn"
 	"vpn/test/e2e/rig"
@@ -333,6 +336,41 @@ func TestKilledInTheMiddleOfAnUpgrade(t *testing.T) {
 	for k, want := range load.Stop(t) {
 		wantUsed(t, i, fmt.Sprint("u", k), want)
 	}
+}
+
+// Without a daemon only the file is replaced, and a program that is older than
+// the store is refused.
+func TestUpgradeWithoutADaemon(t *testing.T) {
+	t.Parallel()
+	i := rig.NewWorld(t).Instance(t)
+	i.SetVersion(oldVersion)
+	is := func(version string) {
+		t.Helper()
+		if v := i.Must("version", "-q"); !strings.HasPrefix(v, version) {
+			t.Errorf("the installed program is version %s, want %s", v, version)
+		}
+	}
+	i.Must("upgrade", rig.Version(t, "2.22.2"))
+	is("2.22.2")
+	i.Must("users", "create", "alice")
+	i.Must("upgrade", rig.Version(t, "3.33.3"))
+	is("3.33.3")
+	i.Must("upgrade", "--back")
+	is("2.22.2")
+
+	db, err := sql.Open("sqlite", filepath.Join(i.Data, "vpn.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	r := i.Run("upgrade", rig.Version(t, "3.33.3"))
+	if r.Status != 5 || !strings.Contains(r.Err, "vpn.db has version 99999, and this program knows versions up to") {
+		t.Errorf("a program that is older than the store: %+v", r)
+	}
+	is("2.22.2")
 }
 
 // "vpn up" can be upgraded too, and still ends with its terminal.
