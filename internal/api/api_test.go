@@ -70,6 +70,8 @@ func TestOperationIDs(t *testing.T) {
 		"users.create":    "POST /v1/users",
 		"users.list":      "GET /v1/users",
 		"users.show":      "GET /v1/users/{user}",
+		"system.reload":   "POST /v1/reload",
+		"system.upgrade":  "POST /v1/upgrade",
 		"users.update":    "PATCH /v1/users/{user}",
 		"users.restore":   "POST /v1/users/{user}/restore",
 		"users.reset":     "POST /v1/users/{user}/reset",

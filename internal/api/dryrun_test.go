@@ -26,10 +26,12 @@ func TestEveryChangeCanBeTried(t *testing.T) {
 			for _, p := range op.Parameters {
 				takes = takes || p.Name == "dry_run" && p.In == "query"
 			}
-			if takes != (method != "get") {
+			// Of a reload the dry run is "config validate"; of an upgrade it is made by who has the file.
+			changes := method != "get" && !strings.HasPrefix(op.OperationID, "system.")
+			if takes != changes {
 				t.Errorf("%s takes dry_run: %v", op.OperationID, takes)
 			}
-			if method == "get" {
+			if !changes {
 				continue
 			}
 			body := ""

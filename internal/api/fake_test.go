@@ -143,6 +143,12 @@ func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
 	return nil, f.err
 }
 
+func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) { return vpn.Reload{}, f.err }
+
+func (f *fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) {
+	return vpn.Upgrade{From: "1", To: "2"}, f.err
+}
+
 // fixture is the API in front of fakes, and its log.
 type fixture struct {
 	users   fakeUsers

@@ -57,11 +57,12 @@ func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
 
 // host returns the name or address that clients of s dial.
 func (c *core) host(s vpn.Server) string {
+	configured := *c.publicHost.Load()
 	switch {
 	case s.PublicHost != "":
 		return s.PublicHost
-	case c.PublicHost != "":
-		return c.PublicHost
+	case configured != "":
+		return configured
 	case s.Listen.IsValid() && !s.Listen.IsUnspecified():
 		return s.Listen.String()
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"vpn/internal/protocol"
@@ -23,11 +24,30 @@ type Config struct {
 	Now        func() time.Time
 	Version    string
 	DataDir    string
-	PublicHost string // what clients dial, where a server does not say
+	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
+	Process    Process // the daemon; nil: there is none
 
 	// FreeSpace returns how many bytes can still be stored in a directory, and
 	// whether that is known. It may be nil.
 	FreeSpace func(dir string) (uint64, bool)
+}
+
+// Process is the daemon as its own use cases see it.
+type Process interface {
+	// Reload reads the configuration again and returns the keys that have
+	// changed. With an error everything is as it was.
+	Reload(ctx context.Context) (changed []string, err error)
+
+	// Upgrade goes over to the program that is installed now, which was found
+	// fit for it, once the requests that are under way have been answered.
+	Upgrade(ctx context.Context) (vpn.Upgrade, error)
+
+	// Executable is the file of that program.
+	Executable() string
+
+	// Warnings are what a person should know of reloads and upgrades that
+	// failed, until one succeeds.
+	Warnings() []string
 }
 
 // A Settler decides what of a protocol's settings cannot be decided without a
@@ -70,7 +90,8 @@ type App struct {
 func New(c Config) *App {
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
 	c.Now = r.clock.Now
-	core := &core{Config: c, reconciler: follower{Reconciler: r}}
+	core := &core{Config: c, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
+	core.publicHost.Store(&c.PublicHost)
 	return &App{
 		Users:      &Users{core},
 		Servers:    &Servers{core},
@@ -79,10 +100,14 @@ func New(c Config) *App {
 	}
 }
 
+// SetPublicHost changes what clients dial, where a server does not say.
+func (a *App) SetPublicHost(host string) { a.System.publicHost.Store(&host) }
+
 // core is what all use cases share.
 type core struct {
 	Config
 	reconciler follower
+	publicHost *atomic.Pointer[string]
 }
 
 // record adds an event to the audit log, in the transaction of the change.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vpn/internal/clock"
@@ -34,6 +35,7 @@ type Reconciler struct {
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
 	keepers    map[vpn.ServerID]*keeper
 	running    sync.WaitGroup
+	turns      atomic.Uint64
 }
 
 // NewReconciler returns a reconciler that does nothing yet. now is the wall
@@ -66,10 +68,11 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		r.running.Go(func() { k.run(ctx) })
 	}
 	r.mu.Unlock()
-	if err := r.ledger.refresh(ctx); err != nil {
-		return err
+	err := r.ledger.refresh(ctx)
+	if err == nil {
+		err = r.discover(ctx)
 	}
-	if err := r.discover(ctx); err != nil {
+	if err != nil && ctx.Err() == nil { // to be ended at once is no failure
 		return err
 	}
 	sample, commit, purge := time.NewTicker(samplePeriod), time.NewTicker(commitPeriod), time.NewTicker(purgePeriod)
@@ -78,6 +81,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	defer purge.Stop()
 	watch := clockWatch{clock: r.clock, log: r.log}
 	for samples := 0; ; {
+		r.turns.Add(1)
 		select {
 		case <-ctx.Done():
 			r.running.Wait()
@@ -159,6 +163,11 @@ func (r *Reconciler) remove(id vpn.ServerID) {
 	defer r.mu.Unlock()
 	delete(r.keepers, id)
 }
+
+// Turns counts the turns of Run's loop. It grows every second, unless the
+// loop is stuck: in the store, or in a worker that keeps it beyond every
+// time-out.
+func (r *Reconciler) Turns() uint64 { return r.turns.Load() }
 
 // Supervising reports whether Run is at work.
 func (r *Reconciler) Supervising() bool {

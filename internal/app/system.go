@@ -61,6 +61,16 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 	if jump := s.reconciler.clock.Jump(); jump != 0 {
 		out.Warnings = append(out.Warnings, "this machine's clock has jumped by "+jump.Round(time.Second).String()+": it is not believed before it has stood for a minute")
 	}
+	for _, srv := range servers {
+		if w := srv.Worker; w != nil && w.Version != s.Version {
+			out.Warnings = append(out.Warnings, "server "+srv.Name+" still runs version "+w.Version+
+				"; this cuts its connections and makes it run "+s.Version+": vpn server restart "+srv.Name)
+		}
+	}
+	if s.Process != nil {
+		out.Executable = s.Process.Executable()
+		out.Warnings = append(out.Warnings, s.Process.Warnings()...)
+	}
 	return out, nil
 }
 

@@ -30,6 +30,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/clock", ""},
 	{"internal/probe", "internal/vpn"},
 	{"internal/service", "internal/vpn"},
+	{"internal/selfupdate", "internal/vpn"},
 
 	{"internal/protocol", "internal/vpn"},
 	{"internal/protocol/all", "internal/protocol internal/protocol/*"},
@@ -55,7 +56,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/api", "internal/vpn"},
 	{"internal/client", "internal/vpn"},
 	{"internal/daemon", "internal/*  internal/*/*"},
-	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/protocol internal/protocol/all internal/qr internal/service internal/worker internal/engine/all"},
+	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/protocol internal/protocol/all internal/qr internal/selfupdate internal/service internal/worker internal/engine/all"},
 	{"cmd/vpn", "internal/cli"},
 
 	{"test/e2e", "internal/vpn test/e2e/*"},
@@ -66,7 +67,7 @@ var may = []struct{ pkg, imports string }{
 
 // only lists who may import what is heavy or dangerous. Tests are free.
 var only = map[string]string{
-	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/daemon internal/service test/e2e/*",
+	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/daemon internal/selfupdate internal/service test/e2e/*",
 	"database/sql":                    "internal/store/sqlite",
 	"modernc.org/sqlite":              "internal/store/sqlite",
 	"github.com/pressly/goose":        "internal/store/sqlite",
@@ -79,7 +80,7 @@ var only = map[string]string{
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
-	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli test/e2e/*",
+	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
 	"go.uber.org/goleak":              "",

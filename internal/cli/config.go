@@ -10,8 +10,13 @@ import (
 	"vpn/internal/config"
 )
 
+// startedByRoot is in the environment of a daemon that root started and that
+// acts as the data directory's owner since: when it reads its configuration
+// again, or executes another version, that is still the system's.
+const startedByRoot = "VPN_STARTED_BY_ROOT"
+
 // applyConfig is how what was set comes into force.
-const applyConfig = "reload the daemon to apply: systemctl reload vpn, or restart it"
+const applyConfig = "make the daemon read it: vpn reload"
 
 func configCommand(p *program) *cobra.Command {
 	return group("config", "Show and change the configuration file", `  vpn config show --origin
@@ -35,7 +40,7 @@ func (p *program) config() (config.Config, error) {
 
 // sources returns where the configuration comes from.
 func sources(p *program) config.Sources {
-	s := config.Sources{Getenv: p.Getenv, File: p.global.configFile, Root: os.Geteuid() == 0}
+	s := config.Sources{Getenv: p.Getenv, File: p.global.configFile, Root: os.Geteuid() == 0 || p.Getenv(startedByRoot) != ""}
 	if p.global.dataDir != "" {
 		s.Flags = map[string]string{"data_dir": p.global.dataDir}
 	}

@@ -86,7 +86,7 @@ func TestEveryChangeHasADryRun(t *testing.T) {
 	for _, cmd := range commandsOf(p) {
 		path := strings.TrimPrefix(cmd.CommandPath(), "vpn ")
 		tried := ofTheMachine[path] && !slices.Contains([]string{
-			"service status", "config show", "config get", "config path", "config validate",
+			"service status", "serve", "config show", "config get", "config path", "config validate",
 		}, path)
 		for args := range trying {
 			tried = tried || strings.HasPrefix(args+" ", path+" ") && !cmd.HasSubCommands()

@@ -36,6 +36,7 @@ type fakePlane struct {
 	created vpn.NewServer
 	patched vpn.UserPatch
 	revised *[]revision
+	changed []string // by a reload
 }
 
 // revision is a patch of a server that was asked for.
@@ -46,7 +47,7 @@ type revision struct {
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true, revised: new([]revision),
+		synced: true, daemon: true, revised: new([]revision), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -289,6 +290,12 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 }
 
 func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
+
+func (f fakeSystem) Reload(context.Context) (vpn.Reload, error) {
+	return vpn.Reload{Changed: f.changed}, f.failure
+}
+
+func (f fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) { return vpn.Upgrade{}, f.failure }
 
 // result is what a person saw of one command.
 type result struct {

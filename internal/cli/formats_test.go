@@ -29,7 +29,7 @@ var answering = []string{
 	"users list --deleted", "users restore gone", "users reset alice", "server update main --port 8443 --yes",
 	"server create paris", "server list", "server show main", "server start main", "server stop main --yes",
 	"server restart main --yes", "server delete main --yes", "server status", "server status main",
-	"status", "version",
+	"status", "version", "reload",
 }
 
 // commandsOf walks the tree of a new program.
@@ -50,10 +50,12 @@ func testProgram() *program {
 	return newProgram(IO{Out: io.Discard, Err: io.Discard, Getenv: func(string) string { return "" }})
 }
 
-// ofTheMachine are commands that act on the init system or on the
-// configuration's file, not on a control plane: they are tried where these
-// are, in test/e2e/service_test.go and test/script/config_edit.txtar.
+// ofTheMachine are commands that act on the init system, on the
+// configuration's file or on the daemon as a program, not on a control plane:
+// they are tried where these are, in test/e2e/service_test.go, upgrade_test.go
+// and test/script.
 var ofTheMachine = map[string]bool{
+	"serve": true, "upgrade": true,
 	"config show": true, "config get": true, "config set": true, "config unset": true, "config path": true, "config validate": true,
 	"service install": true, "service status": true, "service uninstall": true, "uninstall": true,
 }
@@ -67,7 +69,7 @@ func TestEveryAnswerIsTried(t *testing.T) {
 		if p.shapes[cmd] != nil && !tried && path != "up" { // which has tests of its own
 			t.Errorf("vpn %s answers with data, and is not tried in any form", path)
 		}
-		if _, has := map[string]bool{"serve": true, "server logs": true, "help": true, "worker": true, "completions": true, "man": true}[path]; !has &&
+		if _, has := map[string]bool{"server logs": true, "help": true, "worker": true, "completions": true, "man": true}[path]; !has &&
 			p.shapes[cmd] == nil && !cmd.HasSubCommands() {
 			t.Errorf("vpn %s does not declare what it answers with", path)
 		}

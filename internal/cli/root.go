@@ -18,6 +18,7 @@ type globalFlags struct {
 	output              string
 	fields              string // --json
 	dryRun              bool   // of the commands that change something
+	supervised          bool   // of serve
 	yes, noInput        bool
 	quiet, verbose      bool
 	showVersion         bool
@@ -74,7 +75,7 @@ func rootCommand(p *program) *cobra.Command {
 	root.AddCommand(
 		upCommand(p), serveCommand(p), statusCommand(p),
 		usersCommand(p), serverCommand(p), configCommand(p),
-		serviceCommand(p), uninstallCommand(p),
+		serviceCommand(p), reloadCommand(p), upgradeCommand(p), uninstallCommand(p),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())

@@ -93,10 +93,11 @@ func (u *up) foreground(ctx context.Context, cfg config.Config, in vpn.NewServer
 	defer cancel()
 
 	ready := make(chan http.Handler, 1)
-	options, err := u.daemonOptions(cfg, max(cfg.LogLevel, slog.LevelWarn))
+	options, endSignals, err := serveOptions(u.program, cfg, slog.LevelWarn, daemon.UpgradeSignal)
 	if err != nil {
 		return err
 	}
+	defer endSignals()
 	options.StopWorkers = true
 	options.Ready = func(h http.Handler) { ready <- h }
 	served := make(chan error, 1)

@@ -126,6 +126,12 @@ func TestRequests(t *testing.T) {
 		"system.events": {"GET", "/v1/events?limit=5", "", []vpn.Event{{Action: "users.create"}}, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.System.Events(ctx, 5)
 		}},
+		"system.reload": {"POST", "/v1/reload", "", vpn.Reload{Changed: []string{"log_level"}}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.System.Reload(ctx)
+		}},
+		"system.upgrade": {"POST", "/v1/upgrade", "", vpn.Upgrade{From: "1", To: "2"}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.System.Upgrade(ctx)
+		}},
 	} {
 		over(t, answers(t, c.method, c.uri, c.body, c.answer), func(t *testing.T, cl *client.Client) {
 			got, err := c.call(t.Context(), cl)

@@ -18,7 +18,7 @@ import (
 // stores what they counted. It waits for the data directory, which no daemon
 // may have.
 func EndWorkers(ctx context.Context, o Options) (err error) {
-	p, err := open(ctx, o)
+	p, err := open(ctx, o, nil)
 	if err != nil {
 		return err
 	}

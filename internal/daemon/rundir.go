@@ -110,6 +110,42 @@ func runBase(environ func(string) string) (string, error) {
 	return base, ours(base) // in a directory that all may write to, it may be somebody's trap
 }
 
+// checkRunDir says what would keep [makeRunDir] from making the run directory
+// of the store named id, and returns its path. It makes nothing.
+func checkRunDir(id string, environ func(string) string) (string, error) {
+	uid := os.Geteuid()
+	base := "/run/vpn"
+	if uid != 0 {
+		base = filepath.Join(os.TempDir(), "vpn-"+strconv.Itoa(uid))
+		for _, runtime := range []string{environ("XDG_RUNTIME_DIR"), "/run/user/" + strconv.Itoa(uid)} {
+			if filepath.IsAbs(runtime) && ours(runtime) == nil {
+				base = filepath.Join(runtime, "vpn")
+				break
+			}
+		}
+	}
+	dir := filepath.Join(base, id)
+	for _, path := range []string{dir, base} {
+		switch err := ours(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil && (path == dir || uid != 0):
+			return dir, err
+		}
+		return dir, writable(path)
+	}
+	return dir, writable(filepath.Dir(base))
+}
+
+// writable returns an error of kind [vpn.Denied] unless this process can make
+// files in dir.
+func writable(dir string) error {
+	if err := mayWrite(dir); err != nil {
+		return vpn.Errorf(vpn.Denied, "nothing can be made in %s: %w", dir, err).WithHint("look at its owner and its mode, and whether it is mounted to be written to")
+	}
+	return nil
+}
+
 // ours returns an error unless dir is a directory that belongs to this user
 // and that nobody else may write to.
 func ours(dir string) error {

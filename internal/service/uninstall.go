@@ -103,7 +103,7 @@ func Parts(s *Service, dataDir, config string, keepData bool) ([]Part, error) {
 		parts = append(parts, Part{"group " + Name, "who may use vpn without sudo", m.deleteGroup})
 	}
 	if rec.Binary != "" {
-		add("this program", rec.Binary)
+		add("this program", rec.Binary, rec.Binary+".old") // which an upgrade leaves
 	}
 	return parts, nil
 }

@@ -135,4 +135,8 @@ type Status struct {
 	Synced   bool               `json:"synced"`
 	Servers  []ServerInfo       `json:"servers"`
 	Warnings []string           `json:"warnings,omitempty"`
+
+	// Executable is the file of the program from which the daemon would be
+	// re-executed; empty without a daemon.
+	Executable string `json:"executable,omitempty"`
 }

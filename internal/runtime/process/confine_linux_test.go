@@ -246,3 +246,18 @@ func needLandlock(t *testing.T) {
 	}
 	t.Skip("this test needs a kernel with Landlock")
 }
+
+// Other user ids are for workers that start from then on.
+func TestSetUIDs(t *testing.T) {
+	needRoot(t)
+	b := runtimetest.NewBench(t, open)
+	b.Server.Slot = 1
+	for _, base := range []uint32{uids.Base, 300_000} {
+		b.Workers.(*process.Workers).SetUIDs(vpn.UIDRange{Base: base, Count: 2})
+		w := b.Start()
+		if got := b.Health(w).UID; got != int(base+1) {
+			t.Errorf("the worker's user id is %d, want %d", got, base+1)
+		}
+		kill(t, b, w)
+	}
+}

@@ -19,5 +19,8 @@ func New(Options) (*Workers, error) {
 		WithHint("run the daemon on Linux, and use vpn from here with --socket")
 }
 
+// SetUIDs does nothing.
+func (*Workers) SetUIDs(vpn.UIDRange) {}
+
 // Close does nothing.
 func (*Workers) Close() error { return nil }

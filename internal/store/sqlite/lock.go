@@ -43,6 +43,34 @@ func Lock(ctx context.Context, dir string, wait time.Duration) (*DirLock, error)
 	return l, nil
 }
 
+// InheritLock takes over the lock of dir that this process had before it
+// executed another program, by its descriptor, which stays the caller's. If
+// that is something else, the error is of kind [vpn.Conflict].
+func InheritLock(dir string, fd *os.File) (*DirLock, error) {
+	have, err := fd.Stat()
+	if err != nil {
+		return nil, fileError(err)
+	}
+	want, err := os.Stat(filepath.Join(dir, "lock"))
+	if err != nil || !os.SameFile(have, want) {
+		return nil, vpn.Errorf(vpn.Conflict, "the lock that was handed over is not that of %s", dir)
+	}
+	// A lock belongs to the open file, however many descriptors there are: if
+	// this one has it, this does nothing.
+	if err := tryLock(fd); err != nil {
+		return nil, vpn.Errorf(vpn.Conflict, "the lock of %s was handed over open: %w", dir, err)
+	}
+	own, err := duplicate(fd)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	return &DirLock{own}, nil
+}
+
+// File returns a descriptor of the lock that can be handed over. The
+// directory is free when it and the lock are closed.
+func (l *DirLock) File() (*os.File, error) { return duplicate(l.file) }
+
 // Close gives the directory back.
 func (l *DirLock) Close() error { return l.file.Close() }
 

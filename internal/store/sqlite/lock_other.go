@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"errors"
 	"os"
 	"runtime"
 
@@ -13,3 +14,5 @@ import (
 func tryLock(*os.File) error {
 	return vpn.Errorf(vpn.Unavailable, "a data directory cannot be locked on %s", runtime.GOOS)
 }
+
+func duplicate(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
