@@ -2,19 +2,31 @@ package cli
 
 import (
 	"cmp"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"vpn/internal/notices"
 )
 
 func versionCommand(p *program) *cobra.Command {
-	return &cobra.Command{
+	var licenses bool
+	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version of this program and its engines", Args: exactly(),
-		Example: "  vpn version",
-		RunE:    func(*cobra.Command, []string) error { return printVersion(p.printer()) },
+		Example: "  vpn version\n  vpn version --licenses",
+		RunE: func(*cobra.Command, []string) error {
+			if licenses {
+				_, err := io.WriteString(p.Out, notices.Text())
+				return err
+			}
+			return printVersion(p.printer())
+		},
 	}
+	cmd.Flags().BoolVar(&licenses, "licenses", false, "print the licences of the code that is linked in")
+	return cmd
 }
 
 // engines are the modules that carry packets: what is asked about first when
