@@ -55,7 +55,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/notices internal/protocol internal/protocol/all internal/qr internal/worker internal/engine/all"},
 	{"cmd/vpn", "internal/cli"},
 
-	{"test/e2e", "internal/vpn test/e2e/*"},
+	{"test/e2e", "internal/vpn test/e2e/* test/figures"},
 	{"test/e2e/*", "internal/vpn test/xfer"},
 	{"test/*", "internal/vpn"},
 	{"test/*/*", "internal/vpn"},

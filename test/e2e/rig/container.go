@@ -25,6 +25,9 @@ type Container struct {
 	pids string // its process namespace
 }
 
+// coverInside is where programs inside write coverage.
+const coverInside = "/var/cover"
+
 // Boot boots a container with a network of its own that ends with the test.
 // Units are files to install as systemd's.
 func Boot(t testing.TB, units ...string) *Container {
@@ -38,8 +41,11 @@ func Boot(t testing.TB, units ...string) *Container {
 
 	// No machined and no systemd are needed on this machine. wait-online would
 	// wait for a network that comes later.
-	nspawn := exec.Command("systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", c.Root,
-		"--private-network", "--link-journal=no", "-b", "systemd.mask=systemd-networkd-wait-online.service")
+	args := []string{"-q", "--register=no", "--keep-unit", "-D", c.Root, "--private-network", "--link-journal=no"}
+	if cover := os.Getenv(envCover); cover != "" {
+		args = append(args, "--bind="+cover+":"+coverInside)
+	}
+	nspawn := exec.Command("systemd-nspawn", append(args, "-b", "systemd.mask=systemd-networkd-wait-online.service")...)
 	var out bytes.Buffer
 	nspawn.Stdout, nspawn.Stderr = &out, &out
 	if err := nspawn.Start(); err != nil {
@@ -112,7 +118,10 @@ func (c *Container) install(from, to string, mode os.FileMode) {
 func (c *Container) Run(args ...string) Result {
 	c.t.Helper()
 	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(c.init), "-a"}, args...)...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	if os.Getenv(envCover) != "" {
+		cmd.Env = append(cmd.Env, "GOCOVERDIR="+coverInside)
+	}
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
