@@ -92,9 +92,6 @@ func TestGuide(t *testing.T) {
 			for _, s := range b.steps {
 				s.run(t, c)
 			}
-			if t.Failed() {
-				t.FailNow() // what follows builds on it
-			}
 		}
 		if page == "first-server.md" { // its promise: now somebody can connect
 			client := w.Xray(t, rig.Login{Link: rig.ParseLink(t, strings.TrimSpace(c.Must("vpn", "users", "link", "alice", "-q")))})
@@ -205,8 +202,8 @@ func (s step) run(t *testing.T, c *rig.Container) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("%s: $ %s: %v\nit printed, with exit status %d:\n%s", s.where, s.command, err, r.Status, r.Out)
-			return
+			// What follows builds on it.
+			t.Fatalf("%s: $ %s: %v\nit printed, with exit status %d:\n%s", s.where, s.command, err, r.Status, r.Out)
 		}
 		pause(t.Context(), 100*time.Millisecond)
 	}
