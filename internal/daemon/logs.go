@@ -81,6 +81,7 @@ type follower struct {
 	ctx  context.Context //nolint:containedctx // a reader's Read takes none
 	path string
 	f    *os.File
+	next *os.File // what goes on after f's end; nil until f has lost its name
 }
 
 func (r *follower) Read(p []byte) (int, error) {
@@ -88,6 +89,11 @@ func (r *follower) Read(p []byte) (int, error) {
 		n, err := r.f.Read(p)
 		if n > 0 || err != nil && !errors.Is(err, io.EOF) {
 			return n, err
+		}
+		if r.next != nil {
+			_ = r.f.Close()
+			r.f, r.next = r.next, nil
+			continue
 		}
 		select {
 		case <-r.ctx.Done():
@@ -98,7 +104,9 @@ func (r *follower) Read(p []byte) (int, error) {
 	}
 }
 
-// turn opens the file that has taken the name over, if one has.
+// turn opens the file that has taken the name over, if one has. The one before
+// is read to its end first: what was written to it last, since it was looked at,
+// tells why the worker died.
 func (r *follower) turn() {
 	here, err := r.f.Stat()
 	if err != nil {
@@ -109,9 +117,13 @@ func (r *follower) turn() {
 		return
 	}
 	if f, err := os.Open(r.path); err == nil {
-		_ = r.f.Close()
-		r.f = f
+		r.next = f
 	}
 }
 
-func (r *follower) Close() error { return r.f.Close() }
+func (r *follower) Close() error {
+	if r.next != nil {
+		_ = r.next.Close()
+	}
+	return r.f.Close()
+}
