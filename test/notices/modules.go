@@ -85,6 +85,10 @@ var (
 	logo  = regexp.MustCompile(`(?i)logo`)
 )
 
+// repeats is a file that lists what others in this list say themselves, and
+// much that is not linked in.
+const repeats = "modernc.org/sqlite/LICENSE-3RD-PARTY.md"
+
 // read collects the files of a package's directory and of those above it.
 func (m *module) read(root, dir string) error {
 	for ; len(dir) >= len(root); dir = filepath.Dir(dir) {
@@ -93,7 +97,7 @@ func (m *module) read(root, dir string) error {
 			return err
 		}
 		for _, e := range entries {
-			if e.IsDir() || !legal.MatchString(e.Name()) || logo.MatchString(e.Name()) {
+			if e.IsDir() || !legal.MatchString(e.Name()) || logo.MatchString(e.Name()) || m.path+"/"+e.Name() == repeats {
 				continue
 			}
 			path := filepath.Join(dir, e.Name())
