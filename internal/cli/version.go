@@ -2,21 +2,34 @@ package cli
 
 import (
 	"cmp"
+	"io"
 	"path"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"vpn/internal/notices"
 )
 
 func versionCommand(p *program) *cobra.Command {
-	return answers[versionInfo](p, &cobra.Command{
+	var licenses bool
+	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version of this program and its engines", Args: exactly(),
 		Example: `  vpn version
-  vpn version --json version,commit`,
-		RunE: func(*cobra.Command, []string) error { return printVersion(p.printer()) },
-	})
+  vpn version --json version,commit
+  vpn version --licenses`,
+		RunE: func(*cobra.Command, []string) error {
+			if licenses {
+				_, err := io.WriteString(p.Out, notices.Text())
+				return written(err)
+			}
+			return printVersion(p.printer())
+		},
+	}
+	cmd.Flags().BoolVar(&licenses, "licenses", false, "print the licences of the code that is linked in")
+	return answers[versionInfo](p, cmd)
 }
 
 // engines are the modules that carry packets: what is asked about first when

@@ -85,10 +85,17 @@ func (i *Instance) cleanUp() {
 	}
 	for _, path := range logs {
 		text, _ := os.ReadFile(path)
-		for _, bad := range []string{"panic:", "DATA RACE", "fatal error:"} {
+		for _, bad := range []string{"panic:", "fatal error:"} {
 			if _, after, found := strings.Cut(string(text), bad); found {
 				i.t.Errorf("in %s: %s%s", filepath.Base(path), bad, firstLines(after, 60))
 			}
+		}
+		ours, others := races(string(text))
+		for _, report := range ours {
+			i.t.Errorf("in %s: %s", filepath.Base(path), report)
+		}
+		for _, report := range others {
+			i.t.Logf("in %s, not a frame of ours (docs/adr/0005): %s", filepath.Base(path), report)
 		}
 		if i.t.Failed() {
 			i.t.Logf("%s:\n%s", path, lastLines(string(text), 40))
