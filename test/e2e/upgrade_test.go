@@ -82,7 +82,7 @@ func TestUpgradesUnderTraffic(t *testing.T) {
 		t.Errorf("only %+v has moved meanwhile", all)
 	}
 	wantWarning(t, i, "server main still runs version "+oldVersion)
-	i.Must("server", "restart", "main")
+	i.Must("server", "restart", "main", "--yes")
 	rig.Until(t, 10*time.Second, func() error {
 		s := daemonStatus(t, i)
 		if w := s.Servers[0].Worker; w == nil || w.Version != s.Version {
@@ -403,7 +403,7 @@ func TestWorkersInheritNothing(t *testing.T) {
 	t.Parallel()
 	i, _ := installVersion(t, 1)
 	i.Must("upgrade", rig.Version(t, "2.22.2"))
-	i.Must("server", "restart", "main") // a worker that was born after the handover
+	i.Must("server", "restart", "main", "--yes") // a worker that was born after the handover
 	pid := i.OneWorker()
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
