@@ -21,6 +21,8 @@ type control struct {
 	goOver  chan struct{}       // asks Serve to execute what is installed
 	news    chan struct{}       // says that the warnings have changed
 
+	lost func() []vpn.ServerID // servers that no later daemon would find; set before the first request
+
 	acting sync.Mutex // held by the one reload or upgrade that is under way
 	config config.Config
 
@@ -128,7 +130,12 @@ func (c *control) Executable() string { return c.options.Executable }
 
 // Warnings implements [app.Process].
 func (c *control) Warnings() []string {
+	removed := ""
+	if c.lost != nil && len(c.lost()) > 0 {
+		removed = "somebody has removed the run directory: a daemon that comes after this one will not find servers that run now. " +
+			"Start each anew, which ends its connections: vpn server restart NAME"
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.DeleteFunc([]string{c.reload, c.upgraded}, func(s string) bool { return s == "" })
+	return slices.DeleteFunc([]string{c.reload, c.upgraded, removed}, func(s string) bool { return s == "" })
 }

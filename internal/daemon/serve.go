@@ -23,6 +23,8 @@ const (
 	drainWait = 15 * time.Second // for requests that are under way at an upgrade: a start of a server takes up to 10 s
 	turnPoll  = 2 * time.Millisecond
 
+	lookPeriod = time.Second // for whether the API socket is still where it was
+
 	changePatience = 5 * time.Minute // with one program's end and the next one's start, migrations included
 )
 
@@ -33,7 +35,8 @@ type serving struct {
 	control    *control
 	notify     notifier
 	heartbeat  time.Duration // how often the service manager wants to hear; 0: not at all
-	listener   *net.UnixListener
+	door       *door
+	lost       bool // the run directory cannot be made again
 	http       *http.Server
 	served     chan error         // what serving the API returned
 	clients    sync.WaitGroup     // connections to the API; added to until it has returned
@@ -64,9 +67,12 @@ func Serve(ctx context.Context, o Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	s.control.apply = s.apply
-	if s.listener, err = listen(s.runDir, systemDir(o.Config.DataDir), o.Handover); err != nil {
+	l, err := listen(s.runDir, systemDir(o.Config.DataDir), o.Handover)
+	if err != nil {
 		return err
 	}
+	s.door = newDoor(l)
+	s.control.lost = s.workers.Lost
 	s.http = &http.Server{
 		Handler:           trusted(s.handler),
 		ConnContext:       withPeer,
@@ -77,7 +83,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	// An idle connection that is closed for an upgrade could be one on which a
 	// request is just on its way.
 	s.http.SetKeepAlivesEnabled(false)
-	go func() { s.served <- s.http.Serve(s.listener) }()
+	go func() { s.served <- s.http.Serve(s.door) }()
 
 	var supervise context.Context
 	supervise, s.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -104,8 +110,13 @@ func (s *serving) run(ctx, supervise context.Context, begun func()) (err error) 
 	defer unwatch()
 	go s.watchdog().run(watch)
 	go s.notify.keepStatus(watch, s.line, s.control.news)
+	look := time.NewTicker(lookPeriod)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			s.reopen(ctx)
+			continue
 		case <-ctx.Done():
 		case err = <-s.supervised:
 			s.supervised <- nil
@@ -154,7 +165,7 @@ func (s *serving) settle(ctx context.Context) {
 		return
 	}
 	h.settle()
-	s.listener.SetUnlinkOnClose(true)
+	s.door.current().SetUnlinkOnClose(true)
 	from, failed := h.note.From, h.note.Failed
 	if failed == "" {
 		s.options.Log.Info("took over", slog.String("from", from), slog.String("to", s.options.Version))
@@ -233,10 +244,10 @@ func (s *serving) goOver(ctx context.Context) error {
 	defer s.beat()()
 	s.notify.reloading()
 	s.notify.send(status("going over to another version"))
-	s.listener.SetUnlinkOnClose(false)
+	s.door.current().SetUnlinkOnClose(false)
 	out := hand{note: handoverNote{From: s.options.Version, Path: s.options.Executable}}
 	var err, e error
-	out.api, err = s.listener.File()
+	out.api, err = s.door.current().File()
 	if err != nil {
 		return errors.Join(fmt.Errorf("keep the API socket: %w", err), s.end(s.options.StopWorkers))
 	}
@@ -286,7 +297,7 @@ func within(limit time.Duration, fn func() error) error {
 // whose request it has not begun to read.
 func (s *serving) drain(wait time.Duration) {
 	close(s.ending)
-	_ = s.listener.Close()
+	_ = s.door.Close()
 	<-s.served
 	s.served <- nil
 	gone := make(chan struct{})

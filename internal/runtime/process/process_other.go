@@ -19,6 +19,9 @@ func New(Options) (*Workers, error) {
 		WithHint("run the daemon on Linux, and use vpn from here with --socket")
 }
 
+// Lost returns none.
+func (*Workers) Lost() []vpn.ServerID { return nil }
+
 // SetUIDs does nothing.
 func (*Workers) SetUIDs(vpn.UIDRange) {}
 

@@ -206,6 +206,15 @@ func (w *Workers) held() []vpn.ServerID {
 	return out
 }
 
+// Lost returns the servers whose worker serves and cannot be found by any
+// process but this one: somebody has removed its socket.
+func (w *Workers) Lost() []vpn.ServerID {
+	return slices.DeleteFunc(w.held(), func(id vpn.ServerID) bool {
+		_, err := os.Lstat(w.path(id, socketSuffix))
+		return !errors.Is(err, fs.ErrNotExist)
+	})
+}
+
 // take waits for the caller's turn to act on a server's worker.
 func (w *Workers) take(ctx context.Context, id vpn.ServerID) (*place, error) {
 	if !validID.MatchString(string(id)) {
