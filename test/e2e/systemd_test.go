@@ -47,6 +47,16 @@ func TestSystemd(t *testing.T) {
 	}
 	unharmed("the start")
 
+	// In its sandbox, too, the daemon sees a firewall that blocks a server.
+	w.Server.Output(t, "nft", "add table inet guard; add chain inet guard in { type filter hook input priority 0; policy accept; }; "+
+		"add rule inet guard in tcp dport 9999 drop")
+	r := c.Run("vpn", "server", "create", "blocked", "--port", "9999", "--public-host", rig.ServerAddr, "--target", "self")
+	if r.Status != 0 || !strings.Contains(r.Err, "blocks tcp port 9999") {
+		t.Errorf("a blocked port: %+v", r)
+	}
+	c.Must("vpn", "server", "delete", "blocked", "--yes")
+	unharmed("a server that came and went")
+
 	for k := range 3 {
 		before := mainPID(t, c)
 		killed := rig.Monotonic(t)
