@@ -99,7 +99,7 @@ func (c *core) hostWarnings(s vpn.Server) []string {
 	}
 	return []string{
 		"the address in the links, " + a.String() + ", is private: clients elsewhere cannot reach it. " +
-			"Set the public one with --public-host, or public_host in the configuration",
+			"Set the public one: vpn server update " + s.Name + " --public-host HOST",
 	}
 }
 

@@ -75,7 +75,7 @@ func (s *SystemInfo) note(ctx context.Context, actor Actor, action, detail strin
 }
 
 func noDaemon() error {
-	return vpn.Errorf(vpn.Unavailable, "no daemon is running").WithHint("start it: vpn up, or systemctl start vpn")
+	return vpn.Errorf(vpn.Unavailable, "no daemon is running").WithHint("start it: vpn up; as a service: sudo vpn service install")
 }
 
 // Summary says in a few words how things are, for a service manager's status.

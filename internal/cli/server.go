@@ -78,9 +78,17 @@ func changeServer(ctx context.Context, out *printer, c *client.Client, name stri
 	}
 	return done.Synced, out.show(answer{
 		data: done, names: []string{done.Server.Name}, plain: serverTable(done.Server),
-		done:     did(done.DryRun, d.verb, d.past, "server %s", done.Server.Name),
+		done:     doneWith(done, d),
 		warnings: append(done.Warnings, problem(done.Server)...),
 	})
+}
+
+// doneWith says what was done, and no more than that.
+func doneWith(c vpn.ServerChange, d deed) string {
+	if c.Server.State == vpn.Failed && !c.DryRun {
+		return "server " + c.Server.Name + " is to run, and does not yet"
+	}
+	return did(c.DryRun, d.verb, d.past, "server %s", c.Server.Name)
 }
 
 // problem says why a server that should run does not, if it is known.

@@ -35,7 +35,7 @@ func showStatus(ctx context.Context, out *printer, system statusShower) error {
 	if err != nil {
 		return err
 	}
-	daemon := "not running; start it: vpn up, or systemctl start vpn"
+	daemon := "not running; start it: vpn up; as a service: sudo vpn service install"
 	if s.Daemon {
 		daemon = "running since " + formatTime(s.Since) + ", pid " + strconv.Itoa(s.PID)
 	}

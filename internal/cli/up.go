@@ -161,6 +161,7 @@ type upResult struct {
 type serverKeeper interface {
 	List(context.Context) ([]vpn.ServerInfo, error)
 	Create(context.Context, vpn.NewServer) (vpn.ServerChange, error)
+	Update(context.Context, string, vpn.ServerPatch) (vpn.ServerChange, error)
 }
 
 // firstServer returns the server of the wanted name, or any if no name was
@@ -172,12 +173,12 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 	}
 	for _, s := range list {
 		if s.Name == in.Name {
-			return s, u.ignored(s), nil
+			return u.kept(ctx, servers, s, in)
 		}
 	}
 	if len(list) > 0 && !u.cmd.Flags().Changed("name") {
 		first := slices.MinFunc(list, func(a, b vpn.ServerInfo) int { return a.CreatedAt.Compare(b.CreatedAt) })
-		return first, u.ignored(first), nil
+		return u.kept(ctx, servers, first, in)
 	}
 	u.printer().note("making server %s …", in.Name) // it may take a while, to look at other sites
 	u.busy.begin("making server " + in.Name)
@@ -185,12 +186,23 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 	return change.Server, change.Warnings, err
 }
 
+// kept is a server that is there already. It keeps what it is but for the
+// address in its links, about which "up" warns and so has to be told.
+func (u *up) kept(ctx context.Context, servers serverKeeper, s vpn.ServerInfo, in vpn.NewServer) (vpn.ServerInfo, []string, error) {
+	ignored := u.ignored(s)
+	if !u.cmd.Flags().Changed("public-host") || in.PublicHost == s.PublicHost {
+		return s, ignored, nil
+	}
+	change, err := servers.Update(ctx, s.Name, vpn.ServerPatch{PublicHost: &in.PublicHost})
+	return change.Server, append(ignored, change.Warnings...), err
+}
+
 // ignored says that flags about a new server change nothing of one that is
 // there.
 func (u *up) ignored(s vpn.ServerInfo) []string {
 	var flags []string
 	u.cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == "port" || f.Name == "public-host" || u.flags.settings.values[f.Name] != nil {
+		if f.Name == "port" || u.flags.settings.values[f.Name] != nil {
 			flags = append(flags, "--"+f.Name)
 		}
 	})

@@ -106,7 +106,7 @@ type upgrade struct {
 func (u *upgrade) installed(ctx context.Context) error {
 	if u.system == nil {
 		return vpn.Errorf(vpn.Unavailable, "no daemon is running that could go over to %s", u.target).
-			WithHint("start it: vpn up, or systemctl start vpn; to install another version: vpn upgrade FILE")
+			WithHint("start it: vpn up; as a service: sudo vpn service install; to install another version: vpn upgrade FILE")
 	}
 	result, err := u.system.Upgrade(ctx)
 	if err != nil {
@@ -177,7 +177,7 @@ func (u *upgrade) replace(ctx context.Context, file string) (err error) {
 	}
 	if _, err := u.await(ctx); err != nil {
 		return vpn.Errorf(vpn.Unavailable, "version %s has ended at its start; version %s is installed again, and no daemon is running", version, u.before.Version).
-			WithHint("start it: systemctl start vpn; servers that were running go on")
+			WithHint("start it: vpn serve; as a service: sudo vpn service install; servers that were running go on")
 	}
 	return vpn.Errorf(vpn.Unavailable, "version %s has ended at its start; version %s is back", version, u.before.Version).
 		WithHint("read why in the daemon's log: journalctl -u vpn")
