@@ -90,7 +90,9 @@ type App struct {
 func New(c Config) *App {
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
 	c.Now = r.clock.Now
-	core := &core{Config: c, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
+	store := &watched{Store: c.Store}
+	c.Store = store
+	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
 	core.publicHost.Store(&c.PublicHost)
 	return &App{
 		Users:      &Users{core},
@@ -106,6 +108,7 @@ func (a *App) SetPublicHost(host string) { a.System.publicHost.Store(&host) }
 // core is what all use cases share.
 type core struct {
 	Config
+	store      *watched // what Config.Store is, but in a dry run
 	reconciler follower
 	publicHost *atomic.Pointer[string]
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -150,5 +151,41 @@ func TestWorkersEndWhileTheDiskIsFull(t *testing.T) {
 	b.reopen()
 	if got := b.used("alice"); got != 300 {
 		t.Fatalf("%d bytes are stored, want 300", got)
+	}
+}
+
+// A store that fails is told of to whoever asks, until a change succeeds; what
+// the use cases refuse is no failure of its.
+func TestAStoreThatFailsIsTold(t *testing.T) {
+	b := newBench(t)
+	full := &fullStore{Store: b.store}
+	a := app.New(app.Config{
+		Store: full, Workers: b.workers, Protocols: all.Protocols(), Network: quietNetwork{},
+		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	told := func() string {
+		s, err := a.System.Status(b.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(s.Warnings, "\n")
+	}
+	create := func(name string) error {
+		_, err := a.Users.Create(b.ctx, vpn.NewUser{Name: name})
+		return err
+	}
+	if err := create("alice"); err != nil || told() != "" {
+		t.Fatalf("at first: %v, %q", err, told())
+	}
+	if err := create("alice"); vpn.KindOf(err) != vpn.Conflict || told() != "" {
+		t.Errorf("a name that is taken: %v, %q", err, told())
+	}
+	full.full.Store(true)
+	if err := create("bob"); vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(told(), "the last change could not be stored: ") {
+		t.Errorf("a full store: %v, %q", err, told())
+	}
+	full.full.Store(false)
+	if err := create("bob"); err != nil || told() != "" {
+		t.Errorf("with room again: %v, %q", err, told())
 	}
 }

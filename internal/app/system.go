@@ -54,8 +54,11 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 			out.Warnings = append(out.Warnings, s.warnings(srv.Server)...)
 		}
 	}
-	if err := s.reconciler.books.problem(); err != nil {
-		out.Warnings = append(out.Warnings, "usage cannot be stored now, and is kept until it can: "+err.Error())
+	switch usage, change := s.reconciler.books.problem(), s.store.problem(); {
+	case usage != nil:
+		out.Warnings = append(out.Warnings, "usage cannot be stored now, and is kept until it can: "+usage.Error())
+	case change != nil:
+		out.Warnings = append(out.Warnings, "the last change could not be stored: "+change.Error())
 	}
 	out.Warnings = append(out.Warnings, s.diskWarnings()...)
 	if jump := s.reconciler.clock.Jump(); jump != 0 {
