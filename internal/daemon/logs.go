@@ -30,7 +30,7 @@ const (
 // Open returns the last tail lines of the server's log and, following, what
 // is added until ctx ends. A server that has not logged yet has an empty log.
 func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error) {
-	path := filepath.Join(l.dir, s.Name+".log")
+	path := filepath.Join(l.dir, string(s.ID)+".log") // a name may be another's later
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !follow {
 		return io.NopCloser(bytes.NewReader(nil)), nil

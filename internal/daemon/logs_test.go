@@ -15,7 +15,7 @@ import (
 // logOf opens the log of a server named main in dir.
 func logOf(ctx context.Context, t *testing.T, dir string, follow bool, tail int) io.ReadCloser {
 	t.Helper()
-	r, err := logs{dir: dir}.Open(ctx, vpn.Server{Name: "main"}, follow, tail)
+	r, err := logs{dir: dir}.Open(ctx, vpn.Server{ID: "main"}, follow, tail)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestFollowLogs(t *testing.T) {
 	const rotates = 10 << 20
 	for _, large := range []bool{false, true} {
 		if large {
-			log, err := os.OpenFile(i.File("logs/main.log"), os.O_WRONLY|os.O_APPEND, 0)
+			log, err := os.OpenFile(logFile(t, i), os.O_WRONLY|os.O_APPEND, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +40,7 @@ func TestFollowLogs(t *testing.T) {
 		rig.Until(t, 5*time.Second, func() error { return printed(follow, runs(pid)) })
 		workers = append(workers, pid)
 	}
-	if _, err := os.Stat(i.File("logs/main.log.1")); err != nil {
+	if _, err := os.Stat(logFile(t, i) + ".1"); err != nil {
 		t.Errorf("the log was not rotated: %v", err)
 	}
 	text := follow.Output()
@@ -80,9 +80,9 @@ func TestFollowLogsWithoutADaemon(t *testing.T) {
 	before := i.OneWorker()
 	i.Daemon().Stop(t)
 	follow := followLogs(i, t)
-	rig.Until(t, 5*time.Second, func() error { return printed(follow, runs(before)) })
+	rig.Until(t, 15*time.Second, func() error { return printed(follow, runs(before)) })
 	i.Serve()
-	rig.Until(t, 5*time.Second, func() error { return printed(follow, runs(i.OneWorker())) })
+	rig.Until(t, 15*time.Second, func() error { return printed(follow, runs(i.OneWorker())) })
 	follow.Signal(os.Interrupt)
 	if status := follow.Wait(t, 5*time.Second); status != 130 {
 		t.Errorf("^C: status %d", status)
@@ -96,3 +96,9 @@ func followLogs(i *rig.Instance, t *testing.T) *rig.Process {
 
 // runs is what a worker logs first.
 func runs(pid int) string { return fmt.Sprintf("msg=\"worker runs\" pid=%s ", strconv.Itoa(pid)) }
+
+// logFile is where the one server's worker logs.
+func logFile(t *testing.T, i *rig.Instance) string {
+	t.Helper()
+	return i.File("logs/" + string(daemonStatus(t, i).Servers[0].ID) + ".log")
+}

@@ -20,8 +20,8 @@ type workerLog struct {
 	start int64
 }
 
-func openLog(dir, server string) (*workerLog, error) {
-	path := filepath.Join(dir, server+".log")
+func openLog(dir, id string) (*workerLog, error) {
+	path := filepath.Join(dir, id+".log")
 	if st, err := os.Stat(path); err == nil && st.Size() > maxLog {
 		if err := os.Rename(path, path+".1"); err != nil {
 			return nil, fmt.Errorf("begin a new worker log: %w", err)

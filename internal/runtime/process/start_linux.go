@@ -67,7 +67,7 @@ func (w *Workers) spawn(s vpn.Server) (_ *child, err error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := openLog(w.options.LogDir, s.Name)
+	log, err := openLog(w.options.LogDir, string(s.ID))
 	if err != nil {
 		return nil, err
 	}
