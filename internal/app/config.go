@@ -88,10 +88,10 @@ type App struct {
 
 // New returns the use cases over c. Nothing runs before somebody asks.
 func New(c Config) *App {
-	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
-	c.Now = r.clock.Now
 	store := &watched{Store: c.Store}
 	c.Store = store
+	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
+	c.Now = r.clock.Now
 	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
 	core.publicHost.Store(&c.PublicHost)
 	return &App{
@@ -116,4 +116,14 @@ type core struct {
 // record adds an event to the audit log, in the transaction of the change.
 func (c *core) record(tx Tx, a Actor, action, subject, detail string) error {
 	return tx.Events.Add(vpn.Event{At: c.Now(), Actor: a.Name, Action: action, Subject: subject, Detail: detail})
+}
+
+// note is record for what changes nothing in the store, and is done whether or
+// not that can be written.
+func (c *core) note(ctx context.Context, a Actor, action, subject, detail string) {
+	err := c.Store.Update(ctx, func(tx Tx) error { return c.record(tx, a, action, subject, detail) })
+	if err != nil {
+		c.Log.Warn("this is not in the audit log", slog.String("action", action), slog.String("subject", subject),
+			slog.String("detail", detail), slog.String("actor", a.Name), slog.Any("err", err))
+	}
 }

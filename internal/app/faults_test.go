@@ -184,6 +184,9 @@ func TestAStoreThatFailsIsTold(t *testing.T) {
 	if err := create("bob"); vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(told(), "the last change could not be stored: ") {
 		t.Errorf("a full store: %v, %q", err, told())
 	}
+	if _, err := a.Users.Kick(b.ctx, "alice"); err != nil {
+		t.Errorf("a kick, of which nothing has to be stored: %v", err)
+	}
 	full.full.Store(false)
 	if err := create("bob"); err != nil || told() != "" {
 		t.Errorf("with room again: %v, %q", err, told())

@@ -29,9 +29,7 @@ func (s *SystemInfo) Reload(ctx context.Context) (vpn.Reload, error) {
 	case len(changed) > 0:
 		detail = "changed " + strings.Join(changed, ", ")
 	}
-	if recordErr := s.note(ctx, actor, "system.reload", detail); err == nil {
-		err = recordErr
-	}
+	s.note(ctx, actor, "system.reload", "", detail)
 	return vpn.Reload{Changed: changed}, err
 }
 
@@ -48,30 +46,20 @@ func (s *SystemInfo) Upgrade(ctx context.Context) (vpn.Upgrade, error) {
 	}
 	u, err := s.Process.Upgrade(ctx)
 	if err != nil {
-		return vpn.Upgrade{}, s.refused(ctx, actor, err)
+		s.note(ctx, actor, "system.upgrade", "", "refused: "+err.Error())
+		return vpn.Upgrade{}, err
 	}
 	return u, nil
 }
 
-func (s *SystemInfo) refused(ctx context.Context, actor Actor, err error) error {
-	if recordErr := s.note(ctx, actor, "system.upgrade", "refused: "+err.Error()); recordErr != nil {
-		return fmt.Errorf("%w; and it could not be recorded: %w", err, recordErr)
-	}
-	return err
-}
-
 // Upgraded records that this program has taken over from another version,
 // or, with a problem, that another version gave back to this one.
-func (s *SystemInfo) Upgraded(ctx context.Context, other, problem string) error {
+func (s *SystemInfo) Upgraded(ctx context.Context, other, problem string) {
 	detail := "from " + other + " to " + s.Version
 	if problem != "" {
 		detail = "back to " + s.Version + ": " + other + " failed: " + problem
 	}
-	return s.note(ctx, System(), "system.upgrade", detail)
-}
-
-func (s *SystemInfo) note(ctx context.Context, actor Actor, action, detail string) error {
-	return s.Store.Update(ctx, func(tx Tx) error { return s.record(tx, actor, action, "", detail) })
+	s.note(ctx, System(), "system.upgrade", "", detail)
 }
 
 func noDaemon() error {

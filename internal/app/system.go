@@ -45,7 +45,9 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 		out.Rate = out.Rate.Add(srv.Rate)
 		if srv.State != vpn.Running && srv.State != vpn.Stopped {
 			out.Synced = false
-			out.Warnings = append(out.Warnings, "server "+srv.Name+" is "+string(srv.State)+": "+srv.Problem)
+			if srv.Problem != "" { // else it is on its way
+				out.Warnings = append(out.Warnings, "server "+srv.Name+" is "+string(srv.State)+": "+srv.Problem)
+			}
 		}
 		if w := srv.Worker; w != nil && !w.Confined {
 			out.Warnings = append(out.Warnings, "server "+srv.Name+" is not confined: this kernel has no Landlock, so file permissions alone keep its worker from other files")

@@ -274,15 +274,14 @@ func (u *Users) Kick(ctx context.Context, name string) (vpn.Kicked, error) {
 		return vpn.Kicked{}, err
 	}
 	var usr vpn.User
-	err = u.Store.Update(ctx, func(tx Tx) (err error) {
-		if usr, err = findUser(tx, name); err != nil {
-			return err
-		}
-		return u.record(tx, actor, "users.kick", usr.Name, "")
+	err = u.Store.View(ctx, func(tx Tx) (err error) {
+		usr, err = findUser(tx, name)
+		return err
 	})
 	if err != nil {
 		return vpn.Kicked{}, err
 	}
+	u.note(ctx, actor, "users.kick", usr.Name, "")
 	n, err := u.reconciler.kick(ctx, usr.ID)
 	return vpn.Kicked{Connections: n, DryRun: u.dryRun()}, err
 }
