@@ -102,6 +102,10 @@ func (c *control) Upgrade(ctx context.Context) (vpn.Upgrade, error) {
 		return vpn.Upgrade{}, busy()
 	}
 	defer c.acting.Unlock()
+	if c.lost != nil && len(c.lost()) > 0 {
+		return vpn.Upgrade{}, vpn.Errorf(vpn.Conflict, "somebody has removed the run directory: the program that comes would not find the servers that run").
+			WithHint("start each anew first, which ends its connections: vpn server restart NAME")
+	}
 	path := c.Executable()
 	if path == "" || len(c.options.Args) == 0 {
 		return vpn.Upgrade{}, vpn.Errorf(vpn.Unavailable, "the daemon does not know which file it was started from").WithHint("restart it")

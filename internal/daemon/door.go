@@ -101,7 +101,7 @@ func (s *serving) reopen(ctx context.Context) {
 		return
 	}
 	s.lost = false
-	log.Warn("the run directory was removed by somebody, and is made again")
+	log.Warn("the API socket was removed by somebody, and is made again")
 }
 
 func (s *serving) rehang(ctx context.Context) error {
@@ -116,16 +116,18 @@ func (s *serving) rehang(ctx context.Context) error {
 	if dir != s.runDir {
 		return fmt.Errorf("its place is %s now", dir)
 	}
-	lock, err := sqlite.Lock(ctx, dir, 0)
-	if err != nil {
-		return err
+	if !s.locks[1].Holds(dir) { // its file is no more
+		lock, err := sqlite.Lock(ctx, dir, 0)
+		if err != nil {
+			return err
+		}
+		_ = s.locks[1].Close()
+		s.locks[1] = lock
 	}
 	l, err := listen(dir, systemDir(s.options.Config.DataDir), nil)
 	if err != nil {
-		return errors.Join(err, lock.Close())
+		return err
 	}
-	_ = s.locks[1].Close() // of a file that is no more
-	s.locks[1] = lock
 	s.door.hang(l)
 	return nil
 }

@@ -172,9 +172,7 @@ func (s *serving) settle(ctx context.Context) {
 	} else {
 		s.options.Log.Error("upgrade failed", slog.String("to", from), slog.String("reason", failed))
 	}
-	if err := s.app.System.Upgraded(ctx, from, failed); err != nil {
-		s.options.Log.Warn("the upgrade is not in the audit log", slog.Any("err", err))
-	}
+	s.app.System.Upgraded(ctx, from, failed)
 }
 
 // beat tells the service manager's watchdog, for as long as changePatience,

@@ -71,6 +71,17 @@ func InheritLock(dir string, fd *os.File) (*DirLock, error) {
 // directory is free when it and the lock are closed.
 func (l *DirLock) File() (*os.File, error) { return duplicate(l.file) }
 
+// Holds reports whether it is dir that this lock keeps others from: somebody
+// may have removed the lock's file.
+func (l *DirLock) Holds(dir string) bool {
+	have, err := l.file.Stat()
+	if err != nil {
+		return false
+	}
+	want, err := os.Stat(filepath.Join(dir, "lock"))
+	return err == nil && os.SameFile(have, want)
+}
+
 // Close gives the directory back.
 func (l *DirLock) Close() error { return l.file.Close() }
 
