@@ -27,8 +27,28 @@ type Config struct {
 	Users   Users
 	Servers Servers
 	System  System
+	DryRun  DryRun
 	Log     *slog.Logger
 	Version string // of the product, as the OpenAPI document names it
+}
+
+// DryRun are the same use cases, of which nothing is kept: they answer a
+// change that is asked for with dry_run=true.
+type DryRun struct {
+	Users   Users
+	Servers Servers
+}
+
+// either picks between use cases that change something and those that only
+// say what they would. Every operation that changes something has the
+// parameter; one that has not refuses it, so that no dry run is ever real.
+type either[T any] struct{ real, dry T }
+
+func (e either[T]) of(dry bool) T {
+	if dry {
+		return e.dry
+	}
+	return e.real
 }
 
 // Handler serves the API. It answers every request, whatever it holds, with
@@ -49,8 +69,8 @@ func Handler(c Config) http.Handler {
 		}),
 		log: c.Log,
 	}
-	addUsers(a, c.Users)
-	addServers(a, c.Servers)
+	addUsers(a, either[Users]{c.Users, c.DryRun.Users})
+	addServers(a, either[Servers]{c.Servers, c.DryRun.Servers})
 	addSystem(a, c.System)
 	mux.HandleFunc("GET /openapi.json", serveDocument(doc))
 	return a.guard(mux)

@@ -19,6 +19,9 @@ type fakeUsers struct {
 	created vpn.NewUser
 	name    string
 	patch   vpn.UserPatch
+
+	restored vpn.UserRestore
+	reset    string
 }
 
 func (f *fakeUsers) change(name string) (vpn.UserChange, error) {
@@ -45,6 +48,20 @@ func (f *fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, erro
 	return f.change(name)
 }
 
+func (f *fakeUsers) Deleted(context.Context) ([]vpn.UserInfo, error) {
+	return []vpn.UserInfo{{User: vpn.User{Name: "gone"}, Status: vpn.Deleted}}, f.err
+}
+
+func (f *fakeUsers) Restore(_ context.Context, name string, in vpn.UserRestore) (vpn.UserChange, error) {
+	f.restored = in
+	return f.change(name)
+}
+
+func (f *fakeUsers) Reset(_ context.Context, name string) (vpn.UserChange, error) {
+	f.reset = name
+	return f.change(name)
+}
+
 func (f *fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
 	f.name = name
 	return vpn.Kicked{Connections: 3}, f.err
@@ -58,6 +75,7 @@ func (f *fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error)
 type fakeServers struct {
 	err    error
 	asked  string
+	patch  vpn.ServerPatch
 	follow bool
 	tail   int
 	logs   io.ReadCloser
@@ -76,6 +94,11 @@ func (f *fakeServers) List(context.Context) ([]vpn.ServerInfo, error) { return n
 func (f *fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
 	f.asked = "show " + name
 	return vpn.ServerDetail{ServerInfo: vpn.ServerInfo{Server: vpn.Server{Name: name, Settings: []byte("{}")}}}, f.err
+}
+
+func (f *fakeServers) Update(_ context.Context, name string, p vpn.ServerPatch) (vpn.ServerChange, error) {
+	f.patch = p
+	return f.change("update", name)
 }
 
 func (f *fakeServers) Start(_ context.Context, name string) (vpn.ServerChange, error) {
@@ -120,11 +143,21 @@ func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
 	return nil, f.err
 }
 
+func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) { return vpn.Reload{}, f.err }
+
+func (f *fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) {
+	return vpn.Upgrade{From: "1", To: "2"}, f.err
+}
+
 // fixture is the API in front of fakes, and its log.
 type fixture struct {
 	users   fakeUsers
 	servers fakeServers
 	system  fakeSystem
+	dry     struct {
+		users   fakeUsers
+		servers fakeServers
+	}
 	log     strings.Builder
 	handler http.Handler
 }
@@ -134,7 +167,8 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{}
 	f.handler = api.Handler(api.Config{
 		Users: &f.users, Servers: &f.servers, System: &f.system,
-		Log: slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
+		DryRun: api.DryRun{Users: &f.dry.users, Servers: &f.dry.servers},
+		Log:    slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
 	})
 	return f
 }

@@ -15,6 +15,7 @@ type Servers interface {
 	Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChange, error)
 	List(ctx context.Context) ([]vpn.ServerInfo, error)
 	Show(ctx context.Context, server string) (vpn.ServerDetail, error)
+	Update(ctx context.Context, server string, p vpn.ServerPatch) (vpn.ServerChange, error)
 	Start(ctx context.Context, server string) (vpn.ServerChange, error)
 	Stop(ctx context.Context, server string) (vpn.ServerChange, error)
 	Restart(ctx context.Context, server string) (vpn.ServerChange, error)
@@ -29,18 +30,36 @@ type aServer struct {
 	Server string `path:"server" doc:"name or ID"`
 }
 
+// changeServer is a request that changes one.
+type changeServer struct {
+	Server string `path:"server" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
+}
+
+type newServer struct {
+	DryRun bool `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.NewServer
+}
+
+type serverPatch struct {
+	Server string `path:"server" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.ServerPatch
+}
+
 type serverLogs struct {
 	Server string `path:"server" doc:"name or ID"`
 	Follow bool   `query:"follow" doc:"go on with what is logged from now on"`
 	Tail   int    `query:"tail" minimum:"0" default:"100" doc:"begin with so many of the last lines"`
 }
 
-func addServers(a *api, servers Servers) {
+func addServers(a *api, to either[Servers]) {
+	servers := to.real
 	add(a, huma.Operation{
 		OperationID: "servers.create", Method: http.MethodPost, Path: "/v1/servers",
 		Summary: "Create a server, give every user access and start it", DefaultStatus: http.StatusCreated,
-	}, func(ctx context.Context, in *body[vpn.NewServer]) (*body[vpn.ServerChange], error) {
-		return answer(servers.Create(ctx, in.Body))
+	}, func(ctx context.Context, in *newServer) (*body[vpn.ServerChange], error) {
+		return answer(to.of(in.DryRun).Create(ctx, in.Body))
 	})
 	add(a, huma.Operation{
 		OperationID: "servers.list", Method: http.MethodGet, Path: "/v1/servers", Summary: "List the servers",
@@ -55,24 +74,32 @@ func addServers(a *api, servers Servers) {
 		d.Sessions = orEmpty(d.Sessions)
 		return answer(d, err)
 	})
-	addServerVerb(a, "start", "Start a server", servers.Start)
-	addServerVerb(a, "stop", "Stop a server, connections included", servers.Stop)
-	addServerVerb(a, "restart", "Stop a server and start it", servers.Restart)
+	add(a, huma.Operation{
+		OperationID: "servers.update", Method: http.MethodPatch, Path: "/v1/servers/{server}",
+		Summary: "Change the fields and settings of a server that are given, or say what that would mean",
+	}, func(ctx context.Context, in *serverPatch) (*body[vpn.ServerChange], error) {
+		return answer(to.of(in.DryRun).Update(ctx, in.Server, in.Body))
+	})
+	addServerVerb(a, "start", "Start a server", either[serverVerb]{to.real.Start, to.dry.Start})
+	addServerVerb(a, "stop", "Stop a server, connections included", either[serverVerb]{to.real.Stop, to.dry.Stop})
+	addServerVerb(a, "restart", "Stop a server and start it", either[serverVerb]{to.real.Restart, to.dry.Restart})
 	add(a, huma.Operation{
 		OperationID: "servers.delete", Method: http.MethodDelete, Path: "/v1/servers/{server}",
 		Summary: "Stop a server and delete it",
-	}, func(ctx context.Context, in *aServer) (*body[vpn.ServerChange], error) {
-		return answer(servers.Delete(ctx, in.Server))
+	}, func(ctx context.Context, in *changeServer) (*body[vpn.ServerChange], error) {
+		return answer(to.of(in.DryRun).Delete(ctx, in.Server))
 	})
 	addServerLogs(a, servers)
 }
 
-func addServerVerb(a *api, verb, summary string, use func(context.Context, string) (vpn.ServerChange, error)) {
+type serverVerb func(context.Context, string) (vpn.ServerChange, error)
+
+func addServerVerb(a *api, verb, summary string, to either[serverVerb]) {
 	add(a, huma.Operation{
 		OperationID: "servers." + verb, Method: http.MethodPost, Path: "/v1/servers/{server}/" + verb,
 		Summary: summary,
-	}, func(ctx context.Context, in *aServer) (*body[vpn.ServerChange], error) {
-		return answer(use(ctx, in.Server))
+	}, func(ctx context.Context, in *changeServer) (*body[vpn.ServerChange], error) {
+		return answer(to.of(in.DryRun)(ctx, in.Server))
 	})
 }
 

@@ -13,6 +13,8 @@ import (
 type System interface {
 	Status(ctx context.Context) (vpn.Status, error)
 	Events(ctx context.Context, limit int) ([]vpn.Event, error)
+	Reload(ctx context.Context) (vpn.Reload, error)
+	Upgrade(ctx context.Context) (vpn.Upgrade, error)
 }
 
 type someEvents struct {
@@ -36,5 +38,20 @@ func addSystem(a *api, system System) {
 		Summary: "List what was changed, the newest first",
 	}, func(ctx context.Context, in *someEvents) (*body[[]vpn.Event], error) {
 		return listed(system.Events(ctx, in.Limit))
+	})
+	add(a, huma.Operation{
+		OperationID: "system.reload", Method: http.MethodPost, Path: "/v1/reload",
+		Summary: "Read the configuration again",
+	}, func(ctx context.Context, _ *struct{}) (*body[vpn.Reload], error) {
+		r, err := system.Reload(ctx)
+		r.Changed = orEmpty(r.Changed)
+		return answer(r, err)
+	})
+	add(a, huma.Operation{
+		OperationID: "system.upgrade", Method: http.MethodPost, Path: "/v1/upgrade",
+		Summary:       "Go over to the program that is installed now, if it can take over; the next answer is its own",
+		DefaultStatus: http.StatusAccepted,
+	}, func(ctx context.Context, _ *struct{}) (*body[vpn.Upgrade], error) {
+		return answer(system.Upgrade(ctx))
 	})
 }

@@ -15,6 +15,9 @@ type Users interface {
 	List(ctx context.Context) ([]vpn.UserInfo, error)
 	Show(ctx context.Context, user string) (vpn.UserDetail, error)
 	Update(ctx context.Context, user string, p vpn.UserPatch) (vpn.UserChange, error)
+	Deleted(ctx context.Context) ([]vpn.UserInfo, error)
+	Restore(ctx context.Context, user string, in vpn.UserRestore) (vpn.UserChange, error)
+	Reset(ctx context.Context, user string) (vpn.UserChange, error)
 	Delete(ctx context.Context, user string) (vpn.UserChange, error)
 	Kick(ctx context.Context, user string) (vpn.Kicked, error)
 	Access(ctx context.Context, user string) ([]vpn.Access, error)
@@ -25,21 +28,47 @@ type aUser struct {
 	User string `path:"user" doc:"name or ID"`
 }
 
-type userPatch struct {
-	User string `path:"user" doc:"name or ID"`
-	Body vpn.UserPatch
+// changeUser is a request that changes one.
+type changeUser struct {
+	User   string `path:"user" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
 }
 
-func addUsers(a *api, users Users) {
+type newUser struct {
+	DryRun bool `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.NewUser
+}
+
+type userPatch struct {
+	User   string `path:"user" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.UserPatch
+}
+
+type userRestore struct {
+	User   string `path:"user" doc:"name or ID"`
+	DryRun bool   `query:"dry_run" doc:"check everything and answer, but change nothing"`
+	Body   vpn.UserRestore
+}
+
+type someUsers struct {
+	Deleted bool `query:"deleted" doc:"those that were deleted and can be restored, instead of the living"`
+}
+
+func addUsers(a *api, to either[Users]) {
+	users := to.real
 	add(a, huma.Operation{
 		OperationID: "users.create", Method: http.MethodPost, Path: "/v1/users",
 		Summary: "Create a user, with access to every server", DefaultStatus: http.StatusCreated,
-	}, func(ctx context.Context, in *body[vpn.NewUser]) (*body[vpn.UserChange], error) {
-		return answer(users.Create(ctx, in.Body))
+	}, func(ctx context.Context, in *newUser) (*body[vpn.UserChange], error) {
+		return answer(to.of(in.DryRun).Create(ctx, in.Body))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.list", Method: http.MethodGet, Path: "/v1/users", Summary: "List the users",
-	}, func(ctx context.Context, _ *struct{}) (*body[[]vpn.UserInfo], error) {
+	}, func(ctx context.Context, in *someUsers) (*body[[]vpn.UserInfo], error) {
+		if in.Deleted {
+			return listed(users.Deleted(ctx))
+		}
 		return listed(users.List(ctx))
 	})
 	add(a, huma.Operation{
@@ -54,19 +83,31 @@ func addUsers(a *api, users Users) {
 		OperationID: "users.update", Method: http.MethodPatch, Path: "/v1/users/{user}",
 		Summary: "Change the fields of a user that are given",
 	}, func(ctx context.Context, in *userPatch) (*body[vpn.UserChange], error) {
-		return answer(users.Update(ctx, in.User, in.Body))
+		return answer(to.of(in.DryRun).Update(ctx, in.User, in.Body))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.delete", Method: http.MethodDelete, Path: "/v1/users/{user}",
 		Summary: "Delete a user and close its connections",
-	}, func(ctx context.Context, in *aUser) (*body[vpn.UserChange], error) {
-		return answer(users.Delete(ctx, in.User))
+	}, func(ctx context.Context, in *changeUser) (*body[vpn.UserChange], error) {
+		return answer(to.of(in.DryRun).Delete(ctx, in.User))
+	})
+	add(a, huma.Operation{
+		OperationID: "users.restore", Method: http.MethodPost, Path: "/v1/users/{user}/restore",
+		Summary: "Undo the deletion of a user, within a day",
+	}, func(ctx context.Context, in *userRestore) (*body[vpn.UserChange], error) {
+		return answer(to.of(in.DryRun).Restore(ctx, in.User, in.Body))
+	})
+	add(a, huma.Operation{
+		OperationID: "users.reset", Method: http.MethodPost, Path: "/v1/users/{user}/reset",
+		Summary: "Set what a user has used back to nothing",
+	}, func(ctx context.Context, in *changeUser) (*body[vpn.UserChange], error) {
+		return answer(to.of(in.DryRun).Reset(ctx, in.User))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.kick", Method: http.MethodPost, Path: "/v1/users/{user}/kick",
 		Summary: "Close a user's connections",
-	}, func(ctx context.Context, in *aUser) (*body[vpn.Kicked], error) {
-		return answer(users.Kick(ctx, in.User))
+	}, func(ctx context.Context, in *changeUser) (*body[vpn.Kicked], error) {
+		return answer(to.of(in.DryRun).Kick(ctx, in.User))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.access", Method: http.MethodGet, Path: "/v1/users/{user}/access",

@@ -46,6 +46,9 @@ func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
 			if err != nil {
 				return nil, err
 			}
+			if c.dryRun() {
+				a = vpn.Access{Server: a.Server, Protocol: a.Protocol} // it is minted anew for real
+			}
 			out = append(out, a)
 		}
 	}
@@ -54,11 +57,12 @@ func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
 
 // host returns the name or address that clients of s dial.
 func (c *core) host(s vpn.Server) string {
+	configured := *c.publicHost.Load()
 	switch {
 	case s.PublicHost != "":
 		return s.PublicHost
-	case c.PublicHost != "":
-		return c.PublicHost
+	case configured != "":
+		return configured
 	case s.Listen.IsValid() && !s.Listen.IsUnspecified():
 		return s.Listen.String()
 	}
@@ -66,6 +70,24 @@ func (c *core) host(s vpn.Server) string {
 		return a.String()
 	}
 	return "127.0.0.1"
+}
+
+// warnings returns what a person should know about how s is reached.
+func (c *core) warnings(s vpn.Server) []string {
+	return append(c.hostWarnings(s), c.firewallWarnings(s)...)
+}
+
+// firewallWarnings returns what keeps strangers from the port of s.
+func (c *core) firewallWarnings(s vpn.Server) []string {
+	p, err := c.Protocols.Get(s.Protocol)
+	if err != nil || !s.Enabled || !s.DeletedAt.IsZero() {
+		return nil
+	}
+	var out []string
+	for _, network := range p.Networks() {
+		out = append(out, c.Network.Blocked(network, s.Listen, s.Port)...)
+	}
+	return out
 }
 
 // hostWarnings returns what a person should know about the address in the
@@ -77,7 +99,7 @@ func (c *core) hostWarnings(s vpn.Server) []string {
 	}
 	return []string{
 		"the address in the links, " + a.String() + ", is private: clients elsewhere cannot reach it. " +
-			"Set the public one with --public-host, or public_host in the configuration",
+			"Set the public one: vpn server update " + s.Name + " --public-host HOST",
 	}
 }
 

@@ -135,8 +135,9 @@ func (b *bench) used(name string) uint64 {
 
 type quietNetwork struct{}
 
-func (quietNetwork) ProbeTCP(netip.Addr, uint16) error { return nil }
-func (quietNetwork) DefaultAddr() (netip.Addr, bool)   { return netip.MustParseAddr("203.0.113.1"), true }
+func (quietNetwork) ProbeTCP(netip.Addr, uint16) error           { return nil }
+func (quietNetwork) Blocked(string, netip.Addr, uint16) []string { return nil }
+func (quietNetwork) DefaultAddr() (netip.Addr, bool)             { return netip.MustParseAddr("203.0.113.1"), true }
 
 func TestAChangeReachesTheWorkerAsAPatch(t *testing.T) {
 	b := newBench(t)
@@ -392,11 +393,15 @@ func TestNobodyWithoutAnActorMayDoAnything(t *testing.T) {
 		"show":    func() error { _, err := b.app.Users.Show(ctx, "a"); return err },
 		"update":  func() error { _, err := b.app.Users.Update(ctx, "a", vpn.UserPatch{}); return err },
 		"delete":  func() error { _, err := b.app.Users.Delete(ctx, "a"); return err },
+		"deleted": func() error { _, err := b.app.Users.Deleted(ctx); return err },
+		"restore": func() error { _, err := b.app.Users.Restore(ctx, "a", vpn.UserRestore{}); return err },
+		"reset":   func() error { _, err := b.app.Users.Reset(ctx, "a"); return err },
 		"kick":    func() error { _, err := b.app.Users.Kick(ctx, "a"); return err },
 		"access":  func() error { _, err := b.app.Users.Access(ctx, "a"); return err },
 		"server":  func() error { _, err := b.app.Servers.Create(ctx, vpn.NewServer{}); return err },
 		"servers": func() error { _, err := b.app.Servers.List(ctx); return err },
 		"start":   func() error { _, err := b.app.Servers.Start(ctx, "a"); return err },
+		"change":  func() error { _, err := b.app.Servers.Update(ctx, "a", vpn.ServerPatch{}); return err },
 		"stop":    func() error { _, err := b.app.Servers.Stop(ctx, "a"); return err },
 		"restart": func() error { _, err := b.app.Servers.Restart(ctx, "a"); return err },
 		"remove":  func() error { _, err := b.app.Servers.Delete(ctx, "a"); return err },

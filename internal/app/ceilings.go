@@ -44,9 +44,13 @@ func (b budget) shares() []uint64 {
 			out[i] += uint64(float64(b.left-even) * (float64(p.demand) / float64(demand)) * (1 - 1e-9))
 		}
 	}
-	if n == 1 {
-		out[0] = b.left
+	// What rounding has left is somebody's too: without its last byte a quota
+	// is never used up.
+	rest := b.left
+	for _, share := range out {
+		rest -= share
 	}
+	out[0] += rest
 	return out
 }
 

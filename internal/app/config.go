@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"vpn/internal/protocol"
@@ -23,7 +24,30 @@ type Config struct {
 	Now        func() time.Time
 	Version    string
 	DataDir    string
-	PublicHost string // what clients dial, where a server does not say
+	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
+	Process    Process // the daemon; nil: there is none
+
+	// FreeSpace returns how many bytes can still be stored in a directory, and
+	// whether that is known. It may be nil.
+	FreeSpace func(dir string) (uint64, bool)
+}
+
+// Process is the daemon as its own use cases see it.
+type Process interface {
+	// Reload reads the configuration again and returns the keys that have
+	// changed. With an error everything is as it was.
+	Reload(ctx context.Context) (changed []string, err error)
+
+	// Upgrade goes over to the program that is installed now, which was found
+	// fit for it, once the requests that are under way have been answered.
+	Upgrade(ctx context.Context) (vpn.Upgrade, error)
+
+	// Executable is the file of that program.
+	Executable() string
+
+	// Warnings are what a person should know of reloads and upgrades that
+	// failed, until one succeeds.
+	Warnings() []string
 }
 
 // A Settler decides what of a protocol's settings cannot be decided without a
@@ -41,6 +65,11 @@ type Network interface {
 
 	// DefaultAddr returns this machine's address on its default route.
 	DefaultAddr() (netip.Addr, bool)
+
+	// Blocked says, for a person, which firewall of this machine keeps
+	// strangers from a port, and what opens it: only what is certain, and at
+	// once. The network is "tcp" or "udp".
+	Blocked(network string, listen netip.Addr, port uint16) []string
 }
 
 // Logs opens what a server's workers have logged: the last tail lines and,
@@ -59,8 +88,12 @@ type App struct {
 
 // New returns the use cases over c. Nothing runs before somebody asks.
 func New(c Config) *App {
+	store := &watched{Store: c.Store}
+	c.Store = store
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
-	core := &core{Config: c, reconciler: r}
+	c.Now = r.clock.Now
+	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
+	core.publicHost.Store(&c.PublicHost)
 	return &App{
 		Users:      &Users{core},
 		Servers:    &Servers{core},
@@ -69,13 +102,28 @@ func New(c Config) *App {
 	}
 }
 
+// SetPublicHost changes what clients dial, where a server does not say.
+func (a *App) SetPublicHost(host string) { a.System.publicHost.Store(&host) }
+
 // core is what all use cases share.
 type core struct {
 	Config
-	reconciler *Reconciler
+	store      *watched // what Config.Store is, but in a dry run
+	reconciler follower
+	publicHost *atomic.Pointer[string]
 }
 
 // record adds an event to the audit log, in the transaction of the change.
 func (c *core) record(tx Tx, a Actor, action, subject, detail string) error {
 	return tx.Events.Add(vpn.Event{At: c.Now(), Actor: a.Name, Action: action, Subject: subject, Detail: detail})
+}
+
+// note is record for what changes nothing in the store, and is done whether or
+// not that can be written.
+func (c *core) note(ctx context.Context, a Actor, action, subject, detail string) {
+	err := c.Store.Update(ctx, func(tx Tx) error { return c.record(tx, a, action, subject, detail) })
+	if err != nil {
+		c.Log.Warn("this is not in the audit log", slog.String("action", action), slog.String("subject", subject),
+			slog.String("detail", detail), slog.String("actor", a.Name), slog.Any("err", err))
+	}
 }

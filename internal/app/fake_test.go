@@ -146,7 +146,7 @@ func (w *fakeWorker) Health(context.Context) (vpn.Health, error) {
 		return vpn.Health{}, err
 	}
 	defer w.mu.Unlock()
-	return vpn.Health{Server: w.spec.ID, Epoch: w.epoch, Generation: w.gen, Revision: w.revision, PID: 4242}, nil
+	return vpn.Health{Server: w.spec.ID, Epoch: w.epoch, Generation: w.gen, Revision: w.revision, PID: 4242, Confined: true}, nil
 }
 
 func (w *fakeWorker) Put(_ context.Context, s vpn.Spec) error {

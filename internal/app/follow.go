@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -86,7 +87,7 @@ func (k *keeper) tell(ctx context.Context, w Worker, now truth, whole bool) erro
 	k.spec, k.revision = &spec, now.revision
 	k.mu.Lock()
 	k.health.Generation, k.health.Revision = generation, now.revision
-	k.answered = k.r.now()
+	k.answered = time.Now()
 	k.mu.Unlock()
 	return nil
 }
@@ -109,7 +110,7 @@ func (k *keeper) greet(ctx context.Context, w Worker) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.health, k.answered = h, k.r.now()
+	k.health, k.answered = h, time.Now()
 	return nil
 }
 
@@ -135,7 +136,7 @@ func (k *keeper) sample(ctx context.Context) {
 	h, err := k.checkUp(ctx, p.worker)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.answered = k.r.now()
+	k.answered = time.Now()
 	if err == nil && h.Epoch == k.health.Epoch {
 		k.health = h
 	}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,16 +19,7 @@ type keeper struct {
 
 	stepping sync.Mutex // held by whoever acts on the worker
 	steps    steps      // who waits for the next one
-
-	mu sync.Mutex
-	// Guarded by mu: what the faces are shown.
-	name     string // of the server, once it is known
-	state    vpn.ServerState
-	problem  string
-	worker   Worker
-	health   vpn.Health
-	answered time.Time // when the worker last did
-	restarts int
+	face
 
 	samples uint64 // counted by the one goroutine that samples
 
@@ -41,8 +31,21 @@ type keeper struct {
 	notBefore time.Time
 }
 
+// A face is what others are shown of a keeper's server.
+type face struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	name     string // of the server, once it is known
+	state    vpn.ServerState
+	problem  string
+	worker   Worker
+	health   vpn.Health
+	answered time.Time // when the worker last did
+	restarts int
+}
+
 func newKeeper(r *Reconciler, id vpn.ServerID) *keeper {
-	return &keeper{r: r, id: id, steps: newSteps(), state: vpn.Starting}
+	return &keeper{r: r, id: id, steps: newSteps(), face: face{name: string(id), state: vpn.Starting}}
 }
 
 const (
@@ -91,29 +94,29 @@ func backoff(failures int) time.Duration {
 	return min(maxBackoff, 50*time.Millisecond<<min(failures, 12))
 }
 
-func (k *keeper) current() Worker {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.worker
+func (f *face) current() Worker {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.worker
 }
 
 // label is what the log calls the server.
-func (k *keeper) label() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return cmp.Or(k.name, string(k.id))
+func (f *face) label() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.name
 }
 
-func (k *keeper) call(name string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.name = name
+func (f *face) call(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.name = name
 }
 
-func (k *keeper) show(state vpn.ServerState, problem string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.state, k.problem = state, problem
+func (f *face) show(state vpn.ServerState, problem string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.state, f.problem = state, problem
 }
 
 // step makes the worker follow the store once. gone reports that the server
@@ -192,6 +195,7 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 	if w := k.current(); w != nil {
 		select {
 		case <-w.Done():
+			k.r.log.Warn("worker ended by itself", slog.String("server", s.Name))
 			if err := k.bury(ctx); err != nil {
 				return err
 			}
@@ -231,11 +235,11 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 func (k *keeper) silent() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.r.now().Sub(k.answered) > answerWait
+	return time.Since(k.answered) > answerWait
 }
 
 func (k *keeper) start(ctx context.Context, s vpn.Server) (Worker, error) {
-	if wait := k.notBefore.Sub(k.r.now()); wait > 0 {
+	if wait := time.Until(k.notBefore); wait > 0 {
 		return nil, vpn.Errorf(vpn.Unavailable, "the worker crashed %d times in a row; the next try is in %s", k.crashes, wait.Round(time.Millisecond)).
 			WithHint("read why: vpn server logs %s", s.Name)
 	}
@@ -244,14 +248,14 @@ func (k *keeper) start(ctx context.Context, s vpn.Server) (Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.born = k.r.now()
+	k.born = time.Now()
 	return w, nil
 }
 
 func (k *keeper) adopt(w Worker) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.worker, k.health, k.answered = w, vpn.Health{}, k.r.now()
+	k.worker, k.health, k.answered = w, vpn.Health{}, time.Now()
 	k.spec, k.revision = nil, 0
 }
 
@@ -265,14 +269,14 @@ func (k *keeper) bury(ctx context.Context) error {
 	}
 	if epoch != "" {
 		k.r.ceilings.forget(epoch)
-		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}
 	}
-	if !k.born.IsZero() && k.r.now().Sub(k.born) < steadyLife {
+	if !k.born.IsZero() && time.Since(k.born) < steadyLife {
 		k.crashes++
 		if k.crashes > 1 {
-			k.notBefore = k.r.now().Add(backoff(k.crashes))
+			k.notBefore = time.Now().Add(backoff(k.crashes))
 		}
 	} else {
 		k.crashes = 0
@@ -315,7 +319,7 @@ func (k *keeper) end(ctx context.Context) error {
 	k.crashes = 0
 	if epoch != "" {
 		k.r.ceilings.forget(epoch)
-		if err := k.r.ledger.finish(ctx, epoch); err != nil {
+		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}
 	}

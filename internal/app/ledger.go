@@ -15,10 +15,11 @@ import (
 // the store knows how much of each epoch it has seen.
 type ledger struct {
 	store Store
-	now   func() time.Time
+	now   func() time.Time // for dates
 
 	mu     sync.Mutex
 	epochs map[string]*epochCount
+	ending map[string]time.Time // epochs whose end the store has not been told, and when that was
 	// What has been observed and not committed, by whose it is.
 	users   map[vpn.UserID]vpn.Traffic
 	servers map[vpn.ServerID]vpn.Traffic
@@ -30,7 +31,7 @@ type ledger struct {
 // epochCount is what one life of one worker has counted.
 type epochCount struct {
 	server    vpn.ServerID
-	at        time.Time // of the last observation
+	at        time.Time // of the last observation, for durations only
 	seq       uint64    // of the last observation
 	committed uint64    // the seq that the store has seen
 	counts    map[vpn.CredentialID]*count
@@ -52,6 +53,7 @@ func newLedger(st Store, now func() time.Time) *ledger {
 	return &ledger{
 		store: st, now: now,
 		epochs:  map[string]*epochCount{},
+		ending:  map[string]time.Time{},
 		users:   map[vpn.UserID]vpn.Traffic{},
 		servers: map[vpn.ServerID]vpn.Traffic{},
 		quotas:  map[vpn.UserID]Quota{},
@@ -82,22 +84,31 @@ func (l *ledger) observe(ctx context.Context, server vpn.ServerID, cs vpn.Counte
 		}
 		l.epochs[cs.Epoch] = e
 	}
-	now := l.now()
-	elapsed := now.Sub(e.at).Seconds()
-	first := e.at.IsZero()
-	e.at, e.seq = now, max(e.seq, cs.Seq)
-	clear(e.rates)
-	e.rate = vpn.Rate{}
+	first, elapsed := e.at.IsZero(), time.Since(e.at)
+	e.seq = max(e.seq, cs.Seq)
+	short := !first && elapsed < minElapsed
+	if !short {
+		e.at = time.Now()
+		clear(e.rates)
+		e.rate = vpn.Rate{}
+	}
 	for _, c := range cs.Counters {
 		moved := l.take(e, c)
-		if first || elapsed <= 0 || moved == (vpn.Traffic{}) {
+		if first || short || moved == (vpn.Traffic{}) {
 			continue
 		}
-		r := vpn.Rate{Up: uint64(float64(moved.Up) / elapsed), Down: uint64(float64(moved.Down) / elapsed)}
+		r := vpn.Rate{Up: perSecond(moved.Up, elapsed), Down: perSecond(moved.Down, elapsed)}
 		e.rates[c.User] = e.rates[c.User].Add(r)
 		e.rate = e.rate.Add(r)
 	}
 	return nil
+}
+
+// minElapsed is how far apart two observations must be to tell a rate.
+const minElapsed = samplePeriod / 4
+
+func perSecond(n uint64, over time.Duration) uint64 {
+	return uint64(min(float64(n)/over.Seconds(), vpn.MaxTraffic/2))
 }
 
 // note takes counters of some users only, between two observations.
@@ -142,7 +153,9 @@ func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
 	}
 	n.user, n.conns = c.User, c.Conns
 	e.totals[c.User] += c.Traffic.Since(n.reported).Total()
-	n.reported = c.Traffic
+	// Answers may overtake each other: a later, lower one must not make the
+	// next count twice.
+	n.reported.Up, n.reported.Down = max(n.reported.Up, c.Up), max(n.reported.Down, c.Down)
 	moved := c.Traffic.Since(n.accounted)
 	if moved == (vpn.Traffic{}) {
 		return moved
@@ -158,29 +171,44 @@ func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
 func (l *ledger) commit(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.write(ctx, "")
+	return l.write(ctx, nil)
+}
+
+// commitWith is commit with a change that must neither come before nor after
+// what is observed until now: also runs in its transaction, behind it.
+func (l *ledger) commitWith(ctx context.Context, also func(Tx) error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write(ctx, also)
 }
 
 // finish ends an epoch whose worker is gone: its last counters are committed
-// and later ones, should a file of them turn up again, are ignored.
+// and later ones, should a file of them turn up again, are ignored. If the
+// store cannot be written now, the next commit that succeeds does it.
 func (l *ledger) finish(ctx context.Context, epoch string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.write(ctx, epoch); err != nil {
-		return err
+	if _, known := l.ending[epoch]; !known {
+		l.ending[epoch] = l.now()
 	}
-	delete(l.epochs, epoch)
-	return nil
+	if e := l.epochs[epoch]; e != nil {
+		clear(e.rates)
+		e.rate = vpn.Rate{}
+		for _, n := range e.counts {
+			n.conns = 0
+		}
+	}
+	return l.write(ctx, nil)
 }
 
-func (l *ledger) write(ctx context.Context, ended string) error {
+func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 	batches := map[string][]vpn.Counter{}
 	for name, e := range l.epochs {
 		for id, n := range e.dirty {
 			batches[name] = append(batches[name], vpn.Counter{Credential: id, User: n.user, Traffic: n.accounted})
 		}
 	}
-	if len(batches) == 0 && ended == "" {
+	if len(batches) == 0 && len(l.ending) == 0 && also == nil {
 		for _, e := range l.epochs {
 			e.committed = e.seq // nothing but connection counts has changed
 		}
@@ -193,8 +221,13 @@ func (l *ledger) write(ctx context.Context, ended string) error {
 				return err
 			}
 		}
-		if ended != "" {
-			if err := tx.Usage.End(ended, l.now()); err != nil {
+		for name, at := range l.ending {
+			if err := tx.Usage.End(name, at); err != nil {
+				return err
+			}
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
 				return err
 			}
 		}
@@ -212,6 +245,10 @@ func (l *ledger) write(ctx context.Context, ended string) error {
 		}
 		clear(e.dirty)
 	}
+	for name := range l.ending {
+		delete(l.epochs, name)
+	}
+	clear(l.ending)
 	clear(l.users)
 	clear(l.servers)
 	l.setQuotas(quotas)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -89,6 +90,30 @@ func (r *Reconciler) sessions(ctx context.Context, s vpn.Server) []vpn.Session {
 	return out
 }
 
+// measureWait is how long a measurement waits for a worker that is slow.
+const measureWait = 300 * time.Millisecond
+
+// measure asks every worker that answers what has moved until now, out of the
+// ordinary round.
+func (r *Reconciler) measure(ctx context.Context) {
+	r.glance(ctx)
+	ctx, cancel := context.WithTimeout(ctx, measureWait)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, p := range r.purses() {
+		if p.silent {
+			continue
+		}
+		wg.Go(func() {
+			cs, err := p.worker.Usage(ctx, r.ledger.after(p.epoch))
+			if err == nil && cs.Epoch == p.epoch {
+				r.ledger.note(p.epoch, cs.Counters)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // kick drops a user's live connections on every worker.
 func (r *Reconciler) kick(ctx context.Context, u vpn.UserID) (int, error) {
 	r.glance(ctx)
@@ -102,10 +127,4 @@ func (r *Reconciler) kick(ctx context.Context, u vpn.UserID) (int, error) {
 		errs = append(errs, err)
 	}
 	return total, errors.Join(errs...)
-}
-
-func (r *Reconciler) storeProblem() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.storeErr
 }

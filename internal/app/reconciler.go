@@ -5,8 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"vpn/internal/clock"
 	"vpn/internal/vpn"
 )
 
@@ -23,24 +25,27 @@ type Reconciler struct {
 	workers Workers
 	network Network
 	log     *slog.Logger
-	now     func() time.Time
+	clock   *clock.Clock // for dates; durations are measured by the monotonic clock
 
 	ledger   *ledger
+	books    *books
 	ceilings *ceilings
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
 	keepers    map[vpn.ServerID]*keeper
 	running    sync.WaitGroup
-	storeErr   error // of the last commit of usage
+	turns      atomic.Uint64
 }
 
-// NewReconciler returns a reconciler that does nothing yet.
+// NewReconciler returns a reconciler that does nothing yet. now is the wall
+// clock.
 func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func() time.Time) *Reconciler {
-	l := newLedger(st, now)
+	c := clock.New(now)
+	l := newLedger(st, c.Now)
 	return &Reconciler{
-		store: st, workers: ws, network: n, log: log, now: now,
-		ledger: l, ceilings: newCeilings(l),
+		store: st, workers: ws, network: n, log: log, clock: c,
+		ledger: l, books: &books{ledger: l, log: log}, ceilings: newCeilings(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
 }
@@ -48,6 +53,7 @@ func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func()
 const (
 	samplePeriod = time.Second      // how often workers are asked what moved
 	commitPeriod = 10 * time.Second // how often that reaches the store
+	retryEvery   = 3                // samples, after it could not
 	purgePeriod  = time.Hour
 	tombstoneAge = 24 * time.Hour
 )
@@ -62,28 +68,35 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		r.running.Go(func() { k.run(ctx) })
 	}
 	r.mu.Unlock()
-	if err := r.ledger.refresh(ctx); err != nil {
-		return err
+	err := r.ledger.refresh(ctx)
+	if err == nil {
+		err = r.discover(ctx)
 	}
-	if err := r.discover(ctx); err != nil {
+	if err != nil && ctx.Err() == nil { // to be ended at once is no failure
 		return err
 	}
 	sample, commit, purge := time.NewTicker(samplePeriod), time.NewTicker(commitPeriod), time.NewTicker(purgePeriod)
 	defer sample.Stop()
 	defer commit.Stop()
 	defer purge.Stop()
-	for {
+	watch := clockWatch{clock: r.clock, log: r.log}
+	for samples := 0; ; {
+		r.turns.Add(1)
 		select {
 		case <-ctx.Done():
 			r.running.Wait()
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			r.sample(last)
-			return r.commit(last)
+			return r.books.commit(last)
 		case <-sample.C:
+			watch.look()
 			r.sample(ctx)
+			if samples++; samples%retryEvery == 0 && r.books.problem() != nil {
+				_ = r.books.commit(ctx)
+			}
 		case <-commit.C:
-			_ = r.commit(ctx) // logged, shown by Status, and tried again
+			_ = r.books.commit(ctx) // logged, shown by Status, and tried again
 		case <-purge.C:
 			r.purge(ctx)
 		}
@@ -151,6 +164,11 @@ func (r *Reconciler) remove(id vpn.ServerID) {
 	delete(r.keepers, id)
 }
 
+// Turns counts the turns of Run's loop. It grows every second, unless the
+// loop is stuck: in the store, or in a worker that keeps it beyond every
+// time-out.
+func (r *Reconciler) Turns() uint64 { return r.turns.Load() }
+
 // Supervising reports whether Run is at work.
 func (r *Reconciler) Supervising() bool {
 	r.mu.Lock()
@@ -198,10 +216,17 @@ func (r *Reconciler) Sync(ctx context.Context) bool {
 
 // Restart ends a server's worker in order and starts a new one.
 func (r *Reconciler) Restart(ctx context.Context, id vpn.ServerID) error {
+	if err := mayRestart(r); err != nil {
+		return err
+	}
+	return r.keeper(id).restart(ctx)
+}
+
+func mayRestart(r *Reconciler) error {
 	if !r.Supervising() {
 		return vpn.Errorf(vpn.Unavailable, "no daemon is running to start the server again").WithHint("run: vpn serve")
 	}
-	return r.keeper(id).restart(ctx)
+	return nil
 }
 
 // StopAll ends every worker in order and commits what they counted.
@@ -226,7 +251,7 @@ func (r *Reconciler) StopAll(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(append(errs, r.commit(ctx))...)
+	return errors.Join(append(errs, r.books.commit(ctx))...)
 }
 
 // sample asks every worker what moved and renews the ceilings.
@@ -236,8 +261,8 @@ func (r *Reconciler) sample(ctx context.Context) {
 		wg.Go(func() { k.sample(ctx) })
 	}
 	wg.Wait()
-	if r.ledger.spent() {
-		_ = r.commit(ctx)
+	if r.ledger.spent() && r.books.problem() == nil {
+		_ = r.books.commit(ctx)
 	}
 	if err := r.ceilings.renew(ctx, r.purses(), func(purse) bool { return true }); err != nil && ctx.Err() == nil {
 		r.log.Warn("ceilings could not be renewed", slog.Any("err", err))
@@ -255,21 +280,6 @@ func (r *Reconciler) purses() []purse {
 	return out
 }
 
-func (r *Reconciler) commit(ctx context.Context) error {
-	err := r.ledger.commit(ctx)
-	r.mu.Lock()
-	before := r.storeErr
-	r.storeErr = err
-	r.mu.Unlock()
-	switch {
-	case err != nil && before == nil:
-		r.log.Error("usage could not be stored; the workers keep it until it can", slog.Any("err", err))
-	case err == nil && before != nil:
-		r.log.Info("usage is stored again")
-	}
-	return err
-}
-
 // settle commits the final counters that a server's dead worker left in a
 // file, before the next worker's start overwrites it.
 func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
@@ -281,7 +291,8 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 		if err := r.ledger.observe(ctx, id, *cs); err != nil {
 			return err
 		}
-		if err := r.ledger.finish(ctx, cs.Epoch); err != nil {
+		r.ceilings.forget(cs.Epoch)
+		if stored, err := r.books.finish(ctx, cs.Epoch); err != nil || !stored {
 			return err
 		}
 	}
@@ -289,7 +300,7 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 }
 
 func (r *Reconciler) purge(ctx context.Context) {
-	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.now().Add(-tombstoneAge)) })
+	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.clock.Now().Add(-tombstoneAge)) })
 	if err != nil {
 		r.log.Warn("deleted things could not be purged", slog.Any("err", err))
 	}

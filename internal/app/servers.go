@@ -172,7 +172,8 @@ func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
 	}
-	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced}
+	warnings = append(warnings, s.firewallWarnings(srv)...)
+	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced, DryRun: s.dryRun()}
 }
 
 // info derives what is shown of srv.
@@ -251,7 +252,11 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 	for i := range sessions {
 		sessions[i].UserName = names[sessions[i].User]
 	}
-	return vpn.ServerDetail{ServerInfo: s.info(srv, used), Sessions: sessions}, nil
+	out := vpn.ServerDetail{ServerInfo: s.info(srv, used), Sessions: sessions}
+	if srv.Enabled {
+		out.Warnings = s.warnings(srv)
+	}
+	return out, nil
 }
 
 // Start means the server to run, and starts it.

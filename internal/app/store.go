@@ -67,6 +67,11 @@ type CredentialStore interface {
 	// ForUser and ForServer return the living credentials.
 	ForUser(id vpn.UserID) ([]vpn.Credential, error)
 	ForServer(id vpn.ServerID) ([]vpn.Credential, error)
+
+	// Tombstones returns the deleted credentials of a user on servers that
+	// live.
+	Tombstones(id vpn.UserID) ([]vpn.Credential, error)
+
 	Put(c vpn.Credential) error
 
 	// Grants returns what server's worker must grant, after revision since:

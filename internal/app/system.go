@@ -45,16 +45,59 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 		out.Rate = out.Rate.Add(srv.Rate)
 		if srv.State != vpn.Running && srv.State != vpn.Stopped {
 			out.Synced = false
-			out.Warnings = append(out.Warnings, "server "+srv.Name+" is "+string(srv.State)+": "+srv.Problem)
+			if srv.Problem != "" { // else it is on its way
+				out.Warnings = append(out.Warnings, "server "+srv.Name+" is "+string(srv.State)+": "+srv.Problem)
+			}
+		}
+		if w := srv.Worker; w != nil && !w.Confined {
+			out.Warnings = append(out.Warnings, "server "+srv.Name+" is not confined: this kernel has no Landlock, so file permissions alone keep its worker from other files")
 		}
 		if srv.Enabled {
-			out.Warnings = append(out.Warnings, s.hostWarnings(srv.Server)...)
+			out.Warnings = append(out.Warnings, s.warnings(srv.Server)...)
 		}
 	}
-	if err := s.reconciler.storeProblem(); err != nil {
-		out.Warnings = append(out.Warnings, "usage cannot be stored now; the workers keep it: "+err.Error())
+	switch usage, change := s.reconciler.books.problem(), s.store.problem(); {
+	case usage != nil:
+		out.Warnings = append(out.Warnings, "usage cannot be stored now, and is kept until it can: "+usage.Error())
+	case change != nil:
+		out.Warnings = append(out.Warnings, "the last change could not be stored: "+change.Error())
+	}
+	out.Warnings = append(out.Warnings, s.diskWarnings()...)
+	if jump := s.reconciler.clock.Jump(); jump != 0 {
+		out.Warnings = append(out.Warnings, "this machine's clock has jumped by "+jump.Round(time.Second).String()+": it is not believed before it has stood for a minute")
+	}
+	for _, srv := range servers {
+		if w := srv.Worker; w != nil && w.Version != s.Version {
+			out.Warnings = append(out.Warnings, "server "+srv.Name+" still runs version "+w.Version+
+				"; this cuts its connections and makes it run "+s.Version+": vpn server restart "+srv.Name)
+		}
+	}
+	if s.Process != nil {
+		out.Executable = s.Process.Executable()
+		out.Warnings = append(out.Warnings, s.Process.Warnings()...)
 	}
 	return out, nil
+}
+
+// How little space is worth a word.
+const (
+	nearlyFull = 16 << 20
+	quiteFull  = 64 << 10
+)
+
+// diskWarnings returns what a person should know about the data directory.
+func (s *SystemInfo) diskWarnings() []string {
+	if s.FreeSpace == nil {
+		return nil
+	}
+	free, known := s.FreeSpace(s.DataDir)
+	switch {
+	case !known || free >= nearlyFull:
+		return nil
+	case free >= quiteFull:
+		return []string{"the disk is nearly full: " + s.DataDir + " has " + vpn.FormatSize(free) + " free"}
+	}
+	return []string{"the disk is full: " + s.DataDir + " has no room: servers run on, and changes are refused until there is some"}
 }
 
 // Events returns the newest entries of the audit log, the newest first.

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +50,7 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 		return vpn.UserChange{}, err
 	}
 	synced := u.reconciler.Sync(ctx)
-	return vpn.UserChange{User: u.info(usr, live{}), Access: access, Synced: synced}, nil
+	return vpn.UserChange{User: u.info(usr, live{}), Access: access, Synced: synced, DryRun: u.dryRun()}, nil
 }
 
 func (u *Users) checkNew(in vpn.NewUser) error {
@@ -250,7 +249,7 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(*vpn.
 		return vpn.UserChange{}, err
 	}
 	synced := u.reconciler.Sync(ctx)
-	return vpn.UserChange{User: u.info(usr, u.reconciler.ledger.liveUsers()[usr.ID]), Synced: synced}, nil
+	return vpn.UserChange{User: u.info(usr, u.reconciler.ledger.liveUsers()[usr.ID]), Synced: synced, DryRun: u.dryRun()}, nil
 }
 
 // revoke deletes usr's credentials.
@@ -260,7 +259,7 @@ func (u *Users) revoke(tx Tx, usr vpn.User) error {
 		return err
 	}
 	for _, c := range creds {
-		c.DeletedAt = u.Now()
+		c.DeletedAt = usr.DeletedAt // by which a restore finds it again
 		if err := tx.Credentials.Put(c); err != nil {
 			return err
 		}
@@ -275,17 +274,16 @@ func (u *Users) Kick(ctx context.Context, name string) (vpn.Kicked, error) {
 		return vpn.Kicked{}, err
 	}
 	var usr vpn.User
-	err = u.Store.Update(ctx, func(tx Tx) (err error) {
-		if usr, err = findUser(tx, name); err != nil {
-			return err
-		}
-		return u.record(tx, actor, "users.kick", usr.Name, "")
+	err = u.Store.View(ctx, func(tx Tx) (err error) {
+		usr, err = findUser(tx, name)
+		return err
 	})
 	if err != nil {
 		return vpn.Kicked{}, err
 	}
+	u.note(ctx, actor, "users.kick", usr.Name, "")
 	n, err := u.reconciler.kick(ctx, usr.ID)
-	return vpn.Kicked{Connections: n}, err
+	return vpn.Kicked{Connections: n, DryRun: u.dryRun()}, err
 }
 
 // Access returns what the user puts into a client application, one per server.
@@ -333,27 +331,8 @@ func unknownUser(tx Tx, name string) error {
 // unknown is the error for a name that nothing has.
 func unknown(what, name string, names []string, list string) error {
 	e := vpn.Errorf(vpn.NotFound, "no %s is named %q", what, name)
-	if i := slices.IndexFunc(names, func(n string) bool { return near(n, name) }); i >= 0 {
-		return e.WithHint("did you mean %q?", names[i])
+	if near, ok := vpn.Nearest(name, names); ok {
+		return e.WithHint("did you mean %q?", near)
 	}
 	return e.WithHint("see them all: %s", list)
-}
-
-// near reports whether two names are one edit apart, or differ in case only.
-func near(a, b string) bool {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	if len(b)-len(a) > 1 {
-		return false
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	if len(a) == len(b) {
-		return i == len(a) || a[i+1:] == b[i+1:]
-	}
-	return a[i:] == b[i+1:]
 }

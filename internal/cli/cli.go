@@ -12,10 +12,14 @@ import (
 	"context"
 	"io"
 	"os"
+	"reflect"
 	"runtime/debug"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"vpn/internal/config"
 )
 
 // IO is what the command line touches of the process around it.
@@ -55,13 +59,24 @@ func Main(ctx context.Context, args []string, sys IO) int {
 type program struct {
 	IO
 	global globalFlags
+	loaded *config.Config // once it has been read
+
+	// What a command answers with, and in which form: see answer.go.
+	shapes map[*cobra.Command]func(args []string) reflect.Type
+	shape  reflect.Type
+	picked selection
+
+	doing  string // what progress says
+	delay  time.Duration
+	busy   *progress
+	asking *prompter
 
 	// dial is how commands reach the control plane; tests put a fake here.
 	dial func(context.Context, intent) (*connection, error)
 }
 
 func newProgram(sys IO) *program {
-	p := &program{IO: sys}
+	p := &program{IO: sys, shapes: map[*cobra.Command]func([]string) reflect.Type{}, delay: progressDelay}
 	p.dial = p.connect
 	return p
 }
@@ -73,6 +88,11 @@ func (p *program) run(ctx context.Context, args []string) (status int) {
 		}
 	}()
 	root := rootCommand(p)
+	if completing(args) {
+		addCompletions(p, root)
+	}
 	root.SetArgs(append([]string{}, args...)) // nil would mean os.Args to cobra
-	return p.report(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	p.busy.end()
+	return p.report(err)
 }

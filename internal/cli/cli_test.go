@@ -64,8 +64,19 @@ SESSION FROM    SERVER  NETWORK  SINCE                   UP  DOWN
 		{"users update alice", 2, "", "vpn: there is nothing to change\nhint: say what: vpn users update alice --quota 100GB\n"},
 		{"users enable bob", 0, "", "enabled user bob\n"},
 		{"users disable alice", 0, "", "disabled user alice\n"},
-		{"users delete alice", 2, "", "vpn: this needs to be confirmed\nhint: add --yes\n"},
+		{"users delete alice", 2, "", "vpn: this needs to be confirmed: Delete user alice?\nhint: add --yes\n"},
 		{"users delete alice --yes", 0, "", "deleted user alice\n"},
+		{"users list --deleted", 0, `
+NAME  DELETED               USED  QUOTA  ID
+gone  2026-11-23 09:00 UTC  1 GB   none  goneid
+`, ""},
+		{"users list --deleted -q", 0, "gone\n", ""},
+		{"users restore gone", 0, "vless://main?a=1&b=2\n", "restored user gone\n"},
+		{"users restore gone --as old", 0, "vless://main?a=1&b=2\n", "restored user old\n"},
+		{"users restore alice", 3, "", "vpn: no user deleted within the last 24 hours is named \"alice\"\n"},
+		{"users reset alice", 0, "", "reset the usage of user alice\n"},
+		{"users reset bob", 0, "", "reset the usage of user bob, who is kept out all the same: disabled\n"},
+		{"users reset nobody", 3, "", "vpn: there is no user \"nobody\"\nhint: see: vpn users list\n"},
 		{"users kick alice", 0, "", "closed 2 connections of user alice\n"},
 		{"users link alice", 0, "vless://main?a=1&b=2\n", ""},
 		{"users link alice --server paris", 3, "", "vpn: user \"alice\" has no link to a server \"paris\"\nhint: there is: main\n"},
@@ -86,6 +97,7 @@ online      2 connections
 used        1 GB (0 B up, 1 GB down)
 target      www.example.com:443
 worker      pid 7, uid 900, since 2026-11-23 10:00 UTC
+confined    yes: the kernel keeps it from other files
 memory      20 MB
 restarts    0
 created     2026-11-23 10:00 UTC
@@ -95,20 +107,35 @@ SESSION FROM    USER   NETWORK  SINCE                  UP  DOWN
 192.0.2.7:5000  alice  udp      2026-11-23 10:00 UTC  0 B   0 B
 `, ""},
 		{"server status", 0, `
-NAME  STATE    PID  MEMORY  RESTARTS  SINCE                 PROBLEM
-main  running    7   20 MB         0  2026-11-23 10:00 UTC
+NAME  STATE    PID  MEMORY  RESTARTS  CONFINED  SINCE                 PROBLEM
+main  running    7   20 MB         0  yes       2026-11-23 10:00 UTC
 `, ""},
+		{"server update main --allow 10.0.0.0/8", 0, "", "updated server main\n"},
+		{"server update main --public-host a.example.org", 0, "", "updated server main\nlinks look different from now on; those that clients have work on\n"},
+		{"server update main --port 8443", 2, "", `warning: the links that clients have will work no more: every user needs a new one
+vpn: this needs to be confirmed: Update server main?
+hint: add --yes
+`},
+		{"server update main --port 443", 2, "", `warning: the links that clients have will work no more: every user needs a new one
+warning: live connections will end: the server has to start anew for a port below 1024
+vpn: this needs to be confirmed: Update server main?
+hint: add --yes
+`},
+		{"server update main --port 8443 --yes", 0, "", "updated server main\nclients need new links; print them: vpn users link NAME\n"},
+		{"server update nope --port 8443 --yes", 3, "", "vpn: there is no server \"nope\"\n"},
 		{"server start main", 0, "", "started server main\n"},
-		{"server stop main", 0, "", "stopped server main\n"},
-		{"server restart main", 0, "", "restarted server main\n"},
+		{"server stop main --yes", 0, "", "stopped server main\n"},
+		{"server stop main", 2, "", "vpn: this needs to be confirmed: Stop server main, and close 2 connections?\nhint: add --yes\n"},
+		{"server restart main --yes", 0, "", "restarted server main\n"},
 		{"server stop nope", 3, "", "vpn: there is no server \"nope\"\n"},
 		{"server delete main -y", 0, "", "deleted server main\n"},
 		{"status", 0, `
-daemon   running since 2026-11-23 10:00 UTC, pid 42
-version  1.2.3
-data     /var/lib/vpn
-users    2: 1 active, 1 disabled
-online   2 connections
+daemon    running since 2026-11-23 10:00 UTC, pid 42
+version   1.2.3
+data      /var/lib/vpn
+users     2: 1 active, 1 disabled
+online    2 connections
+confined  1 of 1 worker
 
 NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED
 main  running  vless     203.0.113.5:443       2   -     -  1 GB
@@ -130,7 +157,7 @@ func TestMistakes(t *testing.T) {
 		"usrs":                                  "unknown command \"usrs\"\nhint: did you mean users?",
 		"users lst":                             "unknown command \"lst\"\nhint: did you mean list?",
 		"help users lst":                        "unknown command \"lst\"\nhint: did you mean list?",
-		"users create":                          "NAME is missing\nhint: usage: vpn users create NAME [flags]",
+		"users create":                          "NAME is missing\nhint: usage: vpn users create NAME [flags]; as in: vpn users create alice",
 		"users create carol dave":               "\"dave\" is one argument too many\nhint: usage: vpn users create NAME [flags]",
 		"users create carol --quoat 5GB":        "unknown flag \"--quoat\"\nhint: did you mean --quota?",
 		"users create carol -z":                 "unknown flag -z\nhint: usage: vpn users create NAME [flags]",
@@ -141,6 +168,12 @@ func TestMistakes(t *testing.T) {
 		"users create carol --devices -1":       "--devices: \"-1\" is not a number\nhint: write it like 3",
 		"users create carol --connections x":    "--connections: \"x\" is not a number\nhint: write it like 3",
 		"users create Carol":                    "name \"Carol\" is not valid\nhint: use 1 to 63",
+		"server update main":                    "there is nothing to change\nhint: say what: vpn server update main --public-host",
+		"server update main --no-check":         "there is nothing to change\nhint: say what",
+		"server update main --port 0":           "--port: \"0\" is not a port\nhint: a port is a number",
+		"server update main --listen here":      "--listen: \"here\" is not an IP address\nhint: write it like",
+		"server update main --allow 10/40":      "--allow: \"10/40\" is not a network\nhint: write it like",
+		"server update":                         "NAME is missing\nhint: usage: vpn server update NAME [flags]",
 		"server create --port 0":                "--port: \"0\" is not a port\nhint: a port is a number from 1 to 65535",
 		"server create --port 65536":            "--port: \"65536\" is not a port\nhint: a port is",
 		"server create --listen here":           "--listen: \"here\" is not an IP address\nhint: write it like",
@@ -148,9 +181,9 @@ func TestMistakes(t *testing.T) {
 		"server create --protocol carrier":      "unknown protocol \"carrier\"\nhint: there is: vless",
 		"server logs main --tail -1":            "--tail cannot be -1\nhint: it is a number of lines",
 		"server logs main --tail x":             "--tail cannot be \"x\"\nhint: usage: vpn server logs NAME [flags]",
-		"status -o xml":                         "--output: there is no \"xml\"\nhint: there is: table, json",
+		"status -o xml":                         "--output: unknown format \"xml\"\nhint: there is: table, wide, json, yaml, name, plain",
 		"status --quiet=maybe":                  "--quiet cannot be \"maybe\"\nhint: usage:",
-		"server delete main":                    "this needs to be confirmed\nhint: add --yes",
+		"server delete main":                    "this needs to be confirmed: Deleting server main",
 		"users update alice --expires 12h30":    "--expires: time \"12h30\" is not valid\nhint: write it like",
 		"users update alice --quota 1GB --name": "--name needs a value\nhint: usage:",
 	} {
@@ -189,22 +222,26 @@ func TestJSON(t *testing.T) {
 	}
 	users, servers := fakeUsers{f}, fakeServers{f}
 	for args, want := range map[string]any{
-		"users list":             must(users.List(ctx)),
-		"users show alice":       must(users.Show(ctx, "alice")),
-		"users disable alice":    must(users.Update(ctx, "alice", vpn.UserPatch{})),
-		"users kick alice":       must(users.Kick(ctx, "alice")),
-		"users link alice":       must(users.Access(ctx, "alice")),
-		"users qr alice":         must(users.Access(ctx, "alice")),
-		"server list":            must(servers.List(ctx)),
-		"server status":          must(servers.List(ctx)),
-		"server show main":       must(servers.Show(ctx, "main")),
-		"server status main":     must(servers.Show(ctx, "main")),
-		"server start main":      must(servers.Start(ctx, "main")),
-		"status":                 must(fakeSystem{f}.Status(ctx)),
-		"users create dave":      must(fakeUsers{newFakePlane()}.Create(ctx, vpn.NewUser{Name: "dave"})),
-		"users delete bob -y":    must(fakeUsers{newFakePlane()}.Delete(ctx, "bob")),
-		"server create paris":    must(fakeServers{newFakePlane()}.Create(ctx, vpn.NewServer{Name: "paris"})),
-		"server delete main  -y": must(fakeServers{newFakePlane()}.Delete(ctx, "main")),
+		"users list":                        must(users.List(ctx)),
+		"users show alice":                  must(users.Show(ctx, "alice")),
+		"users disable alice":               must(users.Update(ctx, "alice", vpn.UserPatch{})),
+		"users list --deleted":              must(users.Deleted(ctx)),
+		"users restore gone":                must(users.Restore(ctx, "gone", vpn.UserRestore{})),
+		"users reset alice":                 must(users.Reset(ctx, "alice")),
+		"users kick alice":                  must(users.Kick(ctx, "alice")),
+		"users link alice":                  must(users.Access(ctx, "alice")),
+		"users qr alice":                    must(users.Access(ctx, "alice")),
+		"server list":                       must(servers.List(ctx)),
+		"server status":                     must(servers.List(ctx)),
+		"server show main":                  must(servers.Show(ctx, "main")),
+		"server status main":                must(servers.Show(ctx, "main")),
+		"server start main":                 must(servers.Start(ctx, "main")),
+		"server update main --port 8443 -y": must(servers.Update(ctx, "main", vpn.ServerPatch{Port: new(uint16(8443))})),
+		"status":                            must(fakeSystem{f}.Status(ctx)),
+		"users create dave":                 must(fakeUsers{newFakePlane()}.Create(ctx, vpn.NewUser{Name: "dave"})),
+		"users delete bob -y":               must(fakeUsers{newFakePlane()}.Delete(ctx, "bob")),
+		"server create paris":               must(fakeServers{newFakePlane()}.Create(ctx, vpn.NewServer{Name: "paris"})),
+		"server delete main  -y":            must(fakeServers{newFakePlane()}.Delete(ctx, "main")),
 	} {
 		got := newRunner().run(t, append(strings.Fields(args), "-o", "json")...)
 		var b strings.Builder
@@ -225,7 +262,7 @@ func TestJSON(t *testing.T) {
 // TestBehind: a change that is stored but not in force is told apart, if
 // there is a daemon that should have put it in force.
 func TestBehind(t *testing.T) {
-	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "server stop main", "server create x"} {
+	for _, args := range []string{"users create carol", "users disable alice", "users delete bob -y", "users restore gone", "users reset alice", "server stop main --yes", "server create x"} {
 		r := newRunner()
 		r.plane.synced = false
 		got := r.run(t, strings.Fields(args)...)
@@ -275,6 +312,33 @@ func TestServerSettings(t *testing.T) {
 		`"settings":{"server_names":["a.example.com","b.example.com"],"target":"www.example.com:443"},"no_check":true}`
 	if d := cmp.Diff(want, string(b)); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestServerPatch: only what was given is changed, and it is asked about first.
+func TestServerPatch(t *testing.T) {
+	r := newRunner()
+	got := r.run(t, "server", "update", "main", "--name", "paris", "--listen", "::1", "--public-host", "", "--allow", "none",
+		"--short-id", "aa", "--short-id", "bb", "--fingerprint", "firefox", "--no-check")
+	if got.status != 0 || len(*r.plane.revised) != 2 {
+		t.Fatalf("%+v, %+v", got, *r.plane.revised)
+	}
+	for i, dry := range []bool{true, false} {
+		revised := (*r.plane.revised)[i]
+		b, err := json.Marshal(revised.ServerPatch)
+		if err != nil || revised.dry != dry {
+			t.Fatalf("revision %d: %+v, %v", i, revised, err)
+		}
+		want := `{"name":"paris","listen":"::1","public_host":"","allow":[],` +
+			`"settings":{"fingerprint":"firefox","short_ids":["aa","bb"]},"no_check":true}`
+		if d := cmp.Diff(want, string(b)); d != "" {
+			t.Error(d)
+		}
+	}
+	r = newRunner()
+	r.tty, r.input = true, "n\n"
+	if got := r.run(t, "server", "update", "main", "--port", "8443"); got.status != 2 || len(*r.plane.revised) != 1 || !(*r.plane.revised)[0].dry {
+		t.Errorf("refused by its asker: %+v, %+v", got, *r.plane.revised)
 	}
 }
 
@@ -487,18 +551,27 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		for _, c := range cmd.Commands() {
 			walk(c)
 		}
-		if cmd.Hidden || cmd.Name() == "help" {
+		if cmd.Hidden {
 			return
 		}
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: %q", cmd.CommandPath(), cmd.Short)
 		}
-		if cmd.RunE != nil && !cmd.HasSubCommands() && !strings.HasPrefix(cmd.Example, "  "+cmd.CommandPath()) {
-			t.Errorf("%s: the example is %q", cmd.CommandPath(), cmd.Example)
+		if cmd.Example == "" {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			if !strings.HasPrefix(line, "  "+cmd.CommandPath()) {
+				t.Errorf("%s: this is no example of it: %q", cmd.CommandPath(), line)
+			}
 		}
 		got := newRunner().run(t, append(strings.Fields(cmd.CommandPath())[1:], "--help")...)
-		if got.status != 0 || got.err != "" || !strings.Contains(got.out, "\nUsage:\n  "+cmd.CommandPath()) {
+		examples, usage := strings.Index(got.out, "\nExamples:\n  vpn"), strings.Index(got.out, "\nUsage:\n  "+cmd.CommandPath())
+		if got.status != 0 || got.err != "" || examples < 0 || usage < examples {
 			t.Errorf("%s --help: got %+v", cmd.CommandPath(), got)
+		}
+		if aliases := "\nAlso called: " + strings.Join(cmd.Aliases, ", ") + "\n"; strings.Contains(got.out, aliases) != (len(cmd.Aliases) > 0) {
+			t.Errorf("%s --help does not tell its other names: %s", cmd.CommandPath(), got.out)
 		}
 		for line := range strings.Lines(got.out) {
 			if len(line) > 160 {
@@ -520,6 +593,47 @@ func TestHelpIsOneText(t *testing.T) {
 	}
 	if got := r.run(t); got != r.run(t, "--help") || got.status != 0 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestAliases: what people type who come from elsewhere does the same.
+func TestAliases(t *testing.T) {
+	for alias, canonical := range map[string]string{
+		"user ls":                          "users list",
+		"users add carol":                  "users create carol",
+		"users rm bob --yes":               "users delete bob --yes",
+		"users remove bob --yes":           "users delete bob --yes",
+		"users edit bob --quota 1GB":       "users update bob --quota 1GB",
+		"users links alice":                "users link alice",
+		"servers ls":                       "server list",
+		"server ps":                        "server list",
+		"server install -p vless -n paris": "server create paris --protocol vless",
+		"server add paris":                 "server create paris",
+		"server install --name paris":      "server create paris",
+		"server uninstall main --yes":      "server delete main --yes",
+		"server remove main --yes":         "server delete main --yes",
+	} {
+		got, want := newRunner().run(t, strings.Fields(alias)...), newRunner().run(t, strings.Fields(canonical)...)
+		if got != want || got.status != 0 {
+			t.Errorf("vpn %s: got %+v, want %+v", alias, got, want)
+		}
+	}
+	for args, hint := range map[string]string{
+		"useradd alice":                  "did you mean vpn users create?",
+		"list":                           "did you mean vpn users list, or vpn server list?",
+		"ps":                             "did you mean vpn server list?",
+		"install":                        "did you mean vpn up, or vpn server create?",
+		"users list --format json":       "did you mean --output?",
+		"users delete alice --force":     "did you mean --yes?",
+		"server create a --name b":       "usage: vpn server create [NAME] [flags]",
+		"status -o jsn":                  "did you mean json?",
+		"server create --protocol vles":  "did you mean vless?",
+		"users link alice --server mian": "did you mean \"main\"?",
+	} {
+		got := newRunner().run(t, strings.Fields(args)...)
+		if got.status == 0 || !strings.HasSuffix(got.err, "\nhint: "+hint+"\n") {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
 	}
 }
 

@@ -1,16 +1,78 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+
+	"github.com/spf13/cobra"
 
 	"vpn/internal/config"
 )
 
-// config reads the configuration, in which flags rule.
+// startedByRoot is in the environment of a daemon that root started and that
+// acts as the data directory's owner since: when it reads its configuration
+// again, or executes another version, that is still the system's.
+const startedByRoot = "VPN_STARTED_BY_ROOT"
+
+// applyConfig is how what was set comes into force.
+const applyConfig = "make the daemon read it: vpn reload"
+
+func configCommand(p *program) *cobra.Command {
+	return group("config", "Show and change the configuration file", `  vpn config show --origin
+  vpn config set public_host vpn.example.org`,
+		configShow(p), configGet(p), configSet(p), configUnset(p), configValidate(p), configPath(p),
+	)
+}
+
+// config reads the configuration, in which flags rule. It is read once: root
+// may have become the data directory's owner since, and would be told another.
 func (p *program) config() (config.Config, error) {
-	s := config.Sources{Getenv: p.Getenv, File: p.global.configFile, Root: os.Geteuid() == 0}
+	if p.loaded != nil {
+		return *p.loaded, nil
+	}
+	c, err := config.Load(sources(p))
+	if err == nil {
+		p.loaded = &c
+	}
+	return c, err
+}
+
+// sources returns where the configuration comes from.
+func sources(p *program) config.Sources {
+	s := config.Sources{Getenv: p.Getenv, File: p.global.configFile, Root: os.Geteuid() == 0 || p.Getenv(startedByRoot) != ""}
 	if p.global.dataDir != "" {
 		s.Flags = map[string]string{"data_dir": p.global.dataDir}
 	}
-	return config.Load(s)
+	return s
+}
+
+// configEdit is what a change of the configuration file says as JSON.
+type configEdit struct {
+	Key     string `json:"key"`
+	Value   string `json:"value,omitempty"`
+	File    string `json:"file"`
+	Changed bool   `json:"changed"`
+	DryRun  bool   `json:"dry_run,omitempty"`
+}
+
+// editConfig changes the configuration file by edit, which is given its path
+// and text. A dry run does all but write.
+func editConfig(p *program, edit func(path string, data []byte) ([]byte, error)) (path string, changed bool, err error) {
+	path, err = config.FileToChange(sources(p))
+	if err != nil {
+		return "", false, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", false, fileProblem("read", path, err)
+	}
+	edited, err := edit(path, data)
+	if err != nil || string(edited) == string(data) {
+		return path, false, err
+	}
+	if p.global.dryRun {
+		return path, true, nil
+	}
+	return path, true, replaceFile(path, edited, 0o644)
 }

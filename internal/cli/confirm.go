@@ -1,44 +1,47 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"vpn/internal/vpn"
 )
 
+// What can be undone in a moment is not asked about. What interrupts people,
+// or costs work to undo, is confirmed with y; what cannot be undone, by the
+// name of what is lost. A dry run asks nothing.
+
 // confirm asks whether to go on, which "y" answers. It returns an error
 // unless the answer is yes. Where nobody can answer, the error says which flag
 // does; nothing ever waits.
 func (p *program) confirm(ctx context.Context, question string) error {
-	return p.ask(ctx, question+" [y/N]", func(answer string) bool {
+	return agree(ctx, p, question, "[y/N]", func(answer string) bool {
 		answer = strings.ToLower(answer)
 		return answer == "y" || answer == "yes"
 	})
 }
 
-// confirmName is confirm for what hurts: the answer is the thing's name.
+// confirmName is confirm for what cannot be undone: the answer is the thing's
+// name.
 func (p *program) confirmName(ctx context.Context, question, name string) error {
-	return p.ask(ctx, fmt.Sprintf("%s Type %s to go on:", question, name), func(answer string) bool {
-		return answer == name
-	})
+	how := fmt.Sprintf("Type %s to go on:", name)
+	return agree(ctx, p, question, how, func(answer string) bool { return answer == name })
 }
 
-func (p *program) ask(ctx context.Context, prompt string, agrees func(string) bool) error {
-	if p.global.yes {
+// confirms reports whether a question would be asked at all.
+func (g *globalFlags) confirms() bool { return !g.yes && !g.dryRun }
+
+func agree(ctx context.Context, p *program, question, how string, agrees func(string) bool) error {
+	if !p.global.confirms() {
 		return nil
 	}
-	if p.global.noInput || !p.InTerminal || !p.ErrTerminal {
-		return vpn.Errorf(vpn.Invalid, "this needs to be confirmed").WithHint("add --yes")
+	ask := p.prompter()
+	if !ask.able {
+		return vpn.Errorf(vpn.Invalid, "this needs to be confirmed: %s", question).WithHint("add --yes")
 	}
-	_, _ = io.WriteString(p.Err, printable(prompt)+" ")
-	answer, err := p.readLine(ctx)
+	answer, err := ask.line(ctx, question+" "+how)
 	if err != nil {
-		_, _ = io.WriteString(p.Err, "\n")
 		return err
 	}
 	if !agrees(answer) {
@@ -47,24 +50,10 @@ func (p *program) ask(ctx context.Context, prompt string, agrees func(string) bo
 	return nil
 }
 
-// readLine reads one line of input, or gives up when ctx ends.
-func (p *program) readLine(ctx context.Context) (string, error) {
-	type line struct {
-		text string
-		err  error
+// many is "1 connection" or "5 connections".
+func many(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	read := make(chan line, 1)
-	go func() { // a read cannot be interrupted; the process ends soon
-		text, err := bufio.NewReader(p.In).ReadString('\n')
-		read <- line{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return "", ctx.Err()
-	case l := <-read:
-		if l.err != nil && !errors.Is(l.err, io.EOF) {
-			return "", fmt.Errorf("read answer: %w", l.err)
-		}
-		return strings.TrimSpace(l.text), nil
-	}
+	return fmt.Sprintf("%d %ss", n, one)
 }

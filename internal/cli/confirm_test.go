@@ -34,7 +34,7 @@ func TestConfirm(t *testing.T) {
 		if deleted := !user || !server; got.status != c.status || deleted != c.deleted {
 			t.Errorf("%s: got %+v, deleted %v", name, got, deleted)
 		}
-		asked := strings.Contains(got.err, "Delete user alice? [y/N] ") || strings.Contains(got.err, "Type main to go on: ")
+		asked := strings.Contains(got.err, "Delete user alice, and close 2 connections? [y/N] ") || strings.Contains(got.err, "Type main to go on: ")
 		if asked != (c.tty && !strings.Contains(c.args, " -")) {
 			t.Errorf("%s: asked %v: %q", name, asked, got.err)
 		}
@@ -57,6 +57,7 @@ func TestConfirmInterrupted(t *testing.T) {
 		In: in, Out: io.Discard, Err: signalWriter{asked}, Getenv: func(string) string { return "" },
 		InTerminal: true, OutTerminal: true, ErrTerminal: true,
 	})
+	p.dial = newRunner().dial
 	done := make(chan int)
 	go func() { done <- p.run(ctx, []string{"users", "delete", "alice"}) }()
 	<-asked

@@ -37,9 +37,14 @@ func (p *program) use(ctx context.Context, i intent, fn func(*connection) error)
 	// The process ends in a moment: clearing up costs it more than it saves.
 	// A list of 10,000 users takes a quarter less time so.
 	debug.SetGCPercent(400)
+	p.busy.begin(p.doing)
+	defer p.busy.end()
 	c, err := p.dial(ctx, i)
 	if err != nil {
 		return err
+	}
+	if p.global.dryRun {
+		c.Client = c.DryRun()
 	}
 	err = fn(c)
 	if closeErr := c.close(); err == nil {
@@ -59,7 +64,7 @@ func (p *program) change(ctx context.Context, i intent, fn func(context.Context,
 	return p.use(ctx, i, func(c *connection) error {
 		synced, err := fn(ctx, c.Client)
 		switch {
-		case err != nil || synced:
+		case err != nil || synced || p.global.dryRun:
 			return err
 		case c.daemon:
 			return errPartly
@@ -72,6 +77,12 @@ func (p *program) change(ctx context.Context, i intent, fn func(context.Context,
 // connect finds the daemon or, if there is none, opens the data directory in
 // this process.
 func (p *program) connect(ctx context.Context, i intent) (*connection, error) {
+	if p.global.socket != "" {
+		return p.named(ctx)
+	}
+	if err := servesHere(); err != nil {
+		return nil, err
+	}
 	cfg, err := p.config()
 	if err != nil {
 		return nil, err
@@ -84,7 +95,7 @@ func (p *program) connect(ctx context.Context, i intent) (*connection, error) {
 		return nil, err
 	}
 	if i == ofStore {
-		if _, err := os.Stat(filepath.Join(cfg.DataDir, daemon.StoreFile)); errors.Is(err, fs.ErrNotExist) {
+		if nothingIn(cfg.DataDir) {
 			return nil, vpn.Errorf(vpn.Unavailable, "there is nothing in %s yet", cfg.DataDir).
 				WithHint("begin with: vpn up")
 		}
@@ -93,8 +104,20 @@ func (p *program) connect(ctx context.Context, i intent) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.global.dryRun && nothingIn(cfg.DataDir) {
+		local, err := daemon.OpenNothing(ctx, options)
+		if err != nil {
+			return nil, err
+		}
+		return inProcess(local), nil
+	}
 	options.Log.Debug("no daemon; this process takes the data directory", slog.String("data_dir", cfg.DataDir), slog.Any("err", noDaemon))
 	return p.open(ctx, options)
+}
+
+func nothingIn(dataDir string) bool {
+	_, err := os.Stat(filepath.Join(dataDir, daemon.StoreFile))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // running returns a connection to the daemon of cfg's data directory. The
@@ -185,6 +208,6 @@ func (p *program) daemonOptions(cfg config.Config, level slog.Level) (daemon.Opt
 	if p.global.verbose {
 		level = slog.LevelDebug
 	}
-	log, err := logging.New(p.Err, logging.Options{Level: level, Format: cfg.LogFormat})
+	log, err := logging.New(afterProgress{p}, logging.Options{Level: level, Format: cfg.LogFormat})
 	return daemon.Options{Config: cfg, Version: buildInfo().Version, Log: log, Environ: p.Getenv}, err
 }

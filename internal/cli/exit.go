@@ -52,6 +52,7 @@ func (p *program) report(err error) int {
 
 // reportPanic tells about a bug. The stack is for whoever asked for details.
 func (p *program) reportPanic(v any, stack []byte) int {
+	p.busy.end()
 	p.sayError(fmt.Sprintf("internal error: %v", v), "this is a bug; --verbose says where")
 	if p.global.verbose {
 		_, _ = p.Err.Write(stack)
@@ -70,7 +71,11 @@ func (p *program) sayError(message, hint string) {
 // printable makes one harmless line of text that may come from anywhere: what
 // would steer a terminal becomes a replacement character.
 func printable(s string) string {
-	s = strings.ReplaceAll(strings.TrimSpace(s), "\n", "; ")
+	return visible(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
+}
+
+// visible is printable for a line whose spaces matter.
+func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -26,16 +28,26 @@ type fakePlane struct {
 	servers map[string]vpn.ServerInfo
 	synced  bool
 	daemon  bool
+	dry     bool
+	idle    bool  // nobody is connected
 	failure error // what every call returns, if set
 	logs    io.Reader
 
 	created vpn.NewServer
 	patched vpn.UserPatch
+	revised *[]revision
+	changed []string // by a reload
+}
+
+// revision is a patch of a server that was asked for.
+type revision struct {
+	vpn.ServerPatch
+	dry bool
 }
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true,
+		synced: true, daemon: true, revised: new([]revision), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -55,16 +67,19 @@ func newFakePlane() *fakePlane {
 					Port: 443, Enabled: true, Settings: []byte(`{"target":"www.example.com:443"}`), CreatedAt: now,
 				},
 				State: vpn.Running, Endpoint: "203.0.113.5:443", Online: 2, Used: vpn.Traffic{Down: 1e9},
-				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6},
+				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6, Confined: true},
 			},
 		},
 	}
 }
 
 func (f *fakePlane) handler() http.Handler {
+	dry := *f
+	dry.users, dry.servers, dry.dry = maps.Clone(f.users), maps.Clone(f.servers), true
 	return api.Handler(api.Config{
 		Users: fakeUsers{f}, Servers: fakeServers{f}, System: fakeSystem{f},
-		Log: slog.New(slog.DiscardHandler), Version: "test",
+		DryRun: api.DryRun{Users: fakeUsers{&dry}, Servers: fakeServers{&dry}},
+		Log:    slog.New(slog.DiscardHandler), Version: "test",
 	})
 }
 
@@ -84,7 +99,11 @@ func (f fakeUsers) find(name string) (vpn.UserInfo, error) {
 func (f fakeUsers) access() []vpn.Access {
 	var out []vpn.Access
 	for _, s := range sortedNames(f.servers) {
-		out = append(out, vpn.Access{Server: s, Protocol: "vless", Link: "vless://" + s + "?a=1&b=2"})
+		a := vpn.Access{Server: s, Protocol: "vless", Link: "vless://" + s + "?a=1&b=2"}
+		if f.dry {
+			a.Link = ""
+		}
+		out = append(out, a)
 	}
 	return out
 }
@@ -104,7 +123,7 @@ func (f fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, er
 		Status: vpn.Active,
 	}
 	f.users[in.Name] = u
-	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced}, nil
+	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced, DryRun: f.dry}, nil
 }
 
 func (f fakeUsers) List(context.Context) ([]vpn.UserInfo, error) {
@@ -130,18 +149,39 @@ func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) 
 func (f fakeUsers) Update(_ context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
 	f.patched = p
 	u, err := f.find(name)
-	return vpn.UserChange{User: u, Synced: f.synced}, err
+	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
 }
 
 func (f fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error) {
 	u, err := f.find(name)
 	delete(f.users, name)
-	return vpn.UserChange{User: u, Synced: f.synced}, err
+	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
+}
+
+func (f fakeUsers) Deleted(context.Context) ([]vpn.UserInfo, error) {
+	return []vpn.UserInfo{{
+		User:   vpn.User{ID: "goneid", Name: "gone", Used: vpn.Traffic{Up: 1e9}, DeletedAt: now.Add(-time.Hour)},
+		Status: vpn.Deleted,
+	}}, f.failure
+}
+
+func (f fakeUsers) Restore(_ context.Context, name string, in vpn.UserRestore) (vpn.UserChange, error) {
+	if name != "gone" {
+		return vpn.UserChange{}, vpn.Errorf(vpn.NotFound, "no user deleted within the last 24 hours is named %q", name)
+	}
+	u := vpn.UserInfo{User: vpn.User{ID: "goneid", Name: cmp.Or(in.As, "gone"), Enabled: true}, Status: vpn.Active}
+	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced, DryRun: f.dry}, f.failure
+}
+
+func (f fakeUsers) Reset(_ context.Context, name string) (vpn.UserChange, error) {
+	u, err := f.find(name)
+	u.Used = vpn.Traffic{}
+	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
 }
 
 func (f fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
 	u, err := f.find(name)
-	return vpn.Kicked{Connections: u.Online}, err
+	return vpn.Kicked{Connections: u.Online, DryRun: f.dry}, err
 }
 
 func (f fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error) {
@@ -164,7 +204,7 @@ func (f fakeServers) find(name string) (vpn.ServerInfo, error) {
 
 func (f fakeServers) change(name string) (vpn.ServerChange, error) {
 	s, err := f.find(name)
-	return vpn.ServerChange{Server: s, Synced: f.synced}, err
+	return vpn.ServerChange{Server: s, Synced: f.synced, DryRun: f.dry}, err
 }
 
 func (f fakeServers) Create(_ context.Context, in vpn.NewServer) (vpn.ServerChange, error) {
@@ -175,7 +215,7 @@ func (f fakeServers) Create(_ context.Context, in vpn.NewServer) (vpn.ServerChan
 	s := f.servers["main"]
 	s.Name, s.Endpoint, s.State, s.Settings = in.Name, "203.0.113.5:8443", vpn.Running, []byte("{}")
 	f.servers[in.Name] = s
-	return vpn.ServerChange{Server: s, Warnings: []string{"the address is private"}, Synced: f.synced}, f.failure
+	return vpn.ServerChange{Server: s, Warnings: []string{"the address is private"}, Synced: f.synced, DryRun: f.dry}, f.failure
 }
 
 func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
@@ -188,9 +228,25 @@ func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
 
 func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
 	s, err := f.find(name)
+	if f.idle {
+		return vpn.ServerDetail{ServerInfo: s}, err
+	}
 	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
 		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
 	}}}, err
+}
+
+func (f fakeServers) Update(_ context.Context, name string, p vpn.ServerPatch) (vpn.ServerChange, error) {
+	*f.revised = append(*f.revised, revision{p, f.dry})
+	c, err := f.change(name)
+	c.Effects = &vpn.ServerEffects{Links: vpn.LinksSame}
+	switch {
+	case p.Port != nil:
+		c.Effects = &vpn.ServerEffects{Links: vpn.LinksReplaced, Drops: *p.Port < 1024}
+	case p.PublicHost != nil:
+		c.Effects.Links = vpn.LinksChanged
+	}
+	return c, err
 }
 
 func (f fakeServers) Start(_ context.Context, n string) (vpn.ServerChange, error) { return f.change(n) }
@@ -235,6 +291,12 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 
 func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
 
+func (f fakeSystem) Reload(context.Context) (vpn.Reload, error) {
+	return vpn.Reload{Changed: f.changed}, f.failure
+}
+
+func (f fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) { return vpn.Upgrade{}, f.failure }
+
 // result is what a person saw of one command.
 type result struct {
 	status   int
@@ -263,8 +325,14 @@ func (r *runner) runIn(ctx context.Context, args ...string) result {
 		InTerminal: r.tty, OutTerminal: r.tty, ErrTerminal: r.tty, Width: r.width,
 	})
 	p.dial = r.dial
+	p.delay = time.Hour // a machine under load may take long, and has not to say so
 	status := p.run(ctx, args)
 	return result{status, out.String(), errs.String()}
+}
+
+// program returns a program that says nothing to anybody.
+func (r *runner) program() *program {
+	return newProgram(IO{Out: io.Discard, Err: io.Discard, Getenv: func(k string) string { return r.env[k] }, Now: r.now})
 }
 
 func (r *runner) now() time.Time { return now }

@@ -46,17 +46,19 @@ func formatNow(n uint64) string {
 	return vpn.FormatRate(n)
 }
 
-func formatUsed(t vpn.Traffic) string { return vpn.FormatSize(t.Total()) }
+// bothWaysCell is the sum for programs, and its parts too for people.
+func bothWaysCell(t vpn.Traffic) cell {
+	c := usedCell(t)
+	c.text += " (" + vpn.FormatSize(t.Up) + " up, " + vpn.FormatSize(t.Down) + " down)"
+	return c
+}
 
-func formatBothWays(t vpn.Traffic) string {
-	return vpn.FormatSize(t.Up) + " up, " + vpn.FormatSize(t.Down) + " down"
+func onlineCell(connections int, r vpn.Rate) cell {
+	return cell{formatOnline(connections, r), strconv.Itoa(connections)}
 }
 
 func formatOnline(connections int, r vpn.Rate) string {
-	s := strconv.Itoa(connections) + " connections"
-	if connections == 1 {
-		s = "1 connection"
-	}
+	s := many(connections, "connection")
 	if r == (vpn.Rate{}) {
 		return s
 	}

@@ -27,29 +27,18 @@ func actAsOwner(dataDir string) error {
 		return vpn.Errorf(vpn.Unavailable, "the data directory %s cannot be used: %w", dataDir, err).
 			WithHint("choose another with --data-dir")
 	}
-	owner, ok := st.Sys().(*syscall.Stat_t)
-	if !ok || int(owner.Uid) == os.Geteuid() {
+	uid, gid, ok := ownerOf(st)
+	if !ok || uid == os.Geteuid() {
 		return nil
 	}
 	if os.Geteuid() != 0 {
 		return notYours(dataDir, nil)
 	}
-	if err := become(int(owner.Uid), int(owner.Gid)); err != nil {
+	if err := become(uid, gid); err != nil {
 		return vpn.Errorf(vpn.Denied, "the data directory %s belongs to uid %d, whom this process may not become: %w",
-			dataDir, owner.Uid, err).WithHint("run as that user, or choose another directory with --data-dir")
+			dataDir, uid, err).WithHint("run as that user, or choose another directory with --data-dir")
 	}
 	return nil
-}
-
-// become gives up root for good; the order matters.
-func become(uid, gid int) error {
-	if err := syscall.Setgroups([]int{gid}); err != nil {
-		return err
-	}
-	if err := syscall.Setresgid(gid, gid, gid); err != nil {
-		return err
-	}
-	return syscall.Setresuid(uid, uid, uid)
 }
 
 func notYours(dataDir string, cause error) error {

@@ -1,23 +1,32 @@
 package cli
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 )
 
 // printer writes what a command has to say: data to out, messages to err.
+// [printer.show] is how commands use it.
 type printer struct {
 	out, err           io.Writer
-	json, quiet        bool
+	form               string // one of [formats]
+	quiet              bool
 	paintsOut, paintsE bool // colours may be used
+
+	shape  reflect.Type // of the data, if the command has declared it
+	picked selection    // what --json wants of it; nil: all
+
+	busy *progress // goes when something is written
 }
 
 func (p *program) printer() *printer {
 	return &printer{
 		out: p.Out, err: p.Err,
-		json: p.global.output == "json", quiet: p.global.quiet,
+		form: cmp.Or(p.global.output, formats()[0]), quiet: p.global.quiet,
+		shape: p.shape, picked: p.picked, busy: p.busy,
 		paintsOut: p.paints(p.OutTerminal), paintsE: p.paints(p.ErrTerminal),
 	}
 }
@@ -34,16 +43,18 @@ func (p *program) paints(terminal bool) bool {
 	return terminal && p.Getenv("TERM") != "dumb"
 }
 
-// JSON prints v, which is what the API answered.
-func (o *printer) JSON(v any) error {
-	enc := json.NewEncoder(o.out)
-	enc.SetEscapeHTML(false) // links hold &
-	enc.SetIndent("", "  ")
-	return written(enc.Encode(v))
-}
+// forPeople reports whether what is written is read by a person.
+func (o *printer) forPeople() bool { return o.form == "table" || o.form == "wide" }
+
+// tabular reports whether an answer's tables are printed at all.
+func (o *printer) tabular() bool { return o.forPeople() && !o.quiet || o.form == "plain" }
 
 // print writes data.
 func (o *printer) print(s string) error {
+	if s == "" {
+		return nil
+	}
+	o.busy.end()
 	_, err := io.WriteString(o.out, s)
 	return written(err)
 }
@@ -53,7 +64,11 @@ func (o *printer) lines(list []string) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return o.print(strings.Join(list, "\n") + "\n")
+	clean := make([]string, 0, len(list))
+	for _, line := range list {
+		clean = append(clean, printable(line))
+	}
+	return o.print(strings.Join(clean, "\n") + "\n")
 }
 
 func written(err error) error {
@@ -65,11 +80,14 @@ func written(err error) error {
 
 // note tells a person what was done. Programs and whoever wants quiet are
 // spared it.
-func (o *printer) note(format string, args ...any) {
-	if o.json || o.quiet {
-		return
+func (o *printer) note(format string, args ...any) { o.notes(fmt.Sprintf(format, args...)) }
+
+func (o *printer) notes(texts ...string) {
+	for _, text := range texts {
+		if text != "" && o.forPeople() && !o.quiet {
+			o.message("", text)
+		}
 	}
-	o.message("", fmt.Sprintf(format, args...))
 }
 
 // warn tells what nobody should miss.
@@ -80,6 +98,7 @@ func (o *printer) warn(warnings ...string) {
 }
 
 func (o *printer) message(prefix, text string) {
+	o.busy.end()
 	_, _ = fmt.Fprintln(o.err, prefix+printable(text)) // nobody is left to tell
 }
 

@@ -14,7 +14,11 @@ import (
 // globalFlags are the flags that every command has.
 type globalFlags struct {
 	dataDir, configFile string
+	socket              string
 	output              string
+	fields              string // --json
+	dryRun              bool   // of the commands that change something
+	supervised          bool   // of serve
 	yes, noInput        bool
 	quiet, verbose      bool
 	showVersion         bool
@@ -23,6 +27,7 @@ type globalFlags struct {
 // environment names the variables of global flags. Package config reads those
 // of --data-dir and --config.
 var environment = map[string]string{
+	"socket":   "VPN_SOCKET",
 	"output":   "VPN_OUTPUT",
 	"yes":      "VPN_YES",
 	"no-input": "VPN_NO_INPUT",
@@ -41,8 +46,18 @@ func rootCommand(p *program) *cobra.Command {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return readEnvironment(cmd.Flags(), p.Getenv) },
-		Args:              onlyCommands,
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			outputGiven := cmd.Flags().Changed("output")
+			if err := readEnvironment(cmd.Flags(), p.Getenv); err != nil {
+				return err
+			}
+			if err := chooseForm(p, cmd, args, outputGiven); err != nil {
+				return err
+			}
+			p.busy = newProgress(p)
+			return nil
+		},
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if p.global.showVersion {
 				return printVersion(p.printer())
@@ -54,13 +69,14 @@ func rootCommand(p *program) *cobra.Command {
 	root.SetErr(p.Err)
 	root.SetIn(p.In)
 	root.SetHelpFunc(help)
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(p, cmd, err) })
 	root.Flags().BoolVar(&p.global.showVersion, "version", false, "print the version")
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
 		upCommand(p), serveCommand(p), statusCommand(p),
-		usersCommand(p), serverCommand(p),
-		versionCommand(p), workerCommand(p),
+		usersCommand(p), serverCommand(p), configCommand(p),
+		serviceCommand(p), reloadCommand(p), upgradeCommand(p), uninstallCommand(p),
+		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())
 	keepFlagOrder(root)
@@ -78,7 +94,9 @@ func keepFlagOrder(cmd *cobra.Command) {
 func (g *globalFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&g.dataDir, "data-dir", "", "`DIR` that holds the installation")
 	fs.StringVar(&g.configFile, "config", "", "configuration `FILE`")
-	fs.VarP(&choice{to: &g.output, of: []string{"table", "json"}}, "output", "o", "table or json")
+	fs.StringVar(&g.socket, "socket", "", "ask the daemon at the socket `PATH`, wherever it runs")
+	fs.VarP(&choice{to: &g.output, what: "format", of: formats()}, "output", "o", "table, wide, json, yaml, name or plain (tab separated, for programs)")
+	fs.StringVar(&g.fields, "json", "", "print JSON of these `FIELDS` only: name,limits.quota; a wrong one lists them all")
 	fs.BoolVarP(&g.yes, "yes", "y", false, "answer every question with yes")
 	fs.BoolVar(&g.noInput, "no-input", false, "ask nothing; fail instead")
 	fs.BoolVarP(&g.quiet, "quiet", "q", false, "print names and links only")
@@ -102,9 +120,9 @@ func readEnvironment(fs *pflag.FlagSet, getenv func(string) string) error {
 }
 
 // group returns a command that only holds others.
-func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: onlyCommands,
+		Use: use, Short: short, Example: example, Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(commands...)
@@ -122,7 +140,22 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 			known = append(known, c.Name())
 		}
 	}
-	return vpn.Unknown("command", args[0], known)
+	err := vpn.Unknown("command", args[0], known)
+	if elsewhere, ok := habits[args[0]]; ok && !cmd.HasParent() {
+		return err.WithHint("did you mean %s?", elsewhere)
+	}
+	return err
+}
+
+// habits are commands and flags of other programs that do the same, and what
+// they are called here.
+var habits = map[string]string{
+	"list": "vpn users list, or vpn server list", "ls": "vpn users list, or vpn server list", "ps": "vpn server list",
+	"useradd": "vpn users create", "adduser": "vpn users create", "userdel": "vpn users delete", "deluser": "vpn users delete",
+	"install": "vpn up, or vpn server create", "uninstall": "vpn server delete",
+	"start": "vpn up, or vpn server start", "stop": "vpn server stop", "restart": "vpn server restart",
+	"logs": "vpn server logs", "link": "vpn users link", "qr": "vpn users qr",
+	"--format": "--output", "--force": "--yes", "--fields": "--json",
 }
 
 // exactly wants one argument for each name: NAME, or [NAME] if it may be
@@ -132,17 +165,24 @@ func exactly(names ...string) cobra.PositionalArgs {
 		if len(args) > len(names) {
 			return vpn.Errorf(vpn.Invalid, "%q is one argument too many", args[len(names)]).WithHint("%s", usage(cmd))
 		}
-		if missing := names[len(args):]; len(missing) > 0 && !strings.HasPrefix(missing[0], "[") {
-			return vpn.Errorf(vpn.Invalid, "%s is missing", missing[0]).WithHint("%s", usage(cmd))
+		if left := names[len(args):]; len(left) > 0 && !strings.HasPrefix(left[0], "[") {
+			return missing(cmd, left[0])
 		}
 		return nil
 	}
 }
 
+// missing says which argument is, and shows one in its place.
+func missing(cmd *cobra.Command, name string) error {
+	example, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
+	example, _, _ = strings.Cut(example, "   ") // what it does
+	return vpn.Errorf(vpn.Invalid, "%s is missing", name).WithHint("%s; as in: %s", usage(cmd), example)
+}
+
 func usage(cmd *cobra.Command) string { return "usage: " + cmd.UseLine() }
 
 // flagError says what is wrong with a flag, and which one may be meant.
-func flagError(cmd *cobra.Command, err error) error {
+func flagError(p *program, cmd *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		return unknownFlag(cmd, e)
 	}
@@ -155,6 +195,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	}
 	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		name := "--" + e.GetFlag().Name
+		if name == "--json" {
+			return whichFields(p, cmd)
+		}
 		return vpn.Errorf(vpn.Invalid, "%s needs a value", name).WithHint("%s", usage(cmd))
 	}
 	return vpn.Errorf(vpn.Invalid, "%s", err.Error()).WithHint("%s", usage(cmd))
@@ -168,5 +211,9 @@ func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError) error {
 	add := func(f *pflag.Flag) { known = append(known, "--"+f.Name) }
 	cmd.LocalFlags().VisitAll(add) // of two that are equally near, the command's own
 	cmd.InheritedFlags().VisitAll(add)
-	return vpn.Unknown("flag", "--"+e.GetSpecifiedName(), known)
+	name := "--" + e.GetSpecifiedName()
+	if here, ok := habits[name]; ok {
+		return vpn.Unknown("flag", name, known).WithHint("did you mean %s?", here)
+	}
+	return vpn.Unknown("flag", name, known)
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -11,8 +13,10 @@ import (
 )
 
 func serverCommand(p *program) *cobra.Command {
-	cmd := group("server", "Manage servers: create, start, stop, logs",
-		serverCreate(p), serverList(p), serverShow(p), serverStart(p), serverStop(p), serverRestart(p),
+	cmd := group("server", "Manage servers: create, start, stop, logs", `  vpn server create
+  vpn server list
+  vpn server logs main -f`,
+		serverCreate(p), serverList(p), serverShow(p), serverUpdate(p), serverStart(p), serverStop(p), serverRestart(p),
 		serverDelete(p), serverLogs(p), serverStatus(p),
 	)
 	cmd.Aliases = []string{"servers"}
@@ -22,31 +26,69 @@ func serverCommand(p *program) *cobra.Command {
 // serverChange is what is done to one server.
 type serverChange func(context.Context, string) (vpn.ServerChange, error)
 
-// serverVerb is a command that does one thing to one server; did is the word
-// for having done it.
-func serverVerb(p *program, verb, short, did string, change func(*client.Client) serverChange) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " NAME", Short: short, Args: exactly("NAME"), Example: "  vpn server " + verb + " main",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
-				return changeServer(ctx, p.printer(), change(c), args[0], did)
-			})
-		},
-	}
+// A deed is what a command does to a server: a verb, the word for having done
+// it, and the request.
+type deed struct {
+	verb, past string
+	change     func(*client.Client) serverChange
+	interrupts bool // connections end: while there are any, it is confirmed
 }
 
-func changeServer(ctx context.Context, out *printer, change serverChange, name, did string) (bool, error) {
-	done, err := change(ctx, name)
+// serverVerb is a command that does one thing to one server.
+func serverVerb(p *program, short string, d deed) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: d.verb + " NAME", Short: short, Annotations: map[string]string{"doing": "waiting for the server's worker"},
+		Example: "  vpn server " + d.verb + " main\n  vpn server " + d.verb + " main --dry-run",
+	}
+	if d.interrupts {
+		cmd.Long = short + ".\nWhile people are connected it is asked about, and --yes answers."
+	}
+	return changes[vpn.ServerChange](p, onServer(p, cmd, func(cmd *cobra.Command, name string) error {
+		if d.interrupts {
+			if err := confirmInterruption(cmd.Context(), p, name, d.verb); err != nil {
+				return err
+			}
+		}
+		return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
+			return changeServer(ctx, p.printer(), c, name, d)
+		})
+	}))
+}
+
+func confirmInterruption(ctx context.Context, p *program, name, verb string) error {
+	if !p.global.confirms() {
+		return nil
+	}
+	online := 0
+	err := p.read(ctx, func(ctx context.Context, c *client.Client) error {
+		s, err := c.Servers.Show(ctx, name)
+		online = max(s.Online, len(s.Sessions))
+		return err
+	})
+	if err != nil || online == 0 {
+		return err
+	}
+	return p.confirm(ctx, fmt.Sprintf("%s server %s, and close %s?", capital(verb), name, many(online, "connection")))
+}
+
+func changeServer(ctx context.Context, out *printer, c *client.Client, name string, d deed) (bool, error) {
+	done, err := d.change(c)(ctx, name)
 	if err != nil {
 		return false, err
 	}
-	if out.json {
-		return done.Synced, out.JSON(done)
+	return done.Synced, out.show(answer{
+		data: done, names: []string{done.Server.Name}, plain: serverTable(done.Server),
+		done:     doneWith(done, d),
+		warnings: append(done.Warnings, problem(done.Server)...),
+	})
+}
+
+// doneWith says what was done, and no more than that.
+func doneWith(c vpn.ServerChange, d deed) string {
+	if c.Server.State == vpn.Failed && !c.DryRun {
+		return "server " + c.Server.Name + " is to run, and does not yet"
 	}
-	out.note("%s server %s", did, done.Server.Name)
-	out.warn(done.Warnings...)
-	out.warn(problem(done.Server)...)
-	return done.Synced, nil
+	return did(c.DryRun, d.verb, d.past, "server %s", c.Server.Name)
 }
 
 // problem says why a server that should run does not, if it is known.
@@ -57,11 +99,31 @@ func problem(s vpn.ServerInfo) []string {
 	return []string{"server " + s.Name + " is " + string(s.State) + ": " + s.Problem}
 }
 
-func serverTable(list []vpn.ServerInfo) *table {
-	t := &table{head: []string{"NAME", "STATE", "PROTOCOL", "ENDPOINT", ">ONLINE", ">UP", ">DOWN", ">USED"}}
+func serverTable(list ...vpn.ServerInfo) *table {
+	t := &table{head: []string{
+		"NAME", "STATE", "PROTOCOL", "ENDPOINT", ">ONLINE", ">UP", ">DOWN", ">USED",
+		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID",
+	}}
 	for _, s := range list {
+		pid, confined := cell{"-", ""}, cell{"-", ""}
+		if s.Worker != nil {
+			pid, confined = cellOf(strconv.Itoa(s.Worker.PID)), cellOf(yesNo(s.Worker.Confined))
+		}
 		t.add(s.Name, string(s.State), string(s.Protocol), s.Endpoint, strconv.Itoa(s.Online),
-			formatNow(s.Rate.Up), formatNow(s.Rate.Down), formatUsed(s.Used))
+			nowCell(s.Rate.Up), nowCell(s.Rate.Down), usedCell(s.Used),
+			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID))
 	}
 	return t
+}
+
+// listens is the address that the server's worker binds.
+func listens(s vpn.ServerInfo) string {
+	return net.JoinHostPort(s.Listen.String(), strconv.Itoa(int(s.Port)))
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }

@@ -12,17 +12,27 @@ import (
 )
 
 func serverCreate(p *program) *cobra.Command {
-	var flags serverFlags
+	var (
+		flags serverFlags
+		name  string
+	)
 	cmd := &cobra.Command{
-		Use: "create [NAME]", Short: "Create a server, give every user access and start it", Args: exactly("[NAME]"),
+		Use: "create [NAME]", Aliases: []string{"add", "install"}, Args: exactly("[NAME]"),
+		Short: "Create a server, give every user access and start it",
 		Example: `  vpn server create
-  vpn server create paris --port 8443 --public-host vpn.example.org --target www.example.com:443`,
+  vpn server create paris --port 8443 --public-host vpn.example.org --target www.example.com:443
+  vpn server create paris --dry-run          see what would be chosen`,
+		Annotations: map[string]string{"doing": "making the server, and checking its target"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := flags.newServer(cmd.Flags())
 			if err != nil {
 				return err
 			}
+			in.Name = name
 			if len(args) == 1 {
+				if name != "" && name != args[0] {
+					return vpn.Errorf(vpn.Invalid, "the server is named twice: %s, and --name %s", args[0], name).WithHint("%s", usage(cmd))
+				}
 				in.Name = args[0]
 			}
 			return p.change(cmd.Context(), orMakeStore, func(ctx context.Context, c *client.Client) (bool, error) {
@@ -31,12 +41,14 @@ func serverCreate(p *program) *cobra.Command {
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&flags.protocol, "protocol", "", "the `PROTOCOL` that clients speak (default "+string(all.Protocols().All()[0].Name())+")")
+	fs.StringVarP(&flags.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak (default "+string(all.Protocols().All()[0].Name())+")")
 	flags.add(fs)
 	fs.Var(addrValue(&flags.in.Listen), "listen", "the address to listen on (default every one)")
 	fs.Var(prefixList(&flags.in.Allow), "allow", "a private network that users may reach; may be given several times")
 	fs.BoolVar(&flags.in.NoCheck, "no-check", false, "take the settings without a check over the network")
-	return cmd
+	fs.StringVarP(&name, "name", "n", "", "the server's `NAME`")
+	_ = fs.MarkHidden("name") // who knows it from elsewhere may go on
+	return changes[vpn.ServerChange](p, cmd)
 }
 
 // serverFlags are the flags of what a new server is.
@@ -78,13 +90,13 @@ func createServer(ctx context.Context, out *printer, servers serverCreator, in v
 		return false, err
 	}
 	s := change.Server
-	if out.json {
-		return change.Synced, out.JSON(change)
+	a := answer{
+		data: change, names: []string{s.Name}, quiet: []string{s.Name}, plain: serverTable(s),
+		done:  did(change.DryRun, "create", "created", "server %s (%s)", s.Name, s.Protocol),
+		lines: []string{s.Endpoint},
 	}
-	if out.quiet {
-		return change.Synced, out.lines([]string{s.Name})
+	if !out.quiet {
+		a.warnings = append(change.Warnings, problem(s)...)
 	}
-	out.note("created server %s (%s)", s.Name, s.Protocol)
-	out.warn(append(change.Warnings, problem(s)...)...)
-	return change.Synced, out.lines([]string{s.Endpoint})
+	return change.Synced, out.show(a)
 }

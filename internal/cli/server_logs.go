@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vpn/internal/client"
 	"vpn/internal/vpn"
 )
 
@@ -17,33 +16,34 @@ func serverLogs(p *program) *cobra.Command {
 		tail   int
 	)
 	cmd := &cobra.Command{
-		Use: "logs NAME", Short: "Print what a server's worker logs", Args: exactly("NAME"),
+		Use: "logs NAME", Aliases: []string{"log"}, Short: "Print what a server's worker logs",
 		Example: `  vpn server logs main
   vpn server logs main -f --tail 10`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if tail < 0 {
-				return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
-			}
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return copyLogs(ctx, p, c.Servers, args[0], follow, tail)
-			})
-		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
 	cmd.Flags().IntVar(&tail, "tail", 100, "begin with the last `N` lines")
-	return cmd
+	return onServer(p, cmd, func(cmd *cobra.Command, name string) error {
+		if tail < 0 {
+			return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
+		}
+		return p.use(cmd.Context(), ofStore, func(c *connection) error {
+			return copyLogs(cmd.Context(), p, c, name, follow, tail)
+		})
+	})
 }
 
-type logOpener interface {
-	Logs(ctx context.Context, server string, follow bool, tail int) (io.ReadCloser, error)
-}
-
-func copyLogs(ctx context.Context, p *program, servers logOpener, name string, follow bool, tail int) error {
-	logs, err := servers.Logs(ctx, name, follow, tail)
+func copyLogs(ctx context.Context, p *program, c *connection, name string, follow bool, tail int) error {
+	logs, err := c.Servers.Logs(ctx, name, follow, tail)
 	if err != nil {
 		return err
 	}
 	defer logs.Close()
+	p.busy.end()
+	// An open log needs no control plane. In this process that has to go, or
+	// no daemon could start while somebody looks on.
+	if err := c.close(); err != nil {
+		return err
+	}
 	out := p.Out
 	if p.OutTerminal {
 		out = harmless{out}

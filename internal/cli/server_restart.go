@@ -7,6 +7,7 @@ import (
 )
 
 func serverRestart(p *program) *cobra.Command {
-	return serverVerb(p, "restart", "Stop a server and start it; its connections end", "restarted",
-		func(c *client.Client) serverChange { return c.Servers.Restart })
+	return serverVerb(p, "Stop a server and start it; its connections end", deed{
+		verb: "restart", past: "restarted", change: func(c *client.Client) serverChange { return c.Servers.Restart }, interrupts: true,
+	})
 }

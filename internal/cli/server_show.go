@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 
@@ -16,15 +15,16 @@ import (
 )
 
 func serverShow(p *program) *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Short: "Show a server: settings, worker, live connections", Args: exactly("NAME"),
-		Example: "  vpn server show main",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return showServer(ctx, p.printer(), c.Servers, args[0])
-			})
-		},
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show a server: settings, worker, live connections",
+		Example: `  vpn server show main
+  vpn server show main --json state,worker.pid`,
 	}
+	return answers[vpn.ServerDetail](p, onServer(p, cmd, func(cmd *cobra.Command, name string) error {
+		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return showServer(ctx, p.printer(), c.Servers, name)
+		})
+	}))
 }
 
 type serverShower interface {
@@ -36,57 +36,59 @@ func showServer(ctx context.Context, out *printer, servers serverShower, name st
 	if err != nil {
 		return err
 	}
-	if out.json {
-		return out.JSON(s)
-	}
-	if out.quiet {
-		return out.lines([]string{s.Name})
-	}
-	if err := out.fields(serverFields(s.ServerInfo)...); err != nil {
-		return err
-	}
-	return out.sections(sessionTable(s.Sessions, true))
+	return out.show(answer{
+		data: s, names: []string{s.Name}, quiet: []string{s.Name},
+		fields: serverFields(s.ServerInfo), warnings: s.Warnings, tables: []*table{sessionTable(s.Sessions, true)},
+	})
 }
 
-func serverFields(s vpn.ServerInfo) []string {
+func serverFields(s vpn.ServerInfo) []any {
 	var allow []string
 	for _, n := range s.Allow {
 		allow = append(allow, n.String())
 	}
-	fields := []string{
+	fields := []any{
 		"name", s.Name,
 		"state", string(s.State),
 		"problem", s.Problem,
 		"protocol", string(s.Protocol),
 		"endpoint", s.Endpoint,
-		"listens on", net.JoinHostPort(s.Listen.String(), strconv.Itoa(int(s.Port))),
+		"listens on", listens(s),
 		"allow", strings.Join(allow, ", "),
-		"online", formatOnline(s.Online, s.Rate),
-		"used", formatUsed(s.Used) + " (" + formatBothWays(s.Used) + ")",
+		"online", onlineCell(s.Online, s.Rate),
+		"used", bothWaysCell(s.Used),
 	}
 	fields = append(fields, settingFields(s)...)
 	if w := s.Worker; w != nil {
 		fields = append(fields,
-			"worker", "pid "+strconv.Itoa(w.PID)+", uid "+strconv.Itoa(w.UID)+", since "+formatTime(w.StartedAt),
-			"memory", vpn.FormatSize(w.Memory),
+			"worker", cell{"pid " + strconv.Itoa(w.PID) + ", uid " + strconv.Itoa(w.UID) + ", since " + formatTime(w.StartedAt), strconv.Itoa(w.PID)},
+			"confined", cell{confinement(w.Confined), yesNo(w.Confined)},
+			"memory", sizeCell(w.Memory),
 			"restarts", strconv.Itoa(w.Restarts),
 		)
 	}
-	return append(fields, "created", formatTime(s.CreatedAt), "id", string(s.ID))
+	return append(fields, "created", timeCell(s.CreatedAt), "id", string(s.ID))
+}
+
+func confinement(confined bool) string {
+	if confined {
+		return "yes: the kernel keeps it from other files"
+	}
+	return "no: the kernel has no Landlock, or it is switched off"
 }
 
 // settingFields are the settings that a person may give. What else there is
 // (keys, measurements) is in the JSON.
-func settingFields(s vpn.ServerInfo) []string {
+func settingFields(s vpn.ServerInfo) []any {
 	p, err := all.Protocols().Get(s.Protocol)
 	if err != nil {
-		return []string{"settings", string(s.Settings)}
+		return []any{"settings", string(s.Settings)}
 	}
 	var values map[string]any
 	if json.Unmarshal(s.Settings, &values) != nil {
-		return []string{"settings", string(s.Settings)}
+		return []any{"settings", string(s.Settings)}
 	}
-	var fields []string
+	var fields []any
 	for _, f := range p.Fields() {
 		text := fmt.Sprint(values[f.Key])
 		if several, ok := values[f.Key].([]any); ok {

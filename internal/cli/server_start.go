@@ -7,6 +7,7 @@ import (
 )
 
 func serverStart(p *program) *cobra.Command {
-	return serverVerb(p, "start", "Start a server", "started",
-		func(c *client.Client) serverChange { return c.Servers.Start })
+	return serverVerb(p, "Start a server", deed{
+		verb: "start", past: "started", change: func(c *client.Client) serverChange { return c.Servers.Start },
+	})
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"reflect"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,7 @@ import (
 )
 
 func serverStatus(p *program) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "status [NAME]", Short: "Show how the servers' workers are", Args: exactly("[NAME]"),
 		Example: `  vpn server status
   vpn server status main`,
@@ -24,17 +25,25 @@ func serverStatus(p *program) *cobra.Command {
 			})
 		},
 	}
+	p.shapes[cmd] = func(args []string) reflect.Type {
+		if len(args) == 1 {
+			return reflect.TypeFor[vpn.ServerDetail]()
+		}
+		return reflect.TypeFor[[]vpn.ServerInfo]()
+	}
+	return cmd
 }
 
-func workerTable(list []vpn.ServerInfo) *table {
-	t := &table{head: []string{"NAME", "STATE", ">PID", ">MEMORY", ">RESTARTS", "SINCE", "PROBLEM"}}
+func workerTable(list ...vpn.ServerInfo) *table {
+	t := &table{head: []string{"NAME", "STATE", ">PID", ">MEMORY", ">RESTARTS", "CONFINED", "SINCE", "PROBLEM", "+>UID", "+VERSION"}}
 	for _, s := range list {
 		if w := s.Worker; w != nil {
-			t.add(s.Name, string(s.State), strconv.Itoa(w.PID), vpn.FormatSize(w.Memory), strconv.Itoa(w.Restarts),
-				formatTime(w.StartedAt), s.Problem)
+			t.add(s.Name, string(s.State), strconv.Itoa(w.PID), sizeCell(w.Memory), strconv.Itoa(w.Restarts), yesNo(w.Confined),
+				timeCell(w.StartedAt), s.Problem, strconv.Itoa(w.UID), w.Version)
 			continue
 		}
-		t.add(s.Name, string(s.State), "-", "-", "-", "-", s.Problem)
+		none := cell{"-", ""}
+		t.add(s.Name, string(s.State), none, none, none, none, none, s.Problem, none, none)
 	}
 	return t
 }

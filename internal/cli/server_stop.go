@@ -7,6 +7,7 @@ import (
 )
 
 func serverStop(p *program) *cobra.Command {
-	return serverVerb(p, "stop", "Stop a server; its connections end", "stopped",
-		func(c *client.Client) serverChange { return c.Servers.Stop })
+	return serverVerb(p, "Stop a server; its connections end", deed{
+		verb: "stop", past: "stopped", change: func(c *client.Client) serverChange { return c.Servers.Stop }, interrupts: true,
+	})
 }

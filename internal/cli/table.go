@@ -1,61 +1,135 @@
 package cli
 
 import (
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"vpn/internal/vpn"
 )
 
 // table is text in columns, without borders, so that awk and cut can read it.
+//
+// A leading ">" of a head aligns the column to the right; a "+" before that
+// leaves the column to wide and plain. Since programs count the columns of
+// plain, new ones go to the end.
 type table struct {
-	head []string // a leading ">" aligns the column to the right
-	rows [][]string
+	head []string
+	rows [][]cell
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+// A cell is a value as people read it and as programs do.
+type cell struct{ text, raw string }
+
+// add adds a row of strings and cells.
+func (t *table) add(cells ...any) {
+	row := make([]cell, 0, len(cells))
+	for _, c := range cells {
+		row = append(row, cellOf(c))
+	}
+	t.rows = append(t.rows, row)
+}
+
+// cellOf returns v, a string or a cell, as a cell.
+func cellOf(v any) cell {
+	if c, ok := v.(cell); ok {
+		return c
+	}
+	s, _ := v.(string)
+	return cell{s, s}
+}
+
+// Cells of quantities: raw they are bytes, bytes per second, RFC 3339.
+
+func sizeCell(n uint64) cell { return cell{vpn.FormatSize(n), strconv.FormatUint(n, 10)} }
+
+func usedCell(t vpn.Traffic) cell { return sizeCell(t.Total()) }
+
+func nowCell(rate uint64) cell { return cell{formatNow(rate), strconv.FormatUint(rate, 10)} }
+
+func limitCell(n uint64, format func(uint64) string) cell {
+	return cell{formatLimit(n, format), strconv.FormatUint(n, 10)}
+}
+
+func countCell(n int) cell { return cell{formatCount(n), strconv.Itoa(n)} }
+
+func timeCell(t time.Time) cell { return cell{formatTime(t), rawTime(t)} }
+
+func expiryCell(t time.Time) cell { return cell{formatExpiry(t), rawTime(t)} }
+
+func rawTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
 
 // columnGap parts two columns.
 const columnGap = "  "
+
+// column is one that is shown: its place in the rows, and how it looks.
+type column struct {
+	at, width int
+	head      string
+	right     bool
+}
+
+func (o *printer) columns(t *table) []column {
+	var out []column
+	for i, head := range t.head {
+		head, wide := strings.CutPrefix(head, "+")
+		head, right := strings.CutPrefix(head, ">")
+		if !wide || o.form == "wide" {
+			out = append(out, column{at: i, width: utf8.RuneCountInString(head), head: head, right: right})
+		}
+	}
+	return out
+}
 
 // table prints t. An empty one prints nothing.
 func (o *printer) table(t *table) error {
 	if len(t.rows) == 0 {
 		return nil
 	}
-	width := make([]int, len(t.head))
-	right := make([]bool, len(t.head))
-	head := make([]string, len(t.head))
-	for i, h := range t.head {
-		head[i], right[i] = strings.CutPrefix(h, ">")
-		width[i] = utf8.RuneCountInString(head[i])
+	columns := o.columns(t)
+	rows := make([][]string, 0, 1+len(t.rows))
+	head := make([]string, 0, len(columns))
+	for _, c := range columns {
+		head = append(head, c.head)
 	}
+	rows = append(rows, head)
 	for _, row := range t.rows {
-		for i := range row {
-			row[i] = printable(row[i])
-			width[i] = max(width[i], utf8.RuneCountInString(row[i]))
+		cells := make([]string, 0, len(columns))
+		for i := range columns {
+			text := printable(row[columns[i].at].text)
+			columns[i].width = max(columns[i].width, utf8.RuneCountInString(text))
+			cells = append(cells, text)
 		}
+		rows = append(rows, cells)
 	}
 	var b strings.Builder
-	for _, row := range append([][]string{head}, t.rows...) {
-		o.row(&b, row, width, right)
+	for _, row := range rows {
+		o.row(&b, row, columns)
 	}
 	return o.print(b.String())
 }
 
-func (o *printer) row(b *strings.Builder, cells []string, width []int, right []bool) {
+func (o *printer) row(b *strings.Builder, cells []string, columns []column) {
 	last := len(cells) - 1
 	for last > 0 && cells[last] == "" {
 		last--
 	}
-	for i, cell := range cells[:last+1] {
-		pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell))
-		cell = o.paintOut(stateColours[cell], cell)
+	for i, text := range cells[:last+1] {
+		pad := strings.Repeat(" ", columns[i].width-utf8.RuneCountInString(text))
+		text = o.paintOut(stateColours[text], text)
 		switch {
-		case right[i]:
-			b.WriteString(pad + cell)
+		case columns[i].right:
+			b.WriteString(pad + text)
 		case i < last:
-			b.WriteString(cell + pad)
+			b.WriteString(text + pad)
 		default:
-			b.WriteString(cell) // no spaces at the end of a line
+			b.WriteString(text) // no spaces at the end of a line
 		}
 		if i < last {
 			b.WriteString(columnGap)
@@ -64,16 +138,16 @@ func (o *printer) row(b *strings.Builder, cells []string, width []int, right []b
 	b.WriteByte('\n')
 }
 
-// fields prints names and values, one pair a line. A value that is empty is
-// left out.
-func (o *printer) fields(pairs ...string) error {
+// fields prints names and values, which are strings or cells, one pair a
+// line. A value that is empty is left out.
+func (o *printer) fields(pairs ...any) error {
 	width := 0
 	for i := 0; i < len(pairs); i += 2 {
-		width = max(width, len(pairs[i]))
+		width = max(width, len(cellOf(pairs[i]).text))
 	}
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
-		name, v := pairs[i], printable(pairs[i+1])
+		name, v := cellOf(pairs[i]).text, printable(cellOf(pairs[i+1]).text)
 		if v == "" {
 			continue
 		}
@@ -82,19 +156,22 @@ func (o *printer) fields(pairs ...string) error {
 	return o.print(b.String())
 }
 
-// sections prints tables with an empty line before each. Empty ones are left
-// out.
-func (o *printer) sections(tables ...*table) error {
+// sections prints tables with an empty line between them, and, after
+// something else, before the first. Empty ones are left out.
+func (o *printer) sections(after bool, tables ...*table) error {
 	for _, t := range tables {
 		if len(t.rows) == 0 {
 			continue
 		}
-		if err := o.print("\n"); err != nil {
-			return err
+		if after {
+			if err := o.print("\n"); err != nil {
+				return err
+			}
 		}
 		if err := o.table(t); err != nil {
 			return err
 		}
+		after = true
 	}
 	return nil
 }

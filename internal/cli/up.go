@@ -37,6 +37,7 @@ all. Where a daemon runs already, only link and code are printed.`,
 	fs.StringVar(&up.server, "name", "main", "the server's `NAME`")
 	fs.StringVar(&up.user, "user", "", "the user's `NAME` (default the first there is, or "+firstUser+")")
 	up.flags.add(fs)
+	answers[upResult](p, up.cmd)
 	return up
 }
 
@@ -57,6 +58,16 @@ func (u *up) run(ctx context.Context) error {
 		return err
 	}
 	in.Name = u.server
+	if u.global.socket != "" {
+		c, err := u.named(ctx)
+		if err != nil {
+			return err
+		}
+		return u.welcome(ctx, c.Client, in, true)
+	}
+	if err := servesHere(); err != nil {
+		return err
+	}
 	cfg, err := u.config()
 	if err != nil {
 		return err
@@ -82,10 +93,11 @@ func (u *up) foreground(ctx context.Context, cfg config.Config, in vpn.NewServer
 	defer cancel()
 
 	ready := make(chan http.Handler, 1)
-	options, err := u.daemonOptions(cfg, max(cfg.LogLevel, slog.LevelWarn))
+	options, endSignals, err := serveOptions(u.program, cfg, slog.LevelWarn, daemon.UpgradeSignal)
 	if err != nil {
 		return err
 	}
+	defer endSignals()
 	options.StopWorkers = true
 	options.Ready = func(h http.Handler) { ready <- h }
 	served := make(chan error, 1)
@@ -117,6 +129,7 @@ func (u *up) welcome(ctx context.Context, c *client.Client, in vpn.NewServer, al
 	if err != nil {
 		return err
 	}
+	u.busy.begin("waiting for server " + server.Name)
 	status, err := awaitServer(ctx, c.System, server.Name)
 	if err != nil {
 		return err
@@ -148,6 +161,7 @@ type upResult struct {
 type serverKeeper interface {
 	List(context.Context) ([]vpn.ServerInfo, error)
 	Create(context.Context, vpn.NewServer) (vpn.ServerChange, error)
+	Update(context.Context, string, vpn.ServerPatch) (vpn.ServerChange, error)
 }
 
 // firstServer returns the server of the wanted name, or any if no name was
@@ -159,16 +173,28 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 	}
 	for _, s := range list {
 		if s.Name == in.Name {
-			return s, u.ignored(s), nil
+			return u.kept(ctx, servers, s, in)
 		}
 	}
 	if len(list) > 0 && !u.cmd.Flags().Changed("name") {
 		first := slices.MinFunc(list, func(a, b vpn.ServerInfo) int { return a.CreatedAt.Compare(b.CreatedAt) })
-		return first, u.ignored(first), nil
+		return u.kept(ctx, servers, first, in)
 	}
 	u.printer().note("making server %s …", in.Name) // it may take a while, to look at other sites
+	u.busy.begin("making server " + in.Name)
 	change, err := servers.Create(ctx, in)
 	return change.Server, change.Warnings, err
+}
+
+// kept is a server that is there already. It keeps what it is but for the
+// address in its links, about which "up" warns and so has to be told.
+func (u *up) kept(ctx context.Context, servers serverKeeper, s vpn.ServerInfo, in vpn.NewServer) (vpn.ServerInfo, []string, error) {
+	ignored := u.ignored(s)
+	if !u.cmd.Flags().Changed("public-host") || in.PublicHost == s.PublicHost {
+		return s, ignored, nil
+	}
+	change, err := servers.Update(ctx, s.Name, vpn.ServerPatch{PublicHost: &in.PublicHost})
+	return change.Server, append(ignored, change.Warnings...), err
 }
 
 // ignored says that flags about a new server change nothing of one that is
@@ -176,7 +202,7 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 func (u *up) ignored(s vpn.ServerInfo) []string {
 	var flags []string
 	u.cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == "port" || f.Name == "public-host" || u.flags.settings.values[f.Name] != nil {
+		if f.Name == "port" || u.flags.settings.values[f.Name] != nil {
 			flags = append(flags, "--"+f.Name)
 		}
 	})

@@ -4,18 +4,16 @@ package cli
 // seen.
 func (u *up) print(r upResult, already bool) error {
 	out := u.printer()
-	if out.json {
-		return out.JSON(r)
-	}
 	var mine []string // the user's links to this server first
 	for _, a := range r.Access {
 		if a.Server == r.Server.Name {
 			mine = append(append(mine, a.Link), a.Others...)
 		}
 	}
-	if out.quiet {
-		out.warn(r.Warnings...)
-		return out.lines(mine)
+	if !out.forPeople() || out.quiet {
+		return out.show(answer{
+			data: r, names: []string{r.User.Name}, plain: accessTable(r.Access), warnings: r.Warnings, quiet: mine,
+		})
 	}
 	if err := out.fields("server", r.Server.Name, "state", string(r.Server.State), "endpoint", r.Server.Endpoint, "user", r.User.Name); err != nil {
 		return err

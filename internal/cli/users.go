@@ -10,8 +10,10 @@ import (
 )
 
 func usersCommand(p *program) *cobra.Command {
-	cmd := group("users", "Manage users: limits, links, traffic",
-		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p),
+	cmd := group("users", "Manage users: limits, links, traffic", `  vpn users create alice --quota 50GB
+  vpn users list
+  vpn users link alice`,
+		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p), usersRestore(p), usersReset(p),
 		usersEnable(p), usersDisable(p), usersKick(p), usersLink(p), usersQR(p),
 	)
 	cmd.Aliases = []string{"user"}
@@ -54,7 +56,9 @@ func (l *limitFlags) patch(fs *pflag.FlagSet) vpn.UserPatch {
 func links(access []vpn.Access) []string {
 	out := make([]string, 0, len(access))
 	for _, a := range access {
-		out = append(append(out, a.Link), a.Others...)
+		if a.Link != "" { // a dry run has none
+			out = append(append(out, a.Link), a.Others...)
+		}
 	}
 	return out
 }

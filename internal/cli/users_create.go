@@ -12,18 +12,23 @@ import (
 func usersCreate(p *program) *cobra.Command {
 	var limits limitFlags
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Create a user and print its links", Args: exactly("NAME"),
+		Use: "create NAME", Aliases: []string{"add"}, Short: "Create a user and print its links", Args: exactly("[NAME]"),
 		Example: `  vpn users create alice
-  vpn users create bob --quota 50GB --expires 30d --rate-down 20mbit --devices 2`,
+  vpn users create bob --quota 50GB --expires 30d --rate-down 20mbit --devices 2
+  vpn users create bob --dry-run             see whether it would work`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := vpn.NewUser{Name: args[0], Limits: limits.limits, ExpiresAt: limits.expires}
+			name, err := newName(p, cmd, args, "user")
+			if err != nil {
+				return err
+			}
+			in := vpn.NewUser{Name: name, Limits: limits.limits, ExpiresAt: limits.expires}
 			return p.change(cmd.Context(), orMakeStore, func(ctx context.Context, c *client.Client) (bool, error) {
 				return createUser(ctx, p.printer(), c.Users, in)
 			})
 		},
 	}
 	limits.add(cmd.Flags(), p.Now)
-	return cmd
+	return changes[vpn.UserChange](p, cmd)
 }
 
 type userCreator interface {
@@ -35,12 +40,13 @@ func createUser(ctx context.Context, out *printer, users userCreator, in vpn.New
 	if err != nil {
 		return false, err
 	}
-	if out.json {
-		return change.Synced, out.JSON(change)
+	a := answer{
+		data: change, names: []string{change.User.Name}, plain: accessTable(change.Access),
+		done:  did(change.DryRun, "create", "created", "user %s", change.User.Name),
+		lines: links(change.Access), quiet: links(change.Access),
 	}
-	out.note("created user %s", change.User.Name)
 	if len(change.Access) == 0 {
-		out.note("there is no server yet, and so no link; make one: vpn server create")
+		a.next = []string{"there is no server yet, and so no link; make one: vpn server create"}
 	}
-	return change.Synced, out.lines(links(change.Access))
+	return change.Synced, out.show(a)
 }

@@ -11,19 +11,37 @@ import (
 )
 
 func usersDelete(p *program) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete NAME", Aliases: []string{"rm"}, Short: "Delete a user, and close its connections", Args: exactly("NAME"),
+	cmd := &cobra.Command{
+		Use: "delete NAME", Aliases: []string{"rm", "remove"}, Short: "Delete a user, and close its connections",
 		Example: `  vpn users delete alice
-  vpn users delete alice --yes`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := p.confirm(cmd.Context(), fmt.Sprintf("Delete user %s?", args[0])); err != nil {
-				return err
-			}
-			return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
-				return deleteUser(ctx, p.printer(), c.Users, args[0])
-			})
-		},
+  vpn users delete alice --yes
+  vpn users delete alice --dry-run`,
 	}
+	return changes[vpn.UserChange](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
+		if err := confirmDelete(cmd.Context(), p, name); err != nil {
+			return err
+		}
+		return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
+			return deleteUser(ctx, p.printer(), c.Users, name)
+		})
+	}))
+}
+
+func confirmDelete(ctx context.Context, p *program, name string) error {
+	question := fmt.Sprintf("Delete user %s?", name)
+	if p.global.confirms() && p.prompter().able {
+		err := p.read(ctx, func(ctx context.Context, c *client.Client) error {
+			u, err := c.Users.Show(ctx, name) // whoever asks about somebody unknown wastes a person's answer
+			if u.Online > 0 {
+				question = fmt.Sprintf("Delete user %s, and close %s?", name, many(u.Online, "connection"))
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return p.confirm(ctx, question)
 }
 
 type userDeleter interface {
@@ -35,9 +53,8 @@ func deleteUser(ctx context.Context, out *printer, users userDeleter, name strin
 	if err != nil {
 		return false, err
 	}
-	if out.json {
-		return change.Synced, out.JSON(change)
-	}
-	out.note("deleted user %s", change.User.Name)
-	return change.Synced, nil
+	return change.Synced, out.show(answer{
+		data: change, names: []string{change.User.Name}, plain: userTable(change.User),
+		done: did(change.DryRun, "delete", "deleted", "user %s", change.User.Name),
+	})
 }

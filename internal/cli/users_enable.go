@@ -15,13 +15,10 @@ func usersEnable(p *program) *cobra.Command {
 
 // usersSwitch is enable and disable.
 func usersSwitch(p *program, verb, short string, on bool) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " NAME", Short: short, Args: exactly("NAME"),
-		Example: "  vpn users " + verb + " alice",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
-				return updateUser(ctx, p.printer(), c.Users, args[0], vpn.UserPatch{Enabled: &on}, verb+"d")
-			})
-		},
-	}
+	cmd := &cobra.Command{Use: verb + " NAME", Short: short, Example: "  vpn users " + verb + " alice"}
+	return changes[vpn.UserChange](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
+		return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
+			return updateUser(ctx, p.printer(), c.Users, name, vpn.UserPatch{Enabled: &on}, verb)
+		})
+	}))
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -10,15 +11,16 @@ import (
 )
 
 func usersKick(p *program) *cobra.Command {
-	return &cobra.Command{
-		Use: "kick NAME", Short: "Close a user's connections; it may come back at once", Args: exactly("NAME"),
-		Example: "  vpn users kick alice",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return kickUser(ctx, p.printer(), c.Users, args[0])
-			})
-		},
+	cmd := &cobra.Command{
+		Use: "kick NAME", Short: "Close a user's connections; it may come back at once",
+		Example: `  vpn users kick alice
+  vpn users kick alice --dry-run             how many there are`,
 	}
+	return changes[vpn.Kicked](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
+		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return kickUser(ctx, p.printer(), c.Users, name)
+		})
+	}))
 }
 
 type userKicker interface {
@@ -30,9 +32,10 @@ func kickUser(ctx context.Context, out *printer, users userKicker, name string) 
 	if err != nil {
 		return err
 	}
-	if out.json {
-		return out.JSON(kicked)
-	}
-	out.note("closed %s of user %s", formatOnline(kicked.Connections, vpn.Rate{}), name)
-	return nil
+	row := &table{}
+	row.add(name, strconv.Itoa(kicked.Connections))
+	return out.show(answer{
+		data: kicked, names: []string{name}, plain: row,
+		done: did(kicked.DryRun, "close", "closed", "%s of user %s", many(kicked.Connections, "connection"), name),
+	})
 }

@@ -13,30 +13,42 @@ import (
 func usersLink(p *program) *cobra.Command {
 	var server string
 	cmd := &cobra.Command{
-		Use: "link NAME", Aliases: []string{"links"}, Short: "Print what a user puts into a client application", Args: exactly("NAME"),
+		Use: "link NAME", Aliases: []string{"links"}, Short: "Print what a user puts into a client application",
 		Example: `  vpn users link alice
   vpn users link alice --server main`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				access, err := accessTo(ctx, c.Users, args[0], server)
-				if err != nil {
-					return err
-				}
-				out := p.printer()
-				if out.json {
-					return out.JSON(access)
-				}
-				for _, a := range access {
-					if a.Note != "" && !out.quiet {
-						out.note("%s: %s", a.Server, a.Note)
-					}
-				}
-				return out.lines(links(access))
-			})
-		},
 	}
 	cmd.Flags().StringVar(&server, "server", "", "only for the server `NAME`")
-	return cmd
+	return answers[[]vpn.Access](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
+		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			access, err := accessTo(ctx, c.Users, name, server)
+			if err != nil {
+				return err
+			}
+			out := p.printer()
+			if err := out.show(answer{
+				data: access, names: servers(access), plain: accessTable(access), lines: links(access), quiet: links(access),
+			}); err != nil {
+				return err
+			}
+			for _, a := range access {
+				if a.Note != "" {
+					out.note("%s: %s", a.Server, a.Note)
+				}
+			}
+			return nil
+		})
+	}))
+}
+
+// accessTable is for programs: which link is to which server.
+func accessTable(access []vpn.Access) *table {
+	t := &table{}
+	for _, a := range access {
+		for _, link := range append([]string{a.Link}, a.Others...) {
+			t.add(a.Server, string(a.Protocol), link)
+		}
+	}
+	return t
 }
 
 type accessShower interface {
@@ -63,8 +75,11 @@ func accessTo(ctx context.Context, users accessShower, user, server string) ([]v
 		}
 	}
 	if len(one) == 0 {
-		return nil, vpn.Errorf(vpn.NotFound, "user %q has no link to a server %q", user, server).
-			WithHint("there is: %s", strings.Join(servers(all), ", "))
+		err := vpn.Errorf(vpn.NotFound, "user %q has no link to a server %q", user, server)
+		if near, ok := vpn.Nearest(server, servers(all)); ok {
+			return nil, err.WithHint("did you mean %q?", near)
+		}
+		return nil, err.WithHint("there is: %s", strings.Join(servers(all), ", "))
 	}
 	return one, nil
 }

@@ -1,8 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,22 +18,49 @@ import (
 )
 
 func usersQR(p *program) *cobra.Command {
-	var server string
+	var f qrFlags
 	cmd := &cobra.Command{
-		Use: "qr NAME", Short: "Show a user's link as a QR code, for a phone to scan", Args: exactly("NAME"),
-		Example: "  vpn users qr alice",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return showQR(ctx, p, c.Users, args[0], server)
-			})
-		},
+		Use: "qr NAME", Short: "Show a user's link as a QR code, for a phone to scan",
+		Long: `Show a user's link as a QR code: in the terminal or, with --png or --svg, as a
+file that only you may read. A file that is there already is replaced with
+--yes only. The name - stands for standard output.`,
+		Example: `  vpn users qr alice
+  vpn users qr alice --png alice.png
+  vpn users qr alice --svg - > alice.svg`,
 	}
-	cmd.Flags().StringVar(&server, "server", "", "for the server `NAME`")
-	return cmd
+	cmd.Flags().StringVar(&f.server, "server", "", "for the server `NAME`")
+	cmd.Flags().StringVar(&f.png, "png", "", "write a PNG image to the `FILE`, or to - for standard output")
+	cmd.Flags().StringVar(&f.svg, "svg", "", "write an SVG image to the `FILE`, or to -")
+	return answers[[]vpn.Access](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
+		if err := f.check(p); err != nil {
+			return err
+		}
+		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return showQR(ctx, p, c.Users, name, f)
+		})
+	}))
 }
 
-func showQR(ctx context.Context, p *program, users accessShower, user, server string) error {
-	access, err := accessTo(ctx, users, user, server)
+// qrFlags say of which link and where to.
+type qrFlags struct{ server, png, svg string }
+
+func (f qrFlags) check(p *program) error {
+	switch {
+	case f.png != "" && f.svg != "" && f.png == f.svg:
+		return vpn.Errorf(vpn.Invalid, "--png and --svg cannot both be %s", f.png).WithHint("name two files, or run the command twice")
+	case f.png == "-" && p.OutTerminal:
+		return vpn.Errorf(vpn.Invalid, "a PNG image is nothing for a terminal").
+			WithHint("name a file: --png alice.png; for the terminal leave --png out")
+	}
+	return nil
+}
+
+// pngScale is how many pixels wide a module is: what a phone reads from any
+// screen.
+const pngScale = 8
+
+func showQR(ctx context.Context, p *program, users accessShower, user string, f qrFlags) error {
+	access, err := accessTo(ctx, users, user, f.server)
 	if err != nil {
 		return err
 	}
@@ -36,15 +68,72 @@ func showQR(ctx context.Context, p *program, users accessShower, user, server st
 		return vpn.Errorf(vpn.Invalid, "user %q has %d links", user, len(access)).
 			WithHint("choose one with --server: %s", strings.Join(servers(access), ", "))
 	}
-	out := p.printer()
-	if out.json {
-		return out.JSON(access)
+	link := access[0].Link
+	if f.png != "" || f.svg != "" {
+		return writeQR(p, link, f)
 	}
-	code, err := p.qrCode(access[0].Link)
+	out := p.printer()
+	if !out.forPeople() {
+		return out.show(answer{data: access, names: servers(access), plain: accessTable(access)})
+	}
+	code, err := p.qrCode(link)
 	if err != nil {
 		return err
 	}
 	return out.print(code)
+}
+
+// writeQR writes the images that were asked for.
+func writeQR(p *program, link string, f qrFlags) error {
+	for _, image := range []struct {
+		path string
+		draw func(*bytes.Buffer) error
+	}{
+		{f.png, func(b *bytes.Buffer) error { return qr.PNG(b, link, pngScale) }},
+		{f.svg, func(b *bytes.Buffer) error { return qr.SVG(b, link) }},
+	} {
+		if image.path == "" {
+			continue
+		}
+		var b bytes.Buffer
+		if err := image.draw(&b); err != nil {
+			return fmt.Errorf("draw QR code: %w", err)
+		}
+		if image.path == "-" {
+			if _, err := p.Out.Write(b.Bytes()); err != nil {
+				return written(err)
+			}
+			continue
+		}
+		if err := writeSecretFile(p, image.path, b.Bytes()); err != nil {
+			return err
+		}
+		p.printer().note("wrote %s; it lets whoever has it in", image.path)
+	}
+	return nil
+}
+
+// writeSecretFile writes a file that only its owner may read. One that is
+// there is replaced with --yes only, and so is a link, but never what it
+// leads to.
+func writeSecretFile(p *program, path string, data []byte) error {
+	const perm = 0o600
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return createFile(path, data, perm)
+	case err != nil:
+		return fileProblem("write", path, err)
+	case info.IsDir() || info.Mode()&(fs.ModeDevice|fs.ModeNamedPipe|fs.ModeSocket) != 0:
+		return vpn.Errorf(vpn.Invalid, "%s is not a file", path).WithHint("name a file, or - for standard output")
+	case !p.global.yes:
+		return fileProblem("write", path, fs.ErrExist)
+	}
+	owner, err := ownerIn(filepath.Dir(path))
+	if err != nil {
+		return fileProblem("write", path, err)
+	}
+	return putFile(path, data, perm, owner)
 }
 
 // qrCode draws text. A code that is wider than the terminal could not be

@@ -10,15 +10,16 @@ import (
 )
 
 func usersShow(p *program) *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Short: "Show a user: limits, traffic, live connections", Args: exactly("NAME"),
-		Example: "  vpn users show alice",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return showUser(ctx, p.printer(), c.Users, args[0])
-			})
-		},
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show a user: limits, traffic, live connections",
+		Example: `  vpn users show alice
+  vpn users show alice --json status,used`,
 	}
+	return answers[vpn.UserDetail](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
+		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			return showUser(ctx, p.printer(), c.Users, name)
+		})
+	}))
 }
 
 type userShower interface {
@@ -30,34 +31,31 @@ func showUser(ctx context.Context, out *printer, users userShower, name string) 
 	if err != nil {
 		return err
 	}
-	if out.json {
-		return out.JSON(u)
-	}
-	if out.quiet {
-		return out.lines([]string{u.Name})
-	}
-	err = out.fields(
-		"name", u.Name,
-		"status", string(u.Status),
-		"used", formatUsed(u.Used)+" ("+formatBothWays(u.Used)+")",
-		"quota", formatLimit(u.Limits.Quota, vpn.FormatSize),
-		"expires", formatExpiry(u.ExpiresAt),
-		"rate up", formatLimit(u.Limits.RateUp, vpn.FormatRate),
-		"rate down", formatLimit(u.Limits.RateDown, vpn.FormatRate),
-		"devices", formatCount(u.Limits.Devices),
-		"connections", formatCount(u.Limits.Connections),
-		"online", formatOnline(u.Online, u.Rate),
-		"created", formatTime(u.CreatedAt),
-		"id", string(u.ID),
-	)
-	if err != nil {
-		return err
-	}
 	servers := &table{head: []string{"SERVER", "PROTOCOL", ">USED"}}
 	for _, s := range u.Servers {
-		servers.add(s.Server, string(s.Protocol), formatUsed(s.Used))
+		servers.add(s.Server, string(s.Protocol), usedCell(s.Used))
 	}
-	return out.sections(servers, sessionTable(u.Sessions, false))
+	return out.show(answer{
+		data: u, names: []string{u.Name}, quiet: []string{u.Name}, fields: userFields(u.UserInfo),
+		tables: []*table{servers, sessionTable(u.Sessions, false)},
+	})
+}
+
+func userFields(u vpn.UserInfo) []any {
+	return []any{
+		"name", u.Name,
+		"status", string(u.Status),
+		"used", bothWaysCell(u.Used),
+		"quota", limitCell(u.Limits.Quota, vpn.FormatSize),
+		"expires", expiryCell(u.ExpiresAt),
+		"rate up", limitCell(u.Limits.RateUp, vpn.FormatRate),
+		"rate down", limitCell(u.Limits.RateDown, vpn.FormatRate),
+		"devices", countCell(u.Limits.Devices),
+		"connections", countCell(u.Limits.Connections),
+		"online", onlineCell(u.Online, u.Rate),
+		"created", timeCell(u.CreatedAt),
+		"id", string(u.ID),
+	}
 }
 
 // sessionTable lists live sessions, with their users or without.
@@ -71,7 +69,7 @@ func sessionTable(sessions []vpn.Session, users bool) *table {
 		if users {
 			of = s.UserName
 		}
-		t.add(s.Source.String(), of, s.Network, formatTime(s.Since), vpn.FormatSize(s.Up), vpn.FormatSize(s.Down))
+		t.add(s.Source.String(), of, s.Network, timeCell(s.Since), sizeCell(s.Up), sizeCell(s.Down))
 	}
 	return t
 }

@@ -53,13 +53,14 @@ func (l *list[T]) Type() string   { return l.kind }
 
 // choice is a flag that is one of a few words.
 type choice struct {
-	to *string
-	of []string
+	to   *string
+	what string // one of them is
+	of   []string
 }
 
 func (c *choice) Set(s string) error {
 	if !slices.Contains(c.of, s) {
-		return vpn.Errorf(vpn.Invalid, "there is no %q", s).WithHint("there is: %s", strings.Join(c.of, ", "))
+		return vpn.Unknown(c.what, s, c.of)
 	}
 	*c.to = s
 	return nil

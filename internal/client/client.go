@@ -26,18 +26,32 @@ type Client struct {
 	Users   *Users
 	Servers *Servers
 	System  *System
+	caller  *caller
 }
 
 func newClient(rt http.RoundTripper) *Client {
-	c := &caller{http: &http.Client{
+	return clientOf(&caller{http: &http.Client{
 		Transport: rt,
 		// The API redirects nobody: a redirect means that a path was cleaned.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-	return &Client{Users: &Users{c}, Servers: &Servers{c}, System: &System{c}}
+	}})
 }
 
-type caller struct{ http *http.Client }
+func clientOf(c *caller) *Client {
+	return &Client{Users: &Users{c}, Servers: &Servers{c}, System: &System{c}, caller: c}
+}
+
+// DryRun returns a client of the same control plane whose changes are none:
+// everything is checked and answered as if it were done, and nothing is. A
+// change that cannot be tried like that is refused.
+func (c *Client) DryRun() *Client {
+	return clientOf(&caller{http: c.caller.http, dryRun: true})
+}
+
+type caller struct {
+	http   *http.Client
+	dryRun bool
+}
 
 // call makes one exchange: in is sent as JSON unless it is nil, and the answer
 // is decoded into out.
@@ -68,6 +82,9 @@ func (c *caller) open(ctx context.Context, method, path string, in any) (io.Read
 		}
 		body = bytes.NewReader(b)
 	}
+	if c.dryRun && method != http.MethodGet {
+		path = withQuery(path, "dry_run=true")
+	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://vpn"+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
@@ -84,6 +101,13 @@ func (c *caller) open(ctx context.Context, method, path string, in any) (io.Read
 		return nil, refusal(resp)
 	}
 	return resp.Body, nil
+}
+
+func withQuery(path, query string) string {
+	if strings.Contains(path, "?") {
+		return path + "&" + query
+	}
+	return path + "?" + query
 }
 
 // broken tells why an exchange came to no end.

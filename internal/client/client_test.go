@@ -81,6 +81,15 @@ func TestRequests(t *testing.T) {
 		"users.delete": {"DELETE", "/v1/users/alice", "", user, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Users.Delete(ctx, "alice")
 		}},
+		"users.list deleted": {"GET", "/v1/users?deleted=true", "", []vpn.UserInfo{user.User}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Users.Deleted(ctx)
+		}},
+		"users.restore": {"POST", "/v1/users/alice/restore", `{"as":"al"}`, user, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Users.Restore(ctx, "alice", vpn.UserRestore{As: "al"})
+		}},
+		"users.reset": {"POST", "/v1/users/alice/reset", "", user, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Users.Reset(ctx, "alice")
+		}},
 		"users.kick": {"POST", "/v1/users/alice/kick", "", vpn.Kicked{Connections: 3}, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Users.Kick(ctx, "alice")
 		}},
@@ -95,6 +104,9 @@ func TestRequests(t *testing.T) {
 		}},
 		"servers.show": {"GET", "/v1/servers/main", "", vpn.ServerDetail{ServerInfo: server.Server}, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Servers.Show(ctx, "main")
+		}},
+		"servers.update": {"PATCH", "/v1/servers/main", `{"port":8443}`, server, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Servers.Update(ctx, "main", vpn.ServerPatch{Port: new(uint16(8443))})
 		}},
 		"servers.start": {"POST", "/v1/servers/main/start", "", server, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Servers.Start(ctx, "main")
@@ -113,6 +125,12 @@ func TestRequests(t *testing.T) {
 		}},
 		"system.events": {"GET", "/v1/events?limit=5", "", []vpn.Event{{Action: "users.create"}}, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.System.Events(ctx, 5)
+		}},
+		"system.reload": {"POST", "/v1/reload", "", vpn.Reload{Changed: []string{"log_level"}}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.System.Reload(ctx)
+		}},
+		"system.upgrade": {"POST", "/v1/upgrade", "", vpn.Upgrade{From: "1", To: "2"}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.System.Upgrade(ctx)
 		}},
 	} {
 		over(t, answers(t, c.method, c.uri, c.body, c.answer), func(t *testing.T, cl *client.Client) {

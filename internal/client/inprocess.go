@@ -17,8 +17,11 @@ type handlerTransport struct{ h http.Handler }
 
 // RoundTrip runs the handler and returns when it has begun to answer.
 func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := context.Cause(r.Context()); err != nil {
-		return nil, err
+	if r.Context().Err() != nil { // the handler must not begin, and might be faster than the select below
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, context.Cause(r.Context())
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	pr, pw := io.Pipe()

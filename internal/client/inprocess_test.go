@@ -89,3 +89,15 @@ func TestCancelEndsTheHandler(t *testing.T) {
 		t.Error("the handler still runs")
 	}
 }
+
+// What was cancelled before it began does not begin, however fast it were.
+func TestInProcessBeginsNothingThatIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := client.InProcess(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler runs") }))
+	for range 100 {
+		if _, err := c.Users.List(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v", err)
+		}
+	}
+}

@@ -27,6 +27,12 @@ func (s *Servers) Show(ctx context.Context, server string) (vpn.ServerDetail, er
 	return callOn[vpn.ServerDetail](ctx, s.c, http.MethodGet, "servers", server, "", nil)
 }
 
+// Update changes the fields that are set in p or, with its DryRun, says what
+// that would mean.
+func (s *Servers) Update(ctx context.Context, server string, p vpn.ServerPatch) (vpn.ServerChange, error) {
+	return callOn[vpn.ServerChange](ctx, s.c, http.MethodPatch, "servers", server, "", p)
+}
+
 // Start starts a server.
 func (s *Servers) Start(ctx context.Context, server string) (vpn.ServerChange, error) {
 	return callOn[vpn.ServerChange](ctx, s.c, http.MethodPost, "servers", server, "/start", nil)

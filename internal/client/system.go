@@ -16,6 +16,17 @@ func (s *System) Status(ctx context.Context) (vpn.Status, error) {
 	return call[vpn.Status](ctx, s.c, http.MethodGet, "/v1/status", nil)
 }
 
+// Reload makes the daemon read its configuration again.
+func (s *System) Reload(ctx context.Context) (vpn.Reload, error) {
+	return call[vpn.Reload](ctx, s.c, http.MethodPost, "/v1/reload", nil)
+}
+
+// Upgrade makes the daemon go over to the program that is installed now. It
+// returns when that was found fit; [System.Status] tells when it answers.
+func (s *System) Upgrade(ctx context.Context) (vpn.Upgrade, error) {
+	return call[vpn.Upgrade](ctx, s.c, http.MethodPost, "/v1/upgrade", nil)
+}
+
 // Events returns at most limit events, the newest first.
 func (s *System) Events(ctx context.Context, limit int) ([]vpn.Event, error) {
 	return call[[]vpn.Event](ctx, s.c, http.MethodGet, fmt.Sprintf("/v1/events?limit=%d", limit), nil)

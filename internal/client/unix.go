@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"syscall"
 	"time"
 
@@ -59,6 +60,14 @@ func Probe(ctx context.Context, path string) error {
 	return vpn.Errorf(vpn.Unavailable, "the daemon on %s hung up: %w", path, err).WithHint("it may be ending: try again")
 }
 
+// letIn says how to get at a socket that is root's and group vpn's.
+func letIn() string {
+	if _, err := user.LookupGroup("vpn"); err != nil {
+		return "use sudo"
+	}
+	return "use sudo, or join the group vpn and log in again: sudo usermod -aG vpn $USER"
+}
+
 func dial(ctx context.Context, path string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	switch {
@@ -69,12 +78,12 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, &vpn.Error{
 			Kind: vpn.Denied, Message: "the daemon's socket " + path + " is not open to you", Err: err,
-			Hint: "use sudo, or join the group vpn and log in again: sudo usermod -aG vpn $USER",
+			Hint: letIn(),
 		}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return nil, &vpn.Error{
 			Kind: vpn.Unavailable, Message: "no daemon answers on " + path, Err: err,
-			Hint: "start it: vpn up, or systemctl start vpn",
+			Hint: "start it: vpn up; as a service: sudo vpn service install",
 		}
 	}
 	return nil, vpn.Errorf(vpn.Unavailable, "the daemon does not answer on %s: %w", path, err).

@@ -35,6 +35,22 @@ func (u *Users) Delete(ctx context.Context, user string) (vpn.UserChange, error)
 	return callOn[vpn.UserChange](ctx, u.c, http.MethodDelete, "users", user, "", nil)
 }
 
+// Deleted returns the users that were deleted and can be restored, the last
+// deleted first.
+func (u *Users) Deleted(ctx context.Context) ([]vpn.UserInfo, error) {
+	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, "/v1/users?deleted=true", nil)
+}
+
+// Restore undoes the deletion of a user, within a day.
+func (u *Users) Restore(ctx context.Context, user string, in vpn.UserRestore) (vpn.UserChange, error) {
+	return callOn[vpn.UserChange](ctx, u.c, http.MethodPost, "users", user, "/restore", in)
+}
+
+// Reset sets what a user has used back to nothing.
+func (u *Users) Reset(ctx context.Context, user string) (vpn.UserChange, error) {
+	return callOn[vpn.UserChange](ctx, u.c, http.MethodPost, "users", user, "/reset", nil)
+}
+
 // Kick closes a user's connections.
 func (u *Users) Kick(ctx context.Context, user string) (vpn.Kicked, error) {
 	return callOn[vpn.Kicked](ctx, u.c, http.MethodPost, "users", user, "/kick", nil)

@@ -20,6 +20,7 @@ type key struct {
 	preset  string // the default; empty if it depends, or is to be empty
 	example string
 	path    bool
+	choices []string // all that it may be, if that is a few words
 
 	// set checks text and stores it. Its error continues "NAME must be" and
 	// does not show text.
@@ -63,6 +64,7 @@ var keys = []key{
 		help:    "the least weight of what is logged: debug, info, warn or error",
 		preset:  "info",
 		example: "info",
+		choices: []string{"debug", "info", "warn", "error"},
 		set: func(c *Config, text string) error {
 			level, ok := levels[text]
 			if !ok {
@@ -78,6 +80,7 @@ var keys = []key{
 		help:    "how the log is written: text or json",
 		preset:  "text",
 		example: "text",
+		choices: []string{"text", "json"},
 		set: func(c *Config, text string) error {
 			if text != "text" && text != "json" {
 				return errors.New("text or json")

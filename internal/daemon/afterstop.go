@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -13,19 +12,12 @@ import (
 // After a crash and in a restart they are left for the next control plane to
 // adopt. The service's result does not tell these apart; the queue of jobs
 // does: a crash has none, a restart has one of its own type.
-func AfterStop(ctx context.Context, o Options, unit string) (err error) {
+func AfterStop(ctx context.Context, o Options, unit string) error {
 	stopping, err := stopQueued(ctx, unit)
 	if err != nil || !stopping {
 		return err
 	}
-	p, err := open(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	ctx, cancel := context.WithTimeout(ctx, stopWait)
-	defer cancel()
-	return p.app.Reconciler.StopAll(ctx)
+	return EndWorkers(ctx, o)
 }
 
 // stopQueued reports whether systemd has a job that stops the unit.

@@ -7,9 +7,7 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -38,6 +36,24 @@ type Options struct {
 	// Ready, if set, is called once the API answers; the handler acts for the
 	// user of this process.
 	Ready func(http.Handler)
+
+	// Load reads the configuration again, and Adjust makes the log follow one
+	// that has come into force. Without Load, Serve cannot be told to reload.
+	Load   func() (config.Config, error)
+	Adjust func(config.Config)
+
+	// Executable is the file, and Args are the arguments, with which another
+	// version is executed in this one's place. "--check" after them must make
+	// it say whether it could be.
+	Executable string
+	Args       []string
+
+	// Handover is what the program before has left, if this process had one.
+	Handover *Handover
+
+	// Signals ask for what the API can be asked for too: hang-up for a
+	// reload, SIGUSR2 for an upgrade.
+	Signals <-chan os.Signal
 }
 
 // StoreFile is the name of the store in a data directory.
@@ -54,18 +70,24 @@ type plane struct {
 	app     *app.App
 	handler http.Handler // trusts its caller: see trusted and local
 	runDir  string
+	workers *process.Workers
 	close   []func() error
+	locks   []*sqlite.DirLock // the data directory's and the run directory's, closed last
+	ending  chan struct{}     // closed when nobody shall follow a log any longer
 }
 
 // open takes the data directory and opens what is in it. A data directory
 // that is not there is made.
-func open(ctx context.Context, o Options) (p *plane, err error) {
-	p = &plane{}
+func open(ctx context.Context, o Options, self app.Process) (p *plane, err error) {
+	p = &plane{ending: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
 		}
 	}()
+	if err := hide(); err != nil {
+		return p, err
+	}
 	dir := o.Config.DataDir
 	logDir := filepath.Join(dir, "logs")
 	if err := os.MkdirAll(logDir, 0o700); err != nil {
@@ -75,11 +97,9 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 		return p, vpn.Errorf(vpn.Denied, "others may write to the data directory %s (mode %04o)", dir, st.Mode().Perm()).
 			WithHint("close it: chmod 700 %s", dir)
 	}
-	lock, err := sqlite.Lock(ctx, dir, lockWait)
-	if err != nil {
+	if err := p.lock(ctx, dir, o.Handover); err != nil {
 		return p, err
 	}
-	p.close = append(p.close, lock.Close)
 	store, err := sqlite.Open(ctx, filepath.Join(dir, StoreFile), sqlite.Options{Now: time.Now, Log: o.Log})
 	if err != nil {
 		return p, err
@@ -94,26 +114,27 @@ func open(ctx context.Context, o Options) (p *plane, err error) {
 	}
 	// A link to a data directory, or a mount of it, is the same store, and so
 	// the same run directory: the second of two that run at once stops here.
-	runLock, err := sqlite.Lock(ctx, p.runDir, lockWait)
-	if err != nil {
+	if err := p.lock(ctx, p.runDir, o.Handover); err != nil {
 		return p, err
 	}
-	p.close = append(p.close, runLock.Close)
-	workers, err := process.New(process.Options{
-		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Log: o.Log,
+	p.workers, err = process.New(process.Options{
+		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Memory: workerMemory(), Log: o.Log,
 	})
 	if err != nil {
 		return p, err
 	}
-	p.close = append(p.close, workers.Close)
+	p.close = append(p.close, p.workers.Close)
 	p.app = app.New(app.Config{
-		Store: store, Workers: workers, Protocols: all.Protocols(),
+		Store: store, Workers: p.workers, Protocols: all.Protocols(),
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}},
-		Network:  machine{}, Logs: logs{logDir}, Log: o.Log, Now: time.Now,
-		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost,
+		Network:  &machine{}, Logs: logs{logDir, p.ending}, Log: o.Log, Now: time.Now,
+		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace,
+		Process: self,
 	})
+	dry := p.app.DryRun()
 	p.handler = api.Handler(api.Config{
-		Users: p.app.Users, Servers: p.app.Servers, System: p.app.System, Log: o.Log, Version: o.Version,
+		Users: p.app.Users, Servers: p.app.Servers, System: p.app.System,
+		DryRun: api.DryRun{Users: dry.Users, Servers: dry.Servers}, Log: o.Log, Version: o.Version,
 	})
 	return p, nil
 }
@@ -126,8 +147,39 @@ func dirError(dir string, err error) error {
 	return vpn.Errorf(vpn.Unavailable, "the data directory %s cannot be used: %w", dir, err)
 }
 
+// lock takes a directory, from the program before if it was that one's.
+func (p *plane) lock(ctx context.Context, dir string, h *Handover) error {
+	if h != nil {
+		inherited := []**os.File{&h.lock, &h.runLock}[len(p.locks)]
+		if *inherited != nil {
+			if l, err := sqlite.InheritLock(dir, *inherited); err == nil {
+				p.locks = append(p.locks, l)
+				return nil
+			}
+			_ = (*inherited).Close() // the directory is another one now: take it as anybody does
+			*inherited = nil
+		}
+	}
+	l, err := sqlite.Lock(ctx, dir, lockWait)
+	if err != nil {
+		return err
+	}
+	p.locks = append(p.locks, l)
+	return nil
+}
+
 // Close lets go of everything, in reverse order.
 func (p *plane) Close() error {
+	err := p.release()
+	for i := len(p.locks) - 1; i >= 0; i-- {
+		err = errors.Join(err, p.locks[i].Close())
+	}
+	p.locks = nil
+	return err
+}
+
+// release lets go of everything but the locks.
+func (p *plane) release() error {
 	var errs []error
 	for i := len(p.close) - 1; i >= 0; i-- {
 		errs = append(errs, p.close[i]())
@@ -146,10 +198,27 @@ type Local struct {
 // Open makes a control plane in this process. It waits for the data
 // directory's lock up to ten seconds; the caller closes it soon.
 func Open(ctx context.Context, o Options) (*Local, error) {
-	p, err := open(ctx, o)
+	p, err := open(ctx, o, nil)
 	if err != nil {
 		return nil, err
 	}
+	return &Local{plane: p, handler: local(p.handler)}, nil
+}
+
+// OpenNothing makes a control plane over a store that holds nothing and is
+// gone when it is closed: for a dry run where there is no data directory yet.
+func OpenNothing(ctx context.Context, o Options) (*Local, error) {
+	dir, err := os.MkdirTemp("", "vpn-dry-run-")
+	if err != nil {
+		return nil, dirError(os.TempDir(), err)
+	}
+	o.Config.DataDir = dir
+	p, err := open(ctx, o, nil)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	away := func() error { return errors.Join(os.RemoveAll(p.runDir), os.RemoveAll(dir)) }
+	p.close = append([]func() error{away}, p.close...) // the last to be called
 	return &Local{plane: p, handler: local(p.handler)}, nil
 }
 
@@ -158,93 +227,3 @@ func (l *Local) Handler() http.Handler { return l.handler }
 
 // Close gives the data directory back.
 func (l *Local) Close() error { return l.plane.Close() }
-
-// Serve runs the control plane until ctx ends: it answers on the API socket,
-// adopts or starts every server's worker and keeps it running. With
-// StopWorkers it ends them all before it returns.
-func Serve(ctx context.Context, o Options) (err error) {
-	p, err := open(ctx, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	l, err := listen(p.runDir, systemDir(o.Config.DataDir))
-	if err != nil {
-		return err
-	}
-	srv := &http.Server{
-		Handler:           trusted(p.handler),
-		ConnContext:       withPeer,
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-
-	supervise, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	supervised := make(chan error, 1)
-	go func() { supervised <- p.app.Reconciler.Run(supervise) }()
-	o.Log.Info("control plane runs", slog.String("data_dir", o.Config.DataDir), slog.Int("pid", os.Getpid()))
-	notify("READY=1")
-	if o.Ready != nil {
-		o.Ready(local(p.handler))
-	}
-
-	select {
-	case <-ctx.Done():
-	case err = <-supervised:
-		supervised <- nil
-		err = fmt.Errorf("supervise the workers: %w", err)
-	case err = <-served:
-		err = fmt.Errorf("serve the API: %w", err)
-	}
-	notify("STOPPING=1")
-	return errors.Join(err, shutdown(p, srv, stop, supervised, o))
-}
-
-// shutdown ends the API first, so that nothing new is asked, then the
-// supervision, then, if so told, the workers.
-func shutdown(p *plane, srv *http.Server, stop context.CancelFunc, supervised <-chan error, o Options) error {
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownWait)
-	defer cancel()
-	if srv.Shutdown(ctx) != nil {
-		_ = srv.Close() // somebody follows a log
-	}
-	stop()
-	errs := []error{<-supervised}
-	if o.StopWorkers {
-		ctx, cancel := context.WithTimeout(context.Background(), stopWait)
-		defer cancel()
-		errs = append(errs, p.app.Reconciler.StopAll(ctx))
-	}
-	o.Log.Info("control plane ends", slog.Bool("workers_stopped", o.StopWorkers))
-	return errors.Join(errs...)
-}
-
-// systemDir reports whether dir is the data directory of the whole system.
-func systemDir(dir string) bool { return dir == config.SystemDataDir && os.Geteuid() == 0 }
-
-// listen opens the API socket. Whoever held it before is gone: this process
-// has the run directory's lock.
-func listen(runDir string, system bool) (net.Listener, error) {
-	path := filepath.Join(runDir, socketName)
-	_ = os.Remove(path)
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen on the API socket: %w", err)
-	}
-	gid := -1
-	if id, ok := groupID(); ok && os.Geteuid() == 0 {
-		gid = id
-	}
-	err = errors.Join(os.Chmod(path, 0o660), os.Chown(path, -1, gid))
-	if system {
-		err = errors.Join(err, link(path, SystemSocket))
-	}
-	if err != nil {
-		_ = l.Close()
-		return nil, fmt.Errorf("open the API socket to its group: %w", err)
-	}
-	return l, nil
-}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"vpn/internal/vpn"
@@ -16,7 +17,10 @@ import (
 
 // logs reads the files that workers log to; the control plane opened each of
 // them and may read them though they lie out of the workers' reach.
-type logs struct{ dir string }
+type logs struct {
+	dir     string
+	leaving <-chan struct{} // closed when whoever follows has to go
+}
 
 const (
 	tailChunk  = 64 << 10
@@ -26,7 +30,7 @@ const (
 // Open returns the last tail lines of the server's log and, following, what
 // is added until ctx ends. A server that has not logged yet has an empty log.
 func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error) {
-	path := filepath.Join(l.dir, s.Name+".log")
+	path := filepath.Join(l.dir, string(s.ID)+".log") // a name may be another's later
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !follow {
 		return io.NopCloser(bytes.NewReader(nil)), nil
@@ -44,7 +48,7 @@ func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io
 	if !follow {
 		return f, nil
 	}
-	return &follower{ctx: ctx, path: path, f: f}, nil
+	return &follower{ctx: ctx, leaving: l.leaving, path: path, f: f}, nil
 }
 
 // seekTail moves f to the beginning of its last n lines.
@@ -76,42 +80,81 @@ func seekTail(f *os.File, n int) error {
 }
 
 // follower reads a growing file. When the name stands for another file, the
-// log was rotated, and it goes on with that one.
+// log was rotated: what is left of the old one comes first, then the new one.
+// A file that has shrunk is read from its beginning.
 type follower struct {
-	ctx  context.Context //nolint:containedctx // a reader's Read takes none
-	path string
-	f    *os.File
+	ctx     context.Context //nolint:containedctx // a reader's Read takes none
+	leaving <-chan struct{}
+	path    string
+
+	mu     sync.Mutex // Close may come while Read runs
+	f      *os.File
+	next   *os.File // nil: none yet
+	closed bool
 }
 
 func (r *follower) Read(p []byte) (int, error) {
 	for {
-		n, err := r.f.Read(p)
+		r.mu.Lock()
+		f := r.f
+		r.mu.Unlock()
+		n, err := f.Read(p)
 		if n > 0 || err != nil && !errors.Is(err, io.EOF) {
 			return n, err
+		}
+		if r.turn() {
+			continue
 		}
 		select {
 		case <-r.ctx.Done():
 			return 0, io.EOF
+		case <-r.leaving:
+			return 0, io.EOF
 		case <-time.After(followPoll):
 		}
-		r.turn()
+		r.look()
 	}
 }
 
-// turn opens the file that has taken the name over, if one has.
-func (r *follower) turn() {
+// turn goes on with the next file, if there is one.
+func (r *follower) turn() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.next == nil || r.closed {
+		return false
+	}
+	_ = r.f.Close()
+	r.f, r.next = r.next, nil
+	return true
+}
+
+// look finds out whether the file is still the one to read, and from where.
+func (r *follower) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	here, err := r.f.Stat()
-	if err != nil {
+	if err != nil || r.closed {
 		return
+	}
+	if at, err := r.f.Seek(0, io.SeekCurrent); err == nil && here.Size() < at {
+		_, _ = r.f.Seek(0, io.SeekStart) // it was a place before
 	}
 	there, err := os.Stat(r.path)
 	if err != nil || os.SameFile(here, there) {
 		return
 	}
 	if f, err := os.Open(r.path); err == nil {
-		_ = r.f.Close()
-		r.f = f
+		r.next = f
 	}
 }
 
-func (r *follower) Close() error { return r.f.Close() }
+func (r *follower) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.next != nil {
+		_ = r.next.Close()
+		r.next = nil
+	}
+	return r.f.Close()
+}

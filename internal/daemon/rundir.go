@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"vpn/internal/vpn"
 )
@@ -58,7 +57,10 @@ func owner(run, dataDir string) string {
 
 // SystemSocket is where the control plane of the system's own data directory
 // is found by those who may not look into that directory: group vpn.
-const SystemSocket = "/run/vpn/" + socketName
+const SystemSocket = SystemRunBase + "/" + socketName
+
+// SystemRunBase holds the run directories of root's control planes.
+const SystemRunBase = "/run/vpn"
 
 // group owns the API sockets; being in it equals administration.
 const group = "vpn"
@@ -92,7 +94,7 @@ func makeRunDir(dataDir, id string, environ func(string) string) (string, error)
 func runBase(environ func(string) string) (string, error) {
 	uid := os.Geteuid()
 	if uid == 0 {
-		return "/run/vpn", os.MkdirAll("/run/vpn", 0o755) //nolint:gosec // group vpn passes through to its socket
+		return SystemRunBase, os.MkdirAll(SystemRunBase, 0o755) //nolint:gosec // group vpn passes through to its socket
 	}
 	for _, runtime := range []string{environ("XDG_RUNTIME_DIR"), "/run/user/" + strconv.Itoa(uid)} {
 		if !filepath.IsAbs(runtime) || ours(runtime) != nil {
@@ -108,6 +110,42 @@ func runBase(environ func(string) string) (string, error) {
 	return base, ours(base) // in a directory that all may write to, it may be somebody's trap
 }
 
+// checkRunDir says what would keep [makeRunDir] from making the run directory
+// of the store named id, and returns its path. It makes nothing.
+func checkRunDir(id string, environ func(string) string) (string, error) {
+	uid := os.Geteuid()
+	base := "/run/vpn"
+	if uid != 0 {
+		base = filepath.Join(os.TempDir(), "vpn-"+strconv.Itoa(uid))
+		for _, runtime := range []string{environ("XDG_RUNTIME_DIR"), "/run/user/" + strconv.Itoa(uid)} {
+			if filepath.IsAbs(runtime) && ours(runtime) == nil {
+				base = filepath.Join(runtime, "vpn")
+				break
+			}
+		}
+	}
+	dir := filepath.Join(base, id)
+	for _, path := range []string{dir, base} {
+		switch err := ours(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil && (path == dir || uid != 0):
+			return dir, err
+		}
+		return dir, writable(path)
+	}
+	return dir, writable(filepath.Dir(base))
+}
+
+// writable returns an error of kind [vpn.Denied] unless this process can make
+// files in dir.
+func writable(dir string) error {
+	if err := mayWrite(dir); err != nil {
+		return vpn.Errorf(vpn.Denied, "nothing can be made in %s: %w", dir, err).WithHint("look at its owner and its mode, and whether it is mounted to be written to")
+	}
+	return nil
+}
+
 // ours returns an error unless dir is a directory that belongs to this user
 // and that nobody else may write to.
 func ours(dir string) error {
@@ -115,8 +153,8 @@ func ours(dir string) error {
 	if err != nil {
 		return err
 	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	if !st.IsDir() || ok && int(sys.Uid) != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
+	uid, ok := ownerOf(st)
+	if !st.IsDir() || ok && uid != os.Geteuid() || st.Mode().Perm()&0o022 != 0 {
 		return vpn.Errorf(vpn.Denied, "%s is not a directory of this user alone", dir).
 			WithHint("remove it, or set XDG_RUNTIME_DIR")
 	}

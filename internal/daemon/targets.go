@@ -51,4 +51,4 @@ func (targets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Server
 }
 
 const selfWarning = "the Reality target is this server itself: strangers see a self-signed certificate, which tells them what this is. " +
-	"For a server on the internet choose a real site: vpn server delete NAME, then vpn server create NAME --target HOST:443"
+	"For a server on the internet choose a real site: vpn server update NAME --target HOST:443"

@@ -14,6 +14,8 @@ type Field struct {
 	List bool // may be given several times
 	Bool bool
 	File bool // a person names a file that holds it
+
+	Choices []string // all that it may be, or what it mostly is; for completion
 }
 
 // Flag returns the name of the command line's flag. What a list holds is
@@ -50,6 +52,9 @@ func fieldsOf(t reflect.Type) []Field {
 			Bool: f.Type.Kind() == reflect.Bool,
 			File: f.Tag.Get("file") != "",
 		})
+		if choices := f.Tag.Get("choices"); choices != "" {
+			out[len(out)-1].Choices = strings.Split(choices, ",")
+		}
 	}
 	return out
 }

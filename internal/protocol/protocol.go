@@ -9,7 +9,6 @@ package protocol
 
 import (
 	"fmt"
-	"strings"
 
 	"vpn/internal/vpn"
 )
@@ -19,6 +18,10 @@ import (
 type Protocol interface {
 	// Name is the word that users type, and the value of [vpn.Server.Protocol].
 	Name() vpn.Protocol
+
+	// Networks are those on which a server listens on its port: "tcp", "udp"
+	// or both.
+	Networks() []string
 
 	// Fields describes the settings that a person may give, in the order in
 	// which they matter.
@@ -72,6 +75,5 @@ func (s Set) Get(name vpn.Protocol) (Protocol, error) {
 		}
 		names = append(names, string(p.Name()))
 	}
-	return nil, vpn.Errorf(vpn.Invalid, "unknown protocol %q", name).
-		WithHint("there is: %s", strings.Join(names, ", "))
+	return nil, vpn.Unknown("protocol", string(name), names)
 }

@@ -41,6 +41,34 @@ type NewServer struct {
 	NoCheck    bool            `json:"no_check,omitempty"` // take the settings without a check over the network
 }
 
+// ServerPatch changes the fields that are set.
+type ServerPatch struct {
+	Name       *string         `json:"name,omitempty"`
+	Listen     *netip.Addr     `json:"listen,omitempty"`
+	Port       *uint16         `json:"port,omitempty"`
+	PublicHost *string         `json:"public_host,omitempty"` // empty: the address of the default route
+	Allow      *[]netip.Prefix `json:"allow,omitempty"`       // all of them
+	Settings   json.RawMessage `json:"settings,omitempty"`    // those that are to change; null: chosen anew
+	NoCheck    bool            `json:"no_check,omitempty"`    // take the settings without a check over the network
+}
+
+// LinksAfter says what a server's change means to the links that clients
+// have.
+type LinksAfter string
+
+// What becomes of links.
+const (
+	LinksSame     LinksAfter = "same"
+	LinksChanged  LinksAfter = "changed"  // those that were handed out work on
+	LinksReplaced LinksAfter = "replaced" // those that were handed out work no more
+)
+
+// ServerEffects is what a server's change means to its users.
+type ServerEffects struct {
+	Links LinksAfter `json:"links"`
+	Drops bool       `json:"drops" doc:"live connections end"`
+}
+
 // ServerState is what a server's worker is doing.
 type ServerState string
 
@@ -82,13 +110,16 @@ type Worker struct {
 type ServerDetail struct {
 	ServerInfo
 	Sessions []Session `json:"sessions"`
+	Warnings []string  `json:"warnings,omitempty"` // about how it is reached
 }
 
 // ServerChange is the answer to a change.
 type ServerChange struct {
-	Server   ServerInfo `json:"server"`
-	Warnings []string   `json:"warnings,omitempty"`
-	Synced   bool       `json:"synced"`
+	Server   ServerInfo     `json:"server"`
+	Effects  *ServerEffects `json:"effects,omitempty"` // set by an update
+	Warnings []string       `json:"warnings,omitempty"`
+	Synced   bool           `json:"synced"`
+	DryRun   bool           `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
 }
 
 // Status is the state of the whole installation.
@@ -104,4 +135,8 @@ type Status struct {
 	Synced   bool               `json:"synced"`
 	Servers  []ServerInfo       `json:"servers"`
 	Warnings []string           `json:"warnings,omitempty"`
+
+	// Executable is the file of the program from which the daemon would be
+	// re-executed; empty without a daemon.
+	Executable string `json:"executable,omitempty"`
 }

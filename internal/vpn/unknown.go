@@ -7,16 +7,35 @@ import "strings"
 // "setting", "key".
 func Unknown(what, word string, known []string) *Error {
 	err := Errorf(Invalid, "unknown %s %s", what, quoted(word))
-	best, at := "", min(3, 1+len(word)/3)
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), k, at); d <= at && (best == "" || d < at) {
-			best, at = k, d
-		}
-	}
-	if best != "" {
+	if best, ok := Nearest(word, known); ok {
 		return err.WithHint("did you mean %s?", best)
 	}
 	return err.WithHint("there is: %s", strings.Join(known, ", "))
+}
+
+// Nearest returns which of known somebody may have meant who wrote word: the
+// only one that begins so, or the one that is the fewest letters off, if it is
+// near enough.
+func Nearest(word string, known []string) (string, bool) {
+	word = strings.ToLower(word)
+	if word == "" {
+		return "", false
+	}
+	var begins []string
+	best, at := "", min(3, 1+len(word)/3, len(word)/2)
+	for _, k := range known {
+		lower := strings.ToLower(k)
+		if strings.HasPrefix(lower, word) {
+			begins = append(begins, k)
+		}
+		if d := distance(word, lower, at); d <= at && (best == "" || d < at) {
+			best, at = k, d
+		}
+	}
+	if len(begins) == 1 {
+		return begins[0], true
+	}
+	return best, best != ""
 }
 
 // distance returns how many letters must be put in, left out or replaced to

@@ -31,6 +31,7 @@ type UserStatus string
 
 // The states of a user; all but Active are kept out.
 const (
+	Deleted  UserStatus = "deleted" // a tombstone
 	Active   UserStatus = "active"
 	Disabled UserStatus = "disabled"
 	Expired  UserStatus = "expired"
@@ -40,6 +41,8 @@ const (
 // Status returns the state of u at the time now.
 func (u User) Status(now time.Time) UserStatus {
 	switch {
+	case !u.DeletedAt.IsZero():
+		return Deleted
 	case !u.Enabled:
 		return Disabled
 	case !u.ExpiresAt.IsZero() && !now.Before(u.ExpiresAt):
@@ -67,6 +70,11 @@ type UserPatch struct {
 	RateDown    *uint64    `json:"rate_down,omitempty"`
 	Devices     *int       `json:"devices,omitempty"`
 	Connections *int       `json:"connections,omitempty"`
+}
+
+// UserRestore says how a deleted user comes back.
+type UserRestore struct {
+	As string `json:"as,omitempty" doc:"the name from now on; left out, the one it had"`
 }
 
 // UserFilter selects users; its zero value selects all that are not deleted.
@@ -100,8 +108,9 @@ type UserServer struct {
 // workers follow already.
 type UserChange struct {
 	User   UserInfo `json:"user"`
-	Access []Access `json:"access,omitempty"` // set when a user was created
+	Access []Access `json:"access,omitempty"` // set when a user was created or restored
 	Synced bool     `json:"synced" doc:"false: stored, and the workers follow when they are back"`
+	DryRun bool     `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
 }
 
 // Access is what a user puts into a client application.
@@ -115,5 +124,6 @@ type Access struct {
 
 // Kicked is the answer to a kick.
 type Kicked struct {
-	Connections int `json:"connections" doc:"connections that were closed; their user may come back at once"`
+	Connections int  `json:"connections" doc:"connections that were closed; their user may come back at once"`
+	DryRun      bool `json:"dry_run,omitempty" doc:"nothing was closed: these would be"`
 }

@@ -35,9 +35,9 @@ func claim(fd int) error {
 
 // confine gives up, for good, what no worker needs: every capability but
 // that of binding low ports, gaining new ones by executing a file, the file
-// system but what name resolution and TLS read (Landlock), core dumps and the
-// eyes of other processes of its uid. It reports whether the kernel has
-// Landlock.
+// system but what name resolution and TLS read (Landlock), other processes
+// (seccomp, see [filter]), core dumps and the eyes of other processes of its
+// uid. It reports whether the kernel has Landlock.
 //
 // Most of these belong to one thread, and a Go process has several. So the
 // first call gives them up on its own thread and executes the binary again:
@@ -50,6 +50,7 @@ func confine(log *slog.Logger) (confined bool, err error) {
 		}
 		return v == strconv.FormatBool(true), hide(log)
 	}
+	volunteer(log)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := keepOnly(unix.CAP_NET_BIND_SERVICE); err != nil {
@@ -67,6 +68,12 @@ func confine(log *slog.Logger) (confined bool, err error) {
 		}
 		confined = true
 	}
+	switch err := filter(); {
+	case errors.Is(err, errNoFilter):
+		log.Warn("no filter of system calls can be had here: little keeps this worker from processes of the same uid")
+	case err != nil:
+		return false, err
+	}
 	// What the control plane itself was started with, unknowingly: a pipe
 	// whose other end waits for the last of its writers to go. Kernels before
 	// 5.11 do not know how.
@@ -76,6 +83,26 @@ func confine(log *slog.Logger) (confined bool, err error) {
 		return false, fmt.Errorf("execute the worker confined: %w", err)
 	}
 	return false, nil
+}
+
+// killFirst is how much sooner than others a worker is ended when the machine
+// has no memory left, of 1000. Only its own users notice, and it is back
+// within a second; the control plane and the administrator's shell stay.
+const killFirst = 300
+
+// volunteer makes the worker the one that the kernel ends first.
+func volunteer(log *slog.Logger) {
+	const file = "/proc/self/oom_score_adj"
+	b, err := os.ReadFile(file)
+	if err == nil {
+		if now, bad := strconv.Atoi(strings.TrimSpace(string(b))); bad == nil && now >= killFirst {
+			return
+		}
+		err = os.WriteFile(file, []byte(strconv.Itoa(killFirst)), 0)
+	}
+	if err != nil {
+		log.Debug("worker does not volunteer to be ended without memory", slog.Any("err", err))
+	}
 }
 
 // hide does what belongs to the process and not to a thread.

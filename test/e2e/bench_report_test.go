@@ -3,9 +3,11 @@
 package e2e
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"vpn/test/e2e/rig"
+	"vpn/test/figures"
 )
 
 var update = flag.Bool("update", false, "write the figures into docs/benchmarks.md")
@@ -29,7 +32,7 @@ func TestBench(t *testing.T) {
 	if os.Getenv("VPN_E2E_BENCH") == "" {
 		t.Skip("not asked for: make bench")
 	}
-	if rig.Slow() {
+	if rig.Instrumented() {
 		t.Fatal("an instrumented binary has no speed worth measuring")
 	}
 	r := newReport(t)
@@ -51,6 +54,7 @@ func TestBench(t *testing.T) {
 	}
 	text := r.String()
 	fmt.Println("\n" + text)
+	compare(t, text)
 	switch {
 	case !*update:
 	case t.Failed() || ran < len(parts):
@@ -58,6 +62,25 @@ func TestBench(t *testing.T) {
 	default:
 		writeDown(t, text)
 	}
+}
+
+// compare prints what fell back behind the recorded figures. It warns and does
+// not fail: the record may be of another machine.
+func compare(t *testing.T, text string) {
+	t.Helper()
+	const tolerance = 0.1
+	recorded, rerr := figures.Parse(readFile(t, benchmarks))
+	measured, merr := figures.Parse(text)
+	if err := errors.Join(rerr, merr); err != nil {
+		t.Error(err)
+		return
+	}
+	fmt.Printf("Against %s, by medians and means; more than %.0f %% counts, less is noise:\n", filepath.Base(benchmarks), 100*tolerance)
+	worse := figures.Compare(recorded, measured, tolerance)
+	for _, line := range worse {
+		fmt.Println("WARNING:", line)
+	}
+	fmt.Printf("%d of %d figures are worse or new.\n\n", len(worse), len(measured))
 }
 
 // A report is the figures so far, and under what conditions they came about.

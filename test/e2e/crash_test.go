@@ -75,7 +75,7 @@ func TestStopAndStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := vpn.Traffic{Up: conn.Sent(), Down: conn.Received()}
-	i.Must("server", "stop", "main")
+	i.Must("server", "stop", "main", "--yes")
 	if !conn.Ended(3 * time.Second) {
 		t.Error("a connection outlives its server")
 	}

@@ -39,7 +39,7 @@ func TestTwoInstancesNeverTouchEachOther(t *testing.T) {
 		{"a kill", func() { tried.Daemon().Kill() }},
 		{"adoption", func() { tried.Serve() }},
 		{"deleting a user of the same name", func() { tried.Must("users", "delete", "u0", "--yes") }},
-		{"restarting a server of the same name", func() { tried.Must("server", "restart", "main") }},
+		{"restarting a server of the same name", func() { tried.Must("server", "restart", "main", "--yes") }},
 		{"deleting it", func() { tried.Must("server", "delete", "main", "--yes") }},
 		{"a port that is taken", func() {
 			r := tried.Run("server", "create", "again", "--port", "443", "--public-host", rig.ServerAddr,

@@ -72,7 +72,7 @@ func TestTheFirstSessionDoesNotWait(t *testing.T) {
 			if took := open(t, client, 0); took > time.Second {
 				t.Errorf("the first session takes %v", took)
 			}
-			i.Must("server", "restart", "main")
+			i.Must("server", "restart", "main", "--yes")
 			if took := open(t, client, 0); took > time.Second {
 				t.Errorf("after a restart it takes %v", took)
 			}

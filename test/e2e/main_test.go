@@ -58,7 +58,7 @@ func (w way) install(t *testing.T, n int) (*rig.Instance, []rig.Login) {
 		return install(t, n)
 	}
 	i := rig.NewWorld(t).Instance(t)
-	i.CreateProxy("main", w.protocol, port, w.flags...)
+	i.CreateServer("main", port, append([]string{"--protocol", w.protocol}, w.flags...)...)
 	i.Serve()
 	return i, i.CreateUsers("u", n)
 }

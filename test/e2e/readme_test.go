@@ -30,6 +30,19 @@ func TestReadmeNamesTheTwoCommandsFirst(t *testing.T) {
 	}
 }
 
+// Whatever make is told to make in a document exists, and is explained by
+// make help.
+func TestDocumentsNameTargetsThatExist(t *testing.T) {
+	makefile := readFile(t, "../../Makefile")
+	for _, document := range []string{"README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/ARCHITECTURE.md", "docs/third-party.md"} {
+		for _, m := range regexp.MustCompile("(?m)(?:`|^ *)make ([a-z0-9-]+)").FindAllStringSubmatch(readFile(t, "../../"+document), -1) {
+			if !regexp.MustCompile(`(?m)^` + m[1] + `:.*## .`).MatchString(makefile) {
+				t.Errorf("%s says make %s, which make help does not know", document, m[1])
+			}
+		}
+	}
+}
+
 // The tour, command by command, beside a "vpn up" as the README says.
 func TestReadmeTour(t *testing.T) {
 	i := rig.NewWorld(t).Instance(t)

@@ -18,9 +18,9 @@ import (
 // restart; a stop ends everything, and a start brings it back.
 func TestSystemd(t *testing.T) {
 	const users = 6
-	c := rig.Boot(t, "testdata/vpn.service")
+	c := rig.Boot(t)
 	w := c.World()
-	c.Must("systemctl", "start", "vpn")
+	c.Must(rig.Download, "service", "install", "--yes")
 	c.Must("vpn", "server", "create", "main", "--port", strconv.Itoa(port), "--public-host", rig.ServerAddr,
 		"--target", w.Site.Addr, "--server-name", rig.SiteName)
 	var logins []rig.Login
@@ -47,8 +47,19 @@ func TestSystemd(t *testing.T) {
 	}
 	unharmed("the start")
 
+	// In its sandbox, too, the daemon sees a firewall that blocks a server.
+	w.Server.Output(t, "nft", "add table inet guard; add chain inet guard in { type filter hook input priority 0; policy accept; }; "+
+		"add rule inet guard in tcp dport 9999 drop")
+	r := c.Run("vpn", "server", "create", "blocked", "--port", "9999", "--public-host", rig.ServerAddr, "--target", "self")
+	if r.Status != 0 || !strings.Contains(r.Err, "blocks tcp port 9999") {
+		t.Errorf("a blocked port: %+v", r)
+	}
+	c.Must("vpn", "server", "delete", "blocked", "--yes")
+	unharmed("a server that came and went")
+
 	for k := range 3 {
 		before := mainPID(t, c)
+		killed := rig.Monotonic(t)
 		c.Must("systemctl", "kill", "--signal=KILL", "--kill-who=main", "vpn")
 		rig.Until(t, 10*time.Second, func() error {
 			if pid := mainPID(t, c); pid == 0 || pid == before {
@@ -56,6 +67,10 @@ func TestSystemd(t *testing.T) {
 			}
 			return nil
 		})
+		started := time.Duration(property(t, c, "ExecMainStartTimestampMonotonic")) * time.Microsecond
+		if took := started - killed; took > time.Second {
+			t.Errorf("kill %d: systemd took %v to start another control plane", k, took)
+		}
 		unharmed(fmt.Sprintf("kill %d", k))
 	}
 	c.Must("systemctl", "restart", "vpn")
@@ -83,11 +98,16 @@ func decode(t *testing.T, text string, out any) {
 
 func mainPID(t *testing.T, c *rig.Container) int {
 	t.Helper()
-	pid, err := strconv.Atoi(strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", "MainPID")))
+	return property(t, c, "MainPID")
+}
+
+func property(t *testing.T, c *rig.Container, name string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(c.Must("systemctl", "show", "vpn", "-P", name)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pid
+	return n
 }
 
 // serves returns nil if the daemon inside answers and its server runs.

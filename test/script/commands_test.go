@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -39,6 +41,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`(short_ids": \[\s*)"[0-9a-f]+"`), `$1"SID"`},
 	{regexp.MustCompile(`("(?:pid|uid|memory)": )\d+`), "${1}1"},
 	{regexp.MustCompile(`("epoch": )"[0-9a-f]+"`), `$1"EPOCH"`},
+	{regexp.MustCompile(`(confined +)\d+ of`), "${1}1 of"}, // the kernel decides
+	{regexp.MustCompile(`("confined": )(true|false)`), "${1}true"},
 	{regexp.MustCompile(`(daemon +running since TIME, pid )\d+`), "${1}1"},
 }
 
@@ -159,6 +163,59 @@ func newer(ts *testscript.TestScript, neg bool, args []string) {
 	defer db.Close()
 	_, err = db.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
 	ts.Check(err)
+}
+
+// interrupt runs a command and presses ^C once it has printed a line that
+// matches; its status must be the one given:
+//
+//	interrupt 130 'worker runs' vpn server logs main -f
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 || args[2] != "vpn" {
+		ts.Fatalf("usage: interrupt STATUS REGEXP vpn [ARGS]")
+	}
+	env := []string{"NO_COLOR=1"}
+	for _, name := range []string{"HOME", "VPN_DATA_DIR", "TMPDIR"} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	s, err := begin(env, ts.Getenv("WORK"), args[3:]...)
+	ts.Check(err)
+	_, err = s.await(0, regexp.MustCompile(args[1]))
+	ts.Check(err)
+	_, err = io.WriteString(s.ours, "\x03")
+	ts.Check(err)
+	status, err := s.end()
+	ts.Check(err)
+	_, err = io.WriteString(ts.Stdout(), shown(s.written()))
+	ts.Check(err)
+	if itoa(status) != args[0] {
+		ts.Fatalf("the exit status is %d, not %s", status, args[0])
+	}
+}
+
+// freeze makes a server's worker hang until thaw, or the script's end.
+func freeze(ts *testscript.TestScript, neg bool, args []string) {
+	process := workerOf(ts, neg, args)
+	ts.Check(process.Signal(syscall.SIGSTOP))
+	ts.Defer(func() { _ = process.Signal(syscall.SIGCONT) })
+}
+
+func thaw(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(workerOf(ts, neg, args).Signal(syscall.SIGCONT))
+}
+
+func workerOf(ts *testscript.TestScript, neg bool, args []string) *os.Process {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: freeze SERVER, thaw SERVER")
+	}
+	ts.Check(ts.Exec("vpn", "server", "show", args[0], "-o", "json"))
+	var s struct{ Worker struct{ PID int } }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &s))
+	if s.Worker.PID <= 1 {
+		ts.Fatalf("server %s has no worker", args[0])
+	}
+	process, err := os.FindProcess(s.Worker.PID)
+	ts.Check(err)
+	return process
 }
 
 // fill writes a JSON body of some size:

@@ -13,7 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The commands in this file need root: they play several users.
+// The commands in this file need root: they play several users, or another
+// machine.
 
 // as runs a command as another user; the last line that it prints to standard
 // error is its exit status:
@@ -86,4 +87,45 @@ func guarded(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
 	ts.Check(os.Chmod(l.Addr().String(), 0o660))
+}
+
+// booted runs a command on a machine that an init system seems to have booted:
+// none, systemd, or systemd with a unit named vpn that is not ours (foreign).
+// It sees a /etc, /run, /var/lib and a systemctl of its own. The last line that
+// it prints to standard error is its exit status:
+//
+//	booted systemd vpn service status
+func booted(ts *testscript.TestScript, neg bool, args []string) {
+	prepare := map[string]string{
+		"none":    "",
+		"systemd": "mkdir -p /run/systemd/system",
+		"foreign": "mkdir -p /run/systemd/system /etc/systemd/system; echo '[Unit]' >/etc/systemd/system/vpn.service",
+	}
+	if neg || len(args) < 2 || args[1] != "vpn" {
+		ts.Fatalf("usage: booted INIT vpn [ARGS]")
+	}
+	setup, ok := prepare[args[0]]
+	if !ok {
+		ts.Fatalf("there is no %s", args[0])
+	}
+	script := `set -e
+for dir in /etc /run /var/lib; do mount -t tmpfs none $dir; done
+mkdir /run/bin
+printf '#!/bin/sh\n' >/run/bin/systemctl
+chmod 755 /run/bin/systemctl
+` + setup + `
+PATH=/run/bin:$PATH exec "$0" "$@"`
+	self, err := os.Readlink("/proc/self/exe")
+	ts.Check(err)
+	dir, err := os.MkdirTemp("", "vpn-script") // which is seen there
+	ts.Check(err)
+	ts.Defer(func() { _ = os.RemoveAll(dir) })
+	ts.Check(os.Symlink(self, filepath.Join(dir, "vpn"))) // the test binary goes by its name
+	cmd := exec.Command("/bin/sh", append([]string{"-c", script, filepath.Join(dir, "vpn")}, args[2:]...)...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	_ = cmd.Run() // its status is told
+	_, _ = io.WriteString(ts.Stderr(), "exit status "+itoa(cmd.ProcessState.ExitCode())+"\n")
 }

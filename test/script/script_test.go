@@ -54,11 +54,16 @@ func TestScripts(t *testing.T) {
 			"await":     await,
 			"shared":    shared,
 			"owned":     owned,
+			"booted":    booted,
 			"guarded":   guarded,
 			"freeport":  freeport,
 			"hold":      hold,
 			"newer":     newer,
 			"fill":      fill,
+			"freeze":    freeze,
+			"thaw":      thaw,
+			"terminal":  terminal,
+			"interrupt": interrupt,
 		},
 	})
 }
@@ -98,7 +103,7 @@ func stopServers(dataDir string) {
 		return
 	}
 	for name := range strings.FieldsSeq(string(vpn("server", "list", "-q"))) {
-		vpn("server", "stop", name)
+		vpn("server", "stop", name, "--yes")
 	}
 }
 

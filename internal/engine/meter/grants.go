@@ -20,7 +20,7 @@ func (m *Meter) Set(grants []vpn.Grant) {
 	if len(m.users) == 0 {
 		m.users = make(map[vpn.UserID]*user, len(grants))
 	}
-	now := m.clock.now()
+	now := m.clock.Now()
 	var cut []*Flow
 	for i := range grants {
 		g := &grants[i]

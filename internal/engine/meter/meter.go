@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"vpn/internal/clock"
 	"vpn/internal/vpn"
 )
 
@@ -55,7 +56,7 @@ type Options struct {
 type Meter struct {
 	epoch  string
 	log    *slog.Logger
-	clock  *clock
+	clock  *clock.Clock
 	conns  atomic.Int64 // live flows
 	stop   chan struct{}
 	ticker sync.WaitGroup
@@ -84,7 +85,7 @@ func New(o Options) *Meter {
 	m := &Meter{
 		epoch:       o.Epoch,
 		log:         o.Log,
-		clock:       newClock(o.Now),
+		clock:       clock.New(o.Now),
 		stop:        make(chan struct{}),
 		credentials: map[vpn.CredentialID]*credential{},
 		retired:     map[vpn.CredentialID]*credential{},
@@ -132,7 +133,7 @@ func (m *Meter) Open(id vpn.CredentialID, source netip.AddrPort, network string,
 	if c == nil || c.removed {
 		return nil, errUnknown
 	}
-	now := m.clock.now()
+	now := m.clock.Now()
 	if err := c.standing(now); err != nil {
 		return nil, err
 	}
@@ -198,7 +199,7 @@ func (m *Meter) expireBy(t time.Time) {
 func (m *Meter) expire() []*Flow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := m.clock.now()
+	now := m.clock.Now()
 	if m.nextExpiry.IsZero() || now.Before(m.nextExpiry) {
 		return nil
 	}

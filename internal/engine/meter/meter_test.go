@@ -246,10 +246,10 @@ func TestClockJump(t *testing.T) {
 		stay   time.Duration // how long the clock is wrong
 		expire bool
 	}{
-		{"a great one that is taken back", 48 * time.Hour, 4 * time.Second, false},
-		{"a great one that stands", 48 * time.Hour, 7 * time.Second, true},
+		{"a great one that is taken back", 48 * time.Hour, 50 * time.Second, false},
+		{"a great one that stands", 48 * time.Hour, 70 * time.Second, true},
 		{"a small one", 50 * time.Minute, time.Second, true},
-		{"backward", -48 * time.Hour, 7 * time.Second, false},
+		{"backward", -48 * time.Hour, 70 * time.Second, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -269,28 +269,6 @@ func TestClockJump(t *testing.T) {
 					x.mustLive(t)
 				}
 			})
-		})
-	}
-}
-
-// A clock that does not agree with itself is never believed.
-func TestClockJumpsToAndFro(t *testing.T) {
-	for _, jumps := range [][]time.Duration{
-		{0, 10 * time.Hour, 30 * time.Hour},
-		{10 * time.Hour, 30 * time.Hour},
-		{-10 * time.Hour, 10 * time.Hour},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			var jump time.Duration
-			c := newClock(func() time.Time { return time.Now().Add(jump) })
-			start := time.Now()
-			for i := range 100 {
-				jump = jumps[i%len(jumps)]
-				elapse(3 * time.Second)
-				if got := c.now().Sub(start); got != time.Since(start) {
-					t.Fatalf("jumps %v: after %v the clock says %v", jumps, time.Since(start), got)
-				}
-			}
 		})
 	}
 }

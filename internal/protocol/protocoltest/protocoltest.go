@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,7 @@ func Run(t *testing.T, p protocol.Protocol, sample Sample) {
 	t.Run("prepare refuses bad settings", s.refusesBadSettings)
 	t.Run("prepare hides damaged keys", s.hidesDamagedKeys)
 	t.Run("fields are settings", s.fieldsAreSettings)
+	t.Run("networks", s.networks)
 	t.Run("mint", s.mint)
 	t.Run("access is as recorded", s.golden)
 	t.Run("access is the user's own", s.ownAccess)
@@ -98,6 +100,18 @@ func (s suite) acceptsItsOutput(t *testing.T) {
 		if !again.Private.Equal(first.Private) {
 			t.Errorf("%s: keys changed", what)
 		}
+	}
+}
+
+func (s suite) networks(t *testing.T) {
+	all := s.p.Networks()
+	for i, network := range all {
+		if network != "tcp" && network != "udp" || slices.Contains(all[:i], network) {
+			t.Errorf("the networks are %q", all)
+		}
+	}
+	if len(all) == 0 {
+		t.Error("it listens on no network")
 	}
 }
 

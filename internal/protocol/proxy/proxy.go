@@ -44,6 +44,9 @@ func New(name vpn.Protocol) Protocol { return Protocol{name} }
 // Name implements [protocol.Protocol].
 func (p Protocol) Name() vpn.Protocol { return p.name }
 
+// Networks implements [protocol.Protocol]. Datagrams have ports of their own.
+func (Protocol) Networks() []string { return []string{"tcp"} }
+
 // Fields implements [protocol.Protocol].
 func (p Protocol) Fields() []protocol.Field { return protocol.FieldsOf(p.settings(&Settings{})) }
 

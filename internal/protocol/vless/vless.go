@@ -28,6 +28,9 @@ var _ protocol.Protocol = Protocol{}
 // Name implements [protocol.Protocol].
 func (Protocol) Name() vpn.Protocol { return Name }
 
+// Networks implements [protocol.Protocol].
+func (Protocol) Networks() []string { return []string{"tcp"} }
+
 // Fields implements [protocol.Protocol].
 func (Protocol) Fields() []protocol.Field { return protocol.FieldsOf(Settings{}) }
 

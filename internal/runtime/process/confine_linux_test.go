@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -92,6 +93,13 @@ func TestPrivileges(t *testing.T) {
 					t.Errorf("%s is %q, want %q", field, got[field], want)
 				}
 			}
+			if got["Seccomp"] != "2" { // a filter
+				t.Errorf("Seccomp is %s", got["Seccomp"])
+			}
+			score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", h.PID))
+			if err != nil || strings.TrimSpace(string(score)) != "300" {
+				t.Errorf("without memory the kernel would end it by the score %s (%v)", score, err)
+			}
 			if got["NoNewPrivs"] != "1" || got["Name"] != "vpn-worker" {
 				t.Errorf("NoNewPrivs is %s, Name is %s", got["NoNewPrivs"], got["Name"])
 			}
@@ -165,16 +173,58 @@ func TestConfinement(t *testing.T) {
 					t.Errorf("%s: %v, want permission denied", command, err)
 				}
 			}
-			sleeper := exec.Command("sleep", "60")
-			if err := sleeper.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = sleeper.Process.Kill(); _ = sleeper.Wait() }()
-			err = b.Do("alice", fmt.Sprintf("signal %d", sleeper.Process.Pid))
-			if landlockABI() >= 6 && (err == nil || !strings.Contains(err.Error(), "not permitted")) {
-				t.Errorf("signal to another process: %v", err)
-			}
+			wantKeptFromOthers(t, b)
 		})
+	}
+}
+
+// wantKeptFromOthers fails the test unless the worker is kept from the control
+// plane, which is this process, from other processes of its own uid, and from
+// every way to more than it has.
+func wantKeptFromOthers(t *testing.T, b *runtimetest.Bench) {
+	t.Helper()
+	other := exec.Command("sleep", "60")
+	h := b.Health(b.Find())
+	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(h.UID), Gid: uint32(h.UID)}}
+	if os.Geteuid() != 0 {
+		other.SysProcAttr = nil
+	}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Process.Kill(); _ = other.Wait() }()
+	socket := filepath.Join(b.Dir, "api")
+	for _, name := range []string{socket, "@" + filepath.Base(b.Dir)} {
+		l, err := net.Listen("unix", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	if err := os.Chmod(socket, 0o777); err != nil { // permissions shall not be what keeps it out
+		t.Fatal(err)
+	}
+	for _, pid := range []int{os.Getpid(), other.Process.Pid} {
+		for _, verb := range []string{"signal %d", "ptrace %d", "memory %d", "open /proc/%d/mem", "open /proc/%d/environ", "open /proc/%d/maps"} {
+			wantRefused(t, b, fmt.Sprintf(verb, pid))
+		}
+	}
+	if h.UID != 0 {
+		wantRefused(t, b, "become root")
+	}
+	for _, command := range []string{
+		"unix " + socket, "unix " + socketOf(b), "unix @" + filepath.Base(b.Dir), "write " + logOf(b),
+		"capabilities all", "execute /usr/bin/su", "execute /bin/true", "mount /tmp", "write /etc/hosts", "write /dev/kmsg",
+	} {
+		wantRefused(t, b, command)
+	}
+}
+
+func wantRefused(t *testing.T, b *runtimetest.Bench, command string) {
+	t.Helper()
+	err := b.Do("alice", command)
+	if err == nil || !strings.Contains(err.Error(), "permission denied") && !strings.Contains(err.Error(), "not permitted") {
+		t.Errorf("%s: %v, want it refused", command, err)
 	}
 }
 
@@ -195,4 +245,19 @@ func needLandlock(t *testing.T) {
 		t.Fatal("this test needs a kernel with Landlock")
 	}
 	t.Skip("this test needs a kernel with Landlock")
+}
+
+// Other user ids are for workers that start from then on.
+func TestSetUIDs(t *testing.T) {
+	needRoot(t)
+	b := runtimetest.NewBench(t, open)
+	b.Server.Slot = 1
+	for _, base := range []uint32{uids.Base, 300_000} {
+		b.Workers.(*process.Workers).SetUIDs(vpn.UIDRange{Base: base, Count: 2})
+		w := b.Start()
+		if got := b.Health(w).UID; got != int(base+1) {
+			t.Errorf("the worker's user id is %d, want %d", got, base+1)
+		}
+		kill(t, b, w)
+	}
 }

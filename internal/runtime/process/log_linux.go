@@ -20,8 +20,8 @@ type workerLog struct {
 	start int64
 }
 
-func openLog(dir, server string) (*workerLog, error) {
-	path := filepath.Join(dir, server+".log")
+func openLog(dir, id string) (*workerLog, error) {
+	path := filepath.Join(dir, id+".log")
 	if st, err := os.Stat(path); err == nil && st.Size() > maxLog {
 		if err := os.Rename(path, path+".1"); err != nil {
 			return nil, fmt.Errorf("begin a new worker log: %w", err)
@@ -30,6 +30,10 @@ func openLog(dir, server string) (*workerLog, error) {
 		return nil, fmt.Errorf("look at a worker's log: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		// Where no file can be made, the server runs without a log.
+		f, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open a worker's log: %w", err)
 	}

@@ -19,6 +19,7 @@ type proc struct {
 	pid  int
 	fd   *os.File
 	done chan struct{}
+	born bool // started by this program, which waits for it; set before watch
 }
 
 var errEnded = errors.New("the process has ended")
@@ -62,7 +63,17 @@ func exited(fd int) bool {
 func (p *proc) watch() {
 	raw, err := p.fd.SyscallConn()
 	if err == nil {
-		err = raw.Read(func(fd uintptr) bool { return exited(int(fd)) })
+		err = raw.Read(func(fd uintptr) bool {
+			if !exited(int(fd)) {
+				return false
+			}
+			if !p.born {
+				// It may be a child of this process all the same, started by
+				// the program that this process ran before.
+				_ = unix.Waitid(unix.P_PIDFD, int(fd), nil, unix.WEXITED|unix.WNOHANG, nil)
+			}
+			return true
+		})
 	}
 	if err == nil {
 		close(p.done)

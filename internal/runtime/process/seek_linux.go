@@ -23,8 +23,9 @@ const (
 )
 
 // seek finds the process that serves the server's socket: nil if there is
-// none. It waits for one that is just being born.
-func (w *Workers) seek(ctx context.Context, id vpn.ServerID) (*attached, error) {
+// none. It waits for one that is just being born, of which born says that this
+// program has started it.
+func (w *Workers) seek(ctx context.Context, id vpn.ServerID, born bool) (*attached, error) {
 	ctx, cancel := context.WithTimeout(ctx, birthTimeout)
 	defer cancel()
 	poll := time.NewTicker(birthPoll)
@@ -34,6 +35,7 @@ func (w *Workers) seek(ctx context.Context, id vpn.ServerID) (*attached, error) 
 		p, err := holder(ctx, path)
 		switch {
 		case err == nil:
+			p.born = born
 			return attach(path, p), nil
 		case errors.Is(err, errNobody):
 			return nil, nil

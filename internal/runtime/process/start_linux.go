@@ -67,7 +67,7 @@ func (w *Workers) spawn(s vpn.Server) (_ *child, err error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := openLog(w.options.LogDir, s.Name)
+	log, err := openLog(w.options.LogDir, string(s.ID))
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (w *Workers) awaitBirth(ctx context.Context, s vpn.Server, c *child) (*atta
 		case <-ctx.Done():
 		}
 	}()
-	a, err := w.seek(ctx, s.ID)
+	a, err := w.seek(ctx, s.ID, true)
 	if err == nil && a == nil {
 		err = errNobody
 	}
@@ -181,12 +181,15 @@ func (c *child) failure(server string) error {
 // terminal ends, and as root a user who may do nothing.
 func (w *Workers) attributes(s vpn.Server) (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Setsid: true}
-	if os.Geteuid() != 0 || w.options.UIDs.Count == 0 {
+	w.mu.Lock()
+	uids := w.uids
+	w.mu.Unlock()
+	if os.Geteuid() != 0 || uids.Count == 0 {
 		return attr, nil
 	}
-	uid, ok := w.options.UIDs.At(s.Slot)
+	uid, ok := uids.At(s.Slot)
 	if !ok {
-		return nil, vpn.Errorf(vpn.Unavailable, "there is no user id left for server %s: %d are configured", s.Name, w.options.UIDs.Count).
+		return nil, vpn.Errorf(vpn.Unavailable, "there is no user id left for server %s: %d are configured", s.Name, uids.Count).
 			WithHint("configure a larger range of worker uids")
 	}
 	attr.Credential = &syscall.Credential{Uid: uid, Gid: uid} // and no groups

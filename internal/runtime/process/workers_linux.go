@@ -26,6 +26,7 @@ type Workers struct {
 
 	mu     sync.Mutex
 	places map[vpn.ServerID]*place
+	uids   vpn.UIDRange
 }
 
 var _ app.Workers = (*Workers)(nil)
@@ -51,7 +52,15 @@ func New(o Options) (*Workers, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Workers{options: o, log: log, places: map[vpn.ServerID]*place{}}, nil
+	return &Workers{options: o, log: log, places: map[vpn.ServerID]*place{}, uids: o.UIDs}, nil
+}
+
+// SetUIDs changes what [Options.UIDs] says, for workers that are started from
+// now on.
+func (w *Workers) SetUIDs(r vpn.UIDRange) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.uids = r
 }
 
 // Close lets go of the workers. They live on.
@@ -92,7 +101,7 @@ func (w *Workers) find(ctx context.Context, id vpn.ServerID, p *place) (*attache
 		return p.current, nil
 	}
 	p.current = nil
-	a, err := w.seek(ctx, id)
+	a, err := w.seek(ctx, id, false)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +204,15 @@ func (w *Workers) held() []vpn.ServerID {
 		}
 	}
 	return out
+}
+
+// Lost returns the servers whose worker serves and cannot be found by any
+// process but this one: somebody has removed its socket.
+func (w *Workers) Lost() []vpn.ServerID {
+	return slices.DeleteFunc(w.held(), func(id vpn.ServerID) bool {
+		_, err := os.Lstat(w.path(id, socketSuffix))
+		return !errors.Is(err, fs.ErrNotExist)
+	})
 }
 
 // take waits for the caller's turn to act on a server's worker.

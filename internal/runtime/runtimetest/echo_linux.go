@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 
 	"vpn/internal/engine"
 	"vpn/internal/engine/meter"
@@ -29,7 +28,15 @@ import (
 //	create PATH  makes a file
 //	dial ADDR    opens a TCP connection
 //	resolve NAME looks the name up
+//	write PATH   opens the file to write to it
+//	unix PATH    connects to a unix socket; @NAME to an abstract one
 //	signal PID   asks whether the process may be sent signals
+//	ptrace PID   attaches to a process
+//	memory PID   reads the memory of a process
+//	become root  makes root its uid
+//	capabilities takes all capabilities that there are
+//	execute PATH runs a program
+//	mount PATH   mounts a file system there
 //	environ NAME reads the environment
 //	panic        breaks the engine
 const Echo vpn.Protocol = "echo"
@@ -195,12 +202,12 @@ func do(verb, operand string) error {
 	case "resolve":
 		_, err := net.LookupHost(operand)
 		return err
-	case "signal":
+	case "signal", "ptrace", "memory":
 		pid, err := strconv.Atoi(operand)
 		if err != nil {
 			return err
 		}
-		return syscall.Kill(pid, 0)
+		return reach(verb, pid)
 	case "environ":
 		if _, ok := os.LookupEnv(operand); !ok {
 			return errors.New("not set")
@@ -208,6 +215,8 @@ func do(verb, operand string) error {
 		return nil
 	case "panic":
 		panic("told to")
+	case "write", "unix", "become", "capabilities", "execute", "mount":
+		return trespass(verb, operand)
 	}
 	return fmt.Errorf("unknown command %q", verb)
 }

@@ -32,6 +32,13 @@ func (s credentials) ForServer(id vpn.ServerID) ([]vpn.Credential, error) {
 		WHERE server_id = $1 AND deleted_at = 0 ORDER BY created_at, id`, string(id))
 }
 
+// Tombstones implements [app.CredentialStore].
+func (s credentials) Tombstones(id vpn.UserID) ([]vpn.Credential, error) {
+	return collect(s.t, scanCredential, `SELECT `+credentialColumns+` FROM credentials
+		WHERE user_id = $1 AND deleted_at <> 0 AND server_id IN (SELECT id FROM servers WHERE deleted_at = 0)
+		ORDER BY created_at, id`, string(id))
+}
+
 // Put implements [app.CredentialStore]. A credential stays with its user and
 // server: a worker that knew it elsewhere would never hear that it has left.
 func (s credentials) Put(c vpn.Credential) error {

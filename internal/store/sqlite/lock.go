@@ -25,7 +25,7 @@ type DirLock struct{ file *os.File }
 func Lock(ctx context.Context, dir string, wait time.Duration) (*DirLock, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fileError(err)
+		return nil, located(filepath.Join(dir, "lock"), fileError(err))
 	}
 	if err := flock(ctx, f, wait); err != nil {
 		defer f.Close()
@@ -35,11 +35,51 @@ func Lock(ctx context.Context, dir string, wait time.Duration) (*DirLock, error)
 		return nil, err
 	}
 	l := &DirLock{f}
-	if err := l.sign(); err != nil {
+	// On a full disk it stays unsigned: the one that waits does without a name.
+	if err := l.sign(); err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		f.Close()
 		return nil, fileError(err)
 	}
 	return l, nil
+}
+
+// InheritLock takes over the lock of dir that this process had before it
+// executed another program, by its descriptor, which stays the caller's. If
+// that is something else, the error is of kind [vpn.Conflict].
+func InheritLock(dir string, fd *os.File) (*DirLock, error) {
+	have, err := fd.Stat()
+	if err != nil {
+		return nil, fileError(err)
+	}
+	want, err := os.Stat(filepath.Join(dir, "lock"))
+	if err != nil || !os.SameFile(have, want) {
+		return nil, vpn.Errorf(vpn.Conflict, "the lock that was handed over is not that of %s", dir)
+	}
+	// A lock belongs to the open file, however many descriptors there are: if
+	// this one has it, this does nothing.
+	if err := tryLock(fd); err != nil {
+		return nil, vpn.Errorf(vpn.Conflict, "the lock of %s was handed over open: %w", dir, err)
+	}
+	own, err := duplicate(fd)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	return &DirLock{own}, nil
+}
+
+// File returns a descriptor of the lock that can be handed over. The
+// directory is free when it and the lock are closed.
+func (l *DirLock) File() (*os.File, error) { return duplicate(l.file) }
+
+// Holds reports whether it is dir that this lock keeps others from: somebody
+// may have removed the lock's file.
+func (l *DirLock) Holds(dir string) bool {
+	have, err := l.file.Stat()
+	if err != nil {
+		return false
+	}
+	want, err := os.Stat(filepath.Join(dir, "lock"))
+	return err == nil && os.SameFile(have, want)
 }
 
 // Close gives the directory back.
@@ -53,7 +93,7 @@ func flock(ctx context.Context, f *os.File, wait time.Duration) error {
 	again := time.NewTicker(pause)
 	defer again.Stop()
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := tryLock(f)
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			return err
 		}

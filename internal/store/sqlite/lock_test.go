@@ -81,3 +81,29 @@ func TestLockNeedsTheDirectory(t *testing.T) {
 		t.Error("the directory was made")
 	}
 }
+
+func TestLockIsInherited(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	l, err := Lock(t.Context(), dir, 0)
+	check(t, err)
+	handed, err := l.File()
+	check(t, err)
+	check(t, l.Close())
+	if _, err := Lock(t.Context(), dir, 0); vpn.KindOf(err) != vpn.Unavailable {
+		t.Errorf("while it is handed over: got %v", err)
+	}
+	check(t, os.WriteFile(filepath.Join(other, "lock"), nil, 0o600))
+	if _, err := InheritLock(other, handed); vpn.KindOf(err) != vpn.Conflict {
+		t.Errorf("for another directory: got %v", err)
+	}
+	heir, err := InheritLock(dir, handed)
+	check(t, err)
+	check(t, handed.Close())
+	if _, err := Lock(t.Context(), dir, 0); vpn.KindOf(err) != vpn.Unavailable {
+		t.Errorf("after it was handed over: got %v", err)
+	}
+	check(t, heir.Close())
+	l, err = Lock(t.Context(), dir, 0)
+	check(t, err)
+	check(t, l.Close())
+}

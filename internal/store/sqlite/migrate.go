@@ -44,17 +44,25 @@ func up(ctx context.Context, db *sql.DB, migrations fs.FS) error {
 
 // checkVersion refuses a database that a newer program has written.
 func checkVersion(path string, db *sql.DB, have int64, migrations fs.FS) error {
-	p, err := provider(db, migrations)
+	newest, err := newestVersion(db, migrations)
 	if err != nil {
 		return err
 	}
-	sources := p.ListSources()
-	newest := sources[len(sources)-1].Version
 	if have <= newest {
 		return nil
 	}
 	return vpn.Errorf(vpn.Unavailable, "the store %s has version %d, and this program knows versions up to %d", path, have, newest).
 		WithHint("use the newer program; the backup that it made before the change is beside the store")
+}
+
+// newestVersion returns the version that this program writes.
+func newestVersion(db *sql.DB, migrations fs.FS) (int64, error) {
+	p, err := provider(db, migrations)
+	if err != nil {
+		return 0, err
+	}
+	sources := p.ListSources()
+	return sources[len(sources)-1].Version, nil
 }
 
 // migrate brings the store up to date. It takes a backup before it changes

@@ -42,6 +42,7 @@ func open(ctx context.Context, path string, o Options, migrations fs.FS) (_ *Sto
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fileError(err)
 	}
+	defer func() { err = located(path, err) }()
 	if err := prepare(ctx, path, o, migrations); err != nil {
 		return nil, err
 	}
@@ -49,16 +50,26 @@ func open(ctx context.Context, path string, o Options, migrations fs.FS) (_ *Sto
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, write: connect(writerDSN(path)), read: connect(readerDSN(path)), log: o.Log, sealed: sealed}
+	s := &Store{path: path, write: connect(writerDSN(path)), read: readers(path), log: o.Log, sealed: sealed}
 	s.write.SetMaxOpenConns(1)
-	s.read.SetMaxOpenConns(maxReaders)
-	s.read.SetMaxIdleConns(maxReaders)
-	s.read.SetConnMaxIdleTime(time.Minute) // each keeps up to 2 MB of pages
-	if err := s.start(ctx, o, migrations); err != nil {
+	err = s.start(ctx, o, migrations)
+	if _, full := lacksSpace(path, err); full {
+		err = s.startToRead(ctx, err, migrations)
+	}
+	if err != nil {
 		_, _ = s.read.Close(), s.write.Close() // err matters more
 		return nil, err
 	}
 	return s, nil
+}
+
+// readers returns a pool that only reads.
+func readers(path string) *sql.DB {
+	db := connect(readerDSN(path))
+	db.SetMaxOpenConns(maxReaders)
+	db.SetMaxIdleConns(maxReaders)
+	db.SetConnMaxIdleTime(time.Minute) // each keeps up to 2 MB of pages
+	return db
 }
 
 // start makes a verified file ready to be used.

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vpn/internal/app"
@@ -42,8 +43,11 @@ type Store struct {
 	path           string
 	id, generation string
 	write          *sql.DB // one connection
-	read           *sql.DB
 	log            *slog.Logger
+
+	reading  sync.RWMutex // held for reading by who uses read
+	read     *sql.DB
+	readOnly atomic.Bool // the disk was full when the store was opened, and nothing was written since
 
 	mu      sync.Mutex
 	closed  bool
@@ -63,6 +67,8 @@ func (s *Store) View(ctx context.Context, fn func(app.Tx) error) error {
 		return err
 	}
 	defer s.running.Done()
+	s.reading.RLock()
+	defer s.reading.RUnlock()
 	return run(ctx, s.read, true, func(t *txn) error { return fn(t.stores()) })
 }
 
@@ -72,11 +78,15 @@ func (s *Store) Update(ctx context.Context, fn func(app.Tx) error) error {
 	return s.update(ctx, func(t *txn) error { return fn(t.stores()) })
 }
 
-func (s *Store) update(ctx context.Context, fn func(*txn) error) error {
+func (s *Store) update(ctx context.Context, fn func(*txn) error) (err error) {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.running.Done()
+	defer func() { err = located(s.path, err) }()
+	if err := s.mayWrite(ctx); err != nil {
+		return err
+	}
 	if err := s.unseal(); err != nil {
 		return err
 	}
@@ -99,7 +109,7 @@ func (s *Store) Close() error {
 	if err := errors.Join(s.read.Close(), s.write.Close()); err != nil {
 		return explain("close database", err)
 	}
-	if !s.sealed {
+	if !s.sealed && !s.readOnly.Load() {
 		// Without a seal the next start is slower, and no less right.
 		if err := seal(s.path); err != nil {
 			s.log.Warn("database not sealed", slog.Any("err", err))

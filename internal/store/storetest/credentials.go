@@ -42,6 +42,42 @@ func credentialsRoundTrip(b *bench) {
 	b.equal("credentials of nobody and nothing", len(ofUser)+len(ofServer), 0)
 }
 
+func credentialsTombstones(b *bench) {
+	u, s, living := b.access("alice", "main")
+	_, gone, onGone := b.access("bob", "gone")
+	tombstones := func(id vpn.UserID) (cs []vpn.Credential) {
+		b.view(func(tx app.Tx) (err error) {
+			cs, err = tx.Credentials.Tombstones(id)
+			return err
+		})
+		return cs
+	}
+	b.equal("tombstones of the living", len(tombstones(u.ID)), 0)
+	early, late := newCredential(u, s), newCredential(u, s)
+	early.CreatedAt, late.CreatedAt = day, day.Add(time.Hour)
+	early.DeletedAt, late.DeletedAt = day.Add(2*time.Hour), day.Add(3*time.Hour)
+	b.put(late)
+	b.put(early)
+	b.equal("tombstones", tombstones(u.ID), []vpn.Credential{early, late})
+	of, _ := b.credentials(u.ID, s.ID)
+	b.equal("the living beside them", of, []vpn.Credential{living})
+
+	revision := b.revision()
+	late.DeletedAt = time.Time{}
+	b.put(late)
+	b.equal("tombstones after one is back", tombstones(u.ID), []vpn.Credential{early})
+	g := b.grants(s.ID, revision)
+	if len(g.Upsert) != 1 || g.Upsert[0].Credential != late.ID || len(g.Remove) != 0 || g.Whole {
+		b.Errorf("the grant of a credential that is back: %+v", g)
+	}
+
+	onGone.DeletedAt = day
+	b.put(onGone)
+	gone.DeletedAt = day
+	b.putServer(gone)
+	b.equal("tombstones on a server that is gone", len(tombstones(onGone.User)), 0)
+}
+
 func credentialsBelong(b *bench) {
 	u, s, c := b.access("alice", "main")
 	_, other, _ := b.access("bob", "other")

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) app.Store) {
 		{"servers/have the lowest free slot", serversSlots},
 
 		{"credentials/come back as they were put", credentialsRoundTrip},
+		{"credentials/are found as tombstones", credentialsTombstones},
 		{"credentials/belong to a user and a server", credentialsBelong},
 
 		{"revision/grows with changes", revisionGrows},

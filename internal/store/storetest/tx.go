@@ -274,21 +274,22 @@ func (b *bench) users() (n int) {
 func (b *bench) reads() map[string]func(app.Tx) error {
 	u, s, _ := b.access("u"+strconv.Itoa(b.users()), vpn.NewID())
 	return map[string]func(app.Tx) error{
-		"Users.Get":             func(tx app.Tx) error { _, err := tx.Users.Get(u.ID); return err },
-		"Users.ByName":          func(tx app.Tx) error { _, err := tx.Users.ByName(u.Name); return err },
-		"Users.List":            func(tx app.Tx) error { _, err := tx.Users.List(vpn.UserFilter{}); return err },
-		"Servers.Get":           func(tx app.Tx) error { _, err := tx.Servers.Get(s.ID); return err },
-		"Servers.ByName":        func(tx app.Tx) error { _, err := tx.Servers.ByName(s.Name); return err },
-		"Servers.List":          func(tx app.Tx) error { _, err := tx.Servers.List(); return err },
-		"Credentials.ForUser":   func(tx app.Tx) error { _, err := tx.Credentials.ForUser(u.ID); return err },
-		"Credentials.ForServer": func(tx app.Tx) error { _, err := tx.Credentials.ForServer(s.ID); return err },
-		"Credentials.Grants":    func(tx app.Tx) error { _, err := tx.Credentials.Grants(s.ID, 0); return err },
-		"Usage.Marks":           func(tx app.Tx) error { _, err := tx.Usage.Marks("epoch"); return err },
-		"Usage.ByUser":          func(tx app.Tx) error { _, err := tx.Usage.ByUser(u.ID); return err },
-		"Usage.ByServer":        func(tx app.Tx) error { _, err := tx.Usage.ByServer(); return err },
-		"Usage.Quotas":          func(tx app.Tx) error { _, err := tx.Usage.Quotas(); return err },
-		"Events.List":           func(tx app.Tx) error { _, err := tx.Events.List(1); return err },
-		"Revision":              func(tx app.Tx) error { _, err := tx.Revision(); return err },
+		"Users.Get":              func(tx app.Tx) error { _, err := tx.Users.Get(u.ID); return err },
+		"Users.ByName":           func(tx app.Tx) error { _, err := tx.Users.ByName(u.Name); return err },
+		"Users.List":             func(tx app.Tx) error { _, err := tx.Users.List(vpn.UserFilter{}); return err },
+		"Servers.Get":            func(tx app.Tx) error { _, err := tx.Servers.Get(s.ID); return err },
+		"Servers.ByName":         func(tx app.Tx) error { _, err := tx.Servers.ByName(s.Name); return err },
+		"Servers.List":           func(tx app.Tx) error { _, err := tx.Servers.List(); return err },
+		"Credentials.ForUser":    func(tx app.Tx) error { _, err := tx.Credentials.ForUser(u.ID); return err },
+		"Credentials.ForServer":  func(tx app.Tx) error { _, err := tx.Credentials.ForServer(s.ID); return err },
+		"Credentials.Tombstones": func(tx app.Tx) error { _, err := tx.Credentials.Tombstones(u.ID); return err },
+		"Credentials.Grants":     func(tx app.Tx) error { _, err := tx.Credentials.Grants(s.ID, 0); return err },
+		"Usage.Marks":            func(tx app.Tx) error { _, err := tx.Usage.Marks("epoch"); return err },
+		"Usage.ByUser":           func(tx app.Tx) error { _, err := tx.Usage.ByUser(u.ID); return err },
+		"Usage.ByServer":         func(tx app.Tx) error { _, err := tx.Usage.ByServer(); return err },
+		"Usage.Quotas":           func(tx app.Tx) error { _, err := tx.Usage.Quotas(); return err },
+		"Events.List":            func(tx app.Tx) error { _, err := tx.Events.List(1); return err },
+		"Revision":               func(tx app.Tx) error { _, err := tx.Revision(); return err },
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Container is a small Debian in which systemd has booted, with the product
-// installed as /usr/bin/vpn.
+// A Container is a small Debian which its init system has booted. The product
+// lies there as somebody has just downloaded it, at [Download].
 type Container struct {
 	Root string // its file system, seen from here
 	t    testing.TB
@@ -25,21 +25,69 @@ type Container struct {
 	pids string // its process namespace
 }
 
-// Boot boots a container with a network of its own that ends with the test.
-// Units are files to install as systemd's.
-func Boot(t testing.TB, units ...string) *Container {
+// Paths in a container.
+const (
+	Download  = "/root/vpn"          // the product
+	Installed = "/usr/local/bin/vpn" // where "service install" puts it
+)
+
+// Boot boots a container with systemd and a network of its own, which ends
+// with the test.
+func Boot(t testing.TB) *Container {
+	t.Helper()
+	c := unpack(t, "systemd-root.tar")
+	// wait-online would wait for a network that comes later.
+	c.boot(func() error {
+		if state := strings.TrimSpace(c.Run("systemctl", "is-system-running").Out); state != "running" {
+			return fmt.Errorf("systemd is %q: %s", state, c.Run("systemctl", "--failed", "--no-legend").Out)
+		}
+		return nil
+	}, "-b", "systemd.mask=systemd-networkd-wait-online.service")
+	c.showIfFailed("journalctl", "-n", "80", "--no-pager")
+	return c
+}
+
+// BootOpenRC is Boot with OpenRC.
+func BootOpenRC(t testing.TB) *Container {
+	t.Helper()
+	c := unpack(t, "openrc-root.tar")
+	c.boot(func() error {
+		if level := strings.TrimSpace(c.Run("rc-status", "--runlevel").Out); level != "default" {
+			return fmt.Errorf("the runlevel is %q", level)
+		}
+		return nil
+	}, "/sbin/openrc-init")
+	c.showIfFailed("tail", "-n", "80", "/var/log/vpn.log")
+	return c
+}
+
+func (c *Container) showIfFailed(args ...string) {
+	c.t.Cleanup(func() {
+		if c.t.Failed() {
+			c.t.Logf("%s:\n%s", strings.Join(args, " "), c.Run(args...).Out)
+		}
+	})
+}
+
+func unpack(t testing.TB, archive string) *Container {
 	t.Helper()
 	c := &Container{Root: t.TempDir(), t: t}
-	run(t, "tar", "-C", c.Root, "-xf", CacheFile(t, "systemd-root.tar"))
-	c.install(os.Getenv(envBinary), "usr/bin/vpn", 0o755)
-	for _, unit := range units {
-		c.install(unit, "etc/systemd/system/"+filepath.Base(unit), 0o644)
-	}
+	run(t, "tar", "-C", c.Root, "-xf", CacheFile(t, archive))
+	c.install(os.Getenv(envBinary), Download, 0o755)
+	return c
+}
 
-	// No machined and no systemd are needed on this machine. wait-online would
-	// wait for a network that comes later.
-	nspawn := exec.Command("systemd-nspawn", "-q", "--register=no", "--keep-unit", "-D", c.Root,
-		"--private-network", "--link-journal=no", "-b", "systemd.mask=systemd-networkd-wait-online.service")
+// boot boots the container with these arguments of systemd-nspawn and waits
+// until it is up. No machined and no systemd are needed on this machine.
+func (c *Container) boot(up func() error, args ...string) {
+	c.t.Helper()
+	t := c.t
+	// Its name has to differ from those of others that run now.
+	name := strings.ToLower(filepath.Base(filepath.Dir(c.Root)))
+	nspawn := exec.Command("systemd-nspawn", append([]string{
+		"-q", "--register=no", "--keep-unit", "-D", c.Root, "--machine=" + name,
+		"--private-network", "--link-journal=no",
+	}, append(coverage("--bind=", ":"+coverDir), args...)...)...)
 	var out bytes.Buffer
 	nspawn.Stdout, nspawn.Stderr = &out, &out
 	if err := nspawn.Start(); err != nil {
@@ -51,10 +99,9 @@ func Boot(t testing.TB, units ...string) *Container {
 		close(ended)
 	}()
 	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("journal:\n%s", c.Run("journalctl", "-n", "80", "--no-pager").Out)
+		if c.init > 0 {
+			_ = unix.Kill(c.init, unix.SIGKILL) // it takes all others with it
 		}
-		c.Run("systemctl", "poweroff", "--force")
 		select {
 		case <-ended:
 		case <-time.After(15 * time.Second):
@@ -76,13 +123,21 @@ func Boot(t testing.TB, units ...string) *Container {
 		if c.init, err = strconv.Atoi(first); err != nil {
 			return fmt.Errorf("no init yet: %w", err)
 		}
-		if state := strings.TrimSpace(c.Run("systemctl", "is-system-running").Out); state != "running" {
-			return fmt.Errorf("systemd is %q: %s", state, c.Run("systemctl", "--failed", "--no-legend").Out)
-		}
-		return nil
+		return up()
 	})
 	c.pids, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", c.init))
-	return c
+}
+
+// coverDir is where commands in a container write coverage.
+const coverDir = "/cover"
+
+// coverage returns the directory for coverage between two words, if coverage
+// is wanted.
+func coverage(before, after string) []string {
+	if dir := os.Getenv(envCover); dir != "" {
+		return []string{before + dir + after}
+	}
+	return nil
 }
 
 // World returns a world around the container, which trusts its site.
@@ -112,7 +167,10 @@ func (c *Container) install(from, to string, mode os.FileMode) {
 func (c *Container) Run(args ...string) Result {
 	c.t.Helper()
 	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(c.init), "-a"}, args...)...)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	cmd.Env = []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	if len(coverage("", "")) > 0 {
+		cmd.Env = append(cmd.Env, "GOCOVERDIR="+coverDir)
+	}
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -139,7 +197,7 @@ func (c *Container) Must(args ...string) string {
 // Workers returns the worker processes inside, by their ids outside.
 func (c *Container) Workers() []int {
 	var inside []int
-	for _, pid := range processesOf("/usr/bin/vpn", "worker") {
+	for _, pid := range processesOf(Installed, "worker") {
 		if ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err == nil && ns == c.pids {
 			inside = append(inside, pid)
 		}

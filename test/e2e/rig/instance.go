@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,6 +34,7 @@ type Instance struct {
 	t     testing.TB
 	env   []string
 	proc  *Process // the daemon; nil before the first start
+	disk  *os.File // the data directory, if only the server host has it mounted
 }
 
 // Instance makes an installation in which nothing is stored yet.
@@ -78,23 +80,33 @@ func (i *Instance) cleanUp() {
 			quiet = 0
 		}
 	}
-	logs, _ := filepath.Glob(filepath.Join(i.Data, "logs", "*"))
+	logs, _ := filepath.Glob(i.File("logs/*"))
 	if i.proc != nil {
 		logs = append(logs, i.proc.log)
 	}
 	for _, path := range logs {
 		text, _ := os.ReadFile(path)
-		for _, bad := range []string{"panic:", "DATA RACE", "fatal error:"} {
+		for _, bad := range []string{"panic:", "fatal error:"} {
 			if _, after, found := strings.Cut(string(text), bad); found {
 				i.t.Errorf("in %s: %s%s", filepath.Base(path), bad, firstLines(after, 60))
 			}
+		}
+		ours, others := races(string(text))
+		for _, report := range ours {
+			i.t.Errorf("in %s: %s", filepath.Base(path), report)
+		}
+		for _, report := range others {
+			i.t.Logf("in %s, not a frame of ours (docs/adr/0005): %s", filepath.Base(path), report)
 		}
 		if i.t.Failed() {
 			i.t.Logf("%s:\n%s", path, lastLines(string(text), 40))
 		}
 	}
-	if run, err := os.Readlink(filepath.Join(i.Data, "run")); err == nil {
+	if run, err := os.Readlink(i.File("run")); err == nil {
 		os.RemoveAll(run)
+	}
+	if i.disk != nil {
+		i.disk.Close()
 	}
 }
 
@@ -145,20 +157,15 @@ func (i *Instance) JSON(out any, args ...string) {
 	}
 }
 
-// CreateServer creates a server that hides behind the world's site.
+// CreateServer creates a server; if flags name no protocol, one that hides
+// behind the world's site.
 func (i *Instance) CreateServer(name string, port int, flags ...string) {
 	i.t.Helper()
+	if !slices.Contains(flags, "--protocol") {
+		flags = append([]string{"--target", i.World.Site.Addr, "--server-name", SiteName}, flags...)
+	}
 	i.Must(append([]string{
 		"server", "create", name, "--port", strconv.Itoa(port), "--public-host", ServerAddr,
-		"--target", i.World.Site.Addr, "--server-name", SiteName,
-	}, flags...)...)
-}
-
-// CreateProxy creates a server that is a proxy of that protocol.
-func (i *Instance) CreateProxy(name, protocol string, port int, flags ...string) {
-	i.t.Helper()
-	i.Must(append([]string{
-		"server", "create", name, "--protocol", protocol, "--port", strconv.Itoa(port), "--public-host", ServerAddr,
 	}, flags...)...)
 }
 
@@ -224,6 +231,13 @@ func (i *Instance) Launch(args ...string) *Process {
 	return i.proc
 }
 
+// LaunchBy is Launch by a shell, which does something before.
+func LaunchBy(i *Instance, before string, args ...string) *Process {
+	i.t.Helper()
+	i.proc = i.World.Server.Spawn(i.t, i.env, "/bin/sh", append([]string{"-c", before + `; exec "$0" "$@"`, i.Bin}, args...)...)
+	return i.proc
+}
+
 // Daemon returns the daemon that was started last.
 func (i *Instance) Daemon() *Process { return i.proc }
 
@@ -282,7 +296,7 @@ func (i *Instance) OneWorker() int {
 
 // API calls the daemon over its socket.
 func (i *Instance) API(ctx context.Context, method, path string, in, out any) error {
-	run, err := os.Readlink(filepath.Join(i.Data, "run"))
+	run, err := os.Readlink(i.File("run"))
 	if err != nil {
 		return err
 	}

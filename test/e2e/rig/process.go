@@ -187,6 +187,16 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
+// Monotonic returns the time on the clock that systemd measures with.
+func Monotonic(t testing.TB) time.Duration {
+	t.Helper()
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(ts.Nano())
+}
+
 // Output runs a program on the host and returns what it has printed.
 func (h *Host) Output(t testing.TB, program string, args ...string) string {
 	t.Helper()

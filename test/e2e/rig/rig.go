@@ -85,9 +85,13 @@ func build(bin string) error {
 	return nil
 }
 
-// Slow reports that the binary is instrumented, so that its times say
-// nothing.
-func Slow() bool { return os.Getenv(envRace) != "" || os.Getenv(envCover) != "" }
+// Slow reports that the binary has the race detector, so that its times and
+// its memory say nothing. Counting coverage costs little: what is promised
+// holds with it, too.
+func Slow() bool { return os.Getenv(envRace) != "" }
+
+// Instrumented reports that the binary is not the one that users get.
+func Instrumented() bool { return Slow() || os.Getenv(envCover) != "" }
 
 // repository returns the root of the source tree.
 func repository() (string, error) {

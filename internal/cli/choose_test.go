@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// naming is every command that takes the NAME of something that is there.
+var naming = []string{
+	"users show", "users update --quota 1GB", "users delete --yes", "users enable", "users disable", "users kick",
+	"users link", "users qr", "server show", "server start", "server stop --yes", "server restart --yes",
+	"server delete --yes", "server logs", "users reset", "users restore", "server update --port 8443 --yes",
+}
+
+// TestMissingName: nobody can be asked, so it is an error that shows the way.
+func TestMissingName(t *testing.T) {
+	p := testProgram()
+	for _, cmd := range commandsOf(p) {
+		takes := strings.Contains(cmd.Use, " NAME") && cmd.Name() != "create" && !cmd.Hidden
+		if tried := slices.ContainsFunc(naming, func(s string) bool {
+			return strings.HasPrefix(s+" ", strings.TrimPrefix(cmd.CommandPath(), "vpn ")+" ")
+		}); takes && !tried {
+			t.Errorf("%s takes a NAME, and is not tried without one", cmd.CommandPath())
+		}
+	}
+	for _, args := range append(naming, "users create") {
+		words := strings.Fields(args)
+		path := "vpn " + words[0] + " " + words[1]
+		for _, more := range [][]string{nil, {"--no-input"}} {
+			r := newRunner()
+			r.tty = more != nil
+			r.env = map[string]string{"NO_COLOR": "1"}
+			got := r.run(t, append(words, more...)...)
+			want := "vpn: NAME is missing\nhint: usage: " + path + " NAME"
+			if got.status != 2 || got.out != "" || !strings.HasPrefix(got.err, want) || !strings.Contains(got.err, "; as in: "+path+" ") {
+				t.Errorf("vpn %s %v: got %+v", args, more, got)
+			}
+		}
+	}
+}
+
+// TestChosenName: somebody can be asked, so the command goes on with what was
+// chosen: a number, a name, or its beginning.
+func TestChosenName(t *testing.T) {
+	for _, args := range naming {
+		answers := []string{"1", "alice", "al", "AL"}
+		name := "alice"
+		if strings.HasPrefix(args, "server") {
+			answers, name = []string{"1", "main", "m"}, "main"
+		}
+		if args == "users restore" {
+			answers, name = []string{"1", "gone", "go"}, "gone"
+		}
+		for _, answer := range answers {
+			r := newRunner()
+			r.tty, r.env, r.plane.logs = true, map[string]string{"NO_COLOR": "1"}, strings.NewReader("")
+			want := r.run(t, append(strings.Fields(args), name)...)
+			r = newRunner()
+			r.tty, r.env, r.plane.logs = true, map[string]string{"NO_COLOR": "1"}, strings.NewReader("")
+			r.input = answer + "\n"
+			got := r.run(t, strings.Fields(args)...)
+			if want.status != 0 || got.status != 0 || got.out != want.out || !strings.HasSuffix(got.err, "Which one? "+want.err) {
+				t.Errorf("vpn %s, answered %q: got %+v, want %+v", args, answer, got, want)
+			}
+		}
+	}
+	r := newRunner()
+	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "1\n"
+	if got := r.run(t, "users", "link"); !strings.HasPrefix(got.err, "Users:\n1  alice  active\n2  bob    disabled\nWhich one? ") {
+		t.Errorf("got %q", got.err)
+	}
+	r.input = "dave\n"
+	if got := r.run(t, "users", "create"); got.status != 0 || got.err != "The new user's name: created user dave\n" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestWrongChoices(t *testing.T) {
+	for input, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"":                  {2, "the input ended before an answer"},
+		"\n":                {2, "no user was chosen\nhint: name it on the command line"},
+		"9\n0\n-1\nalice\n": {2, "There is no number 9.\nWhich one? There is no number 0."},
+		"zoe\nb\n":          {0, "None is called that.\nWhich one? "},
+		"a\x1b[2J\nb\n":     {0, "None is called that."},
+		"alice":             {0, "Which one? "},
+	} {
+		r := newRunner()
+		r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, input
+		got := r.run(t, "users", "show")
+		if got.status != want.status || !strings.Contains(got.err, want.says) || (got.out == "") != (want.status != 0) {
+			t.Errorf("%q: got %+v", input, got)
+		}
+	}
+	r := newRunner()
+	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "al\nalf\n"
+	alf := r.plane.users["bob"]
+	alf.Name = "alf"
+	r.plane.users["alf"] = alf
+	if got := r.run(t, "users", "show"); got.status != 0 || !strings.Contains(got.err, "That may be alf, alice.\n") {
+		t.Errorf("got %+v", got)
+	}
+	clear(r.plane.users)
+	if got := r.run(t, "users", "show"); got.status != 3 || got.err != "vpn: there are no users yet\nhint: make one: vpn users create NAME\n" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestNumbersThatAreNames: where a user is called 2, a number could mean two
+// things, so there are no numbers.
+func TestNumbersThatAreNames(t *testing.T) {
+	r := newRunner()
+	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "2\n"
+	for _, name := range []string{"1", "2"} {
+		u := r.plane.users["bob"]
+		u.Name = name
+		r.plane.users[name] = u
+	}
+	got := r.run(t, "users", "disable")
+	if got.status != 0 || !strings.HasPrefix(got.err, "Users:\n1      disabled\n2      disabled\nalice  active\n") ||
+		!strings.HasSuffix(got.err, "disabled user 2\n") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestManyNames: nobody reads a list of hundreds.
+func TestManyNames(t *testing.T) {
+	many := func() *runner {
+		r := newRunner()
+		r.tty, r.env = true, map[string]string{"NO_COLOR": "1"}
+		for i := range 200 {
+			u := r.plane.users["bob"]
+			u.Name = fmt.Sprintf("user%03d", i)
+			r.plane.users[u.Name] = u
+		}
+		return r
+	}
+	r := many()
+	r.input = "zz\nuser\nr10\n3\n"
+	got := r.run(t, "users", "disable")
+	want := "Which user? There are 202. A part of the name: No user has that in its name.\n" +
+		"Which user? There are 202. A part of the name: Which user? There are 200. A part of the name: Users:\n 1  user100  disabled\n"
+	if got.status != 0 || !strings.HasPrefix(got.err, want) || !strings.HasSuffix(got.err, "disabled user user102\n") {
+		t.Errorf("got %+v", got)
+	}
+	r = many()
+	r.input = "u\nu\nu\nu\n"
+	if got := r.run(t, "users", "disable"); got.status != 2 || !strings.Contains(got.err, "no user was chosen") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestChooseInterrupted: ^C works while the list stands there.
+func TestChooseInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	in, keyboard := io.Pipe()
+	defer keyboard.Close()
+	asked := &waitFor{text: "Which one?", seen: make(chan struct{})}
+	p := newProgram(IO{
+		In: in, Out: io.Discard, Err: asked, Getenv: func(string) string { return "" },
+		InTerminal: true, OutTerminal: true, ErrTerminal: true,
+	})
+	p.dial = newRunner().dial
+	done := make(chan int)
+	go func() { done <- p.run(ctx, []string{"users", "show"}) }()
+	<-asked.seen
+	cancel()
+	if status := <-done; status != 130 {
+		t.Errorf("got status %d", status)
+	}
+}
+
+// waitFor tells when a text has been written.
+type waitFor struct {
+	text string
+	seen chan struct{}
+	all  strings.Builder
+}
+
+func (w *waitFor) Write(b []byte) (int, error) {
+	before := strings.Contains(w.all.String(), w.text)
+	w.all.Write(b)
+	if !before && strings.Contains(w.all.String(), w.text) {
+		close(w.seen)
+	}
+	return len(b), nil
+}
+
+// TestConfirmByWeight: what is asked, and how.
+func TestConfirmByWeight(t *testing.T) {
+	idle := func(r *runner) {
+		s := r.plane.servers["main"]
+		s.Online = 0
+		r.plane.servers["main"] = s
+	}
+	for _, c := range []struct {
+		args, input, asks string
+		status            int
+		set               func(*runner)
+	}{
+		{args: "users disable alice"},
+		{args: "users kick alice"},
+		{args: "users update alice --quota 1"},
+		{args: "server start main"},
+		{args: "users delete", input: "bob\ny\n", asks: "Delete user bob? [y/N] deleted user bob\n"},
+		{args: "users delete bob", input: "y\n", asks: "Delete user bob? [y/N] "},
+		{args: "users delete nobody", input: "y\n", status: 3},
+		{args: "server stop main", input: "y\n", asks: "Stop server main, and close 2 connections? [y/N] "},
+		{args: "server restart main", input: "n\n", asks: "Restart server main, and close 2 connections? [y/N] ", status: 2},
+		{args: "server stop main --no-input", status: 2},
+		{args: "server stop nope", status: 3},
+		{args: "server delete main", input: "main\n", asks: "the links of 2 users to it die, for good. It closes 2 connections. Type main to go on: "},
+		{args: "server delete main", input: "paris\n", asks: "Type main to go on: ", status: 2},
+		{args: "server delete nope", status: 3},
+		{args: "server delete main", input: "main\n", asks: "the links of 2 users to it die, for good. Type main", set: idle},
+	} {
+		r := newRunner()
+		r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, c.input
+		if c.set != nil {
+			c.set(r)
+		}
+		got := r.run(t, strings.Fields(c.args)...)
+		if got.status != c.status || !strings.Contains(got.err, c.asks) || c.asks == "" && strings.Contains(got.err, "?") && c.status == 0 {
+			t.Errorf("vpn %s: got %+v", c.args, got)
+		}
+	}
+	r := newRunner()
+	s := r.plane.servers["main"]
+	s.Online = 0
+	r.plane.servers["main"] = s
+	r.plane.idle = true
+	if got := r.run(t, "server", "stop", "main"); got.status != 0 {
+		t.Errorf("nobody is connected, and nobody need be asked: got %+v", got)
+	}
+}

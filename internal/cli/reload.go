@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vpn/internal/client"
+	"vpn/internal/vpn"
+)
+
+func reloadCommand(p *program) *cobra.Command {
+	return answers[vpn.Reload](p, &cobra.Command{
+		Use: "reload", Short: "Make the daemon read its configuration again", Args: exactly(),
+		Long: `Make the daemon read its configuration again. log_level, log_format, public_host
+and worker_uids come into force at once, the last for servers that start from
+then on; data_dir takes a restart. A configuration that is wrong is refused as
+a whole, and the one before stays in force.`,
+		Example: "  vpn reload",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+				r, err := c.System.Reload(ctx)
+				if err != nil {
+					return err
+				}
+				done := "nothing has changed"
+				if len(r.Changed) > 0 {
+					done = "changed: " + strings.Join(r.Changed, ", ")
+				}
+				return p.printer().show(answer{data: r, names: r.Changed, plain: paths(r.Changed), done: done, quiet: r.Changed})
+			})
+		},
+	})
+}

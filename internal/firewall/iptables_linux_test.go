@@ -1,0 +1,114 @@
+package firewall_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"vpn/internal/firewall"
+)
+
+// What iptables calls matches and targets reaches the kernel as C structures.
+func TestIptables(t *testing.T) {
+	needProgram(t, "iptables-nft")
+	const open = "iptables -I INPUT -p tcp --dport 8443 -j ACCEPT && ip6tables -I INPUT -p tcp --dport 8443 -j ACCEPT"
+	for name, c := range map[string]struct {
+		rules string
+		open  string
+	}{
+		"policy": {`:INPUT DROP
+-A INPUT -i lo -j ACCEPT
+-A INPUT -s 127.0.0.1/32 -j ACCEPT
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -m conntrack --ctstate INVALID -j DROP
+-A INPUT -p tcp -m tcp --dport 22 -m limit --limit 3/min -j ACCEPT
+-A INPUT -p tcp -m multiport --dports 80,443,8000:8442 -m comment --comment "web" -j ACCEPT
+-A INPUT -m state --state NEW -p udp -j ACCEPT
+`, open},
+		"reject at the end": {`:INPUT ACCEPT
+:services -
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -m addrtype ! --dst-type LOCAL -j ACCEPT
+-A INPUT -j services
+-A INPUT -m limit --limit 3/min -j LOG --log-prefix "no "
+-A INPUT -p tcp -j REJECT --reject-with tcp-reset
+-A services -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT
+-A services -p tcp -m tcp --dport 8443 ! --syn -j ACCEPT
+`, open},
+		"multiport": {`:INPUT DROP
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m multiport --dports 80,8440:8450 -m conntrack --ctstate NEW -j ACCEPT
+`, ""},
+		"port and state": {`:INPUT DROP
+-A INPUT -m state --state ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 8443 --tcp-flags SYN,ACK SYN -m state --state NEW -m addrtype --dst-type LOCAL -j ACCEPT
+`, ""},
+		"who may": {`:INPUT DROP
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A INPUT -m mark --mark 0 -j ACCEPT
+`, ""},
+		"to user space": {`:INPUT DROP
+-A INPUT -p tcp -j NFQUEUE --queue-num 0 --queue-bypass
+`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, f := newPair(t), &firewall.Firewall{}
+			for _, program := range []string{"iptables-nft-restore", "ip6tables-nft-restore"} {
+				rules := c.rules
+				if strings.HasPrefix(program, "ip6") {
+					rules = strings.ReplaceAll(rules, "127.0.0.1/32", "::1/128")
+				}
+				p.host.must(t, "*filter\n"+rules+"COMMIT\n", program)
+			}
+			found := p.blocks(f, "tcp", "::")
+			if c.open == "" {
+				if len(found) != 0 {
+					t.Errorf("false alarm: %v", found)
+				}
+				p.wantOpen(t, true)
+				return
+			}
+			if len(found) != 1 || found[0].By != "iptables" || strings.Join(found[0].Open, " && ") != c.open {
+				t.Fatalf("found %v, want: %s", found, c.open)
+			}
+			p.wantOpen(t, false)
+			p.host.must(t, "", "sh", "-c", c.open)
+			if found := p.blocks(f, "tcp", "::"); len(found) != 0 {
+				t.Errorf("it is open, and this is said: %v", found)
+			}
+			p.wantOpen(t, true)
+		})
+	}
+}
+
+// A table other than filter is named.
+func TestIptablesRaw(t *testing.T) {
+	needProgram(t, "iptables-nft")
+	p, f := newPair(t), &firewall.Firewall{}
+	p.host.must(t, "", "iptables-nft", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "8000:9000", "-j", "DROP")
+	found := p.blocks(f, "tcp", "0.0.0.0")
+	const open = "iptables -t raw -I PREROUTING -p tcp --dport 8443 -j ACCEPT"
+	if len(found) != 1 || found[0].Open[0] != open || found[0].By != "iptables, table raw" {
+		t.Fatalf("found %v, want: %s", found, open)
+	}
+	if p.reaches(hostV4, 200*time.Millisecond) {
+		t.Error("the kernel sees it otherwise")
+	}
+	p.host.must(t, "", "sh", "-c", open)
+	if !p.reaches(hostV4, 5*time.Second) {
+		t.Error("the command does not open the port")
+	}
+}
+
+// needProgram skips a test unless a program is installed; in CI it fails.
+func needProgram(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		needRoot(t)
+		if _, err := exec.LookPath("/usr/sbin/" + name); err != nil {
+			t.Fatalf("%v\nhint: make deps", err)
+		}
+	}
+}
