@@ -91,7 +91,7 @@ func TestDryRunAnswers(t *testing.T) {
 	if err != nil || c.User.Name != "bob" || c.User.Status != vpn.Active || !c.Synced {
 		t.Errorf("got %+v, %v", c, err)
 	}
-	if len(c.Access) != 1 || c.Access[0] != (vpn.Access{Server: "main", Protocol: "vless"}) {
+	if len(c.Access) != 1 || !reflect.DeepEqual(c.Access[0], vpn.Access{Server: "main", Protocol: "vless"}) {
 		t.Errorf("got %+v", c.Access)
 	}
 	s, err := dry.Servers.Stop(b.ctx, "main")

@@ -79,7 +79,7 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 	if len(srv.Settings) == 0 {
 		srv.Settings = json.RawMessage("{}")
 	}
-	if err := s.place(ctx, &srv); err != nil {
+	if err := s.place(ctx, &srv, p.Ports()); err != nil {
 		return none, nil, err
 	}
 	var warnings []string
@@ -92,9 +92,10 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 	return srv, append(warnings, s.hostWarnings(srv)...), err
 }
 
-// place settles the address and the port. Whatever else listens there is
-// found before anything is stored.
-func (s *Servers) place(ctx context.Context, srv *vpn.Server) error {
+// place settles the address and the port, which is one of usual or above if
+// none was asked for. Whatever else listens there is found before anything is
+// stored.
+func (s *Servers) place(ctx context.Context, srv *vpn.Server, usual []uint16) error {
 	var others []vpn.Server
 	err := s.Store.View(ctx, func(tx Tx) (err error) {
 		others, err = tx.Servers.List()
@@ -116,7 +117,7 @@ func (s *Servers) place(ctx context.Context, srv *vpn.Server) error {
 	}
 	ports := []uint16{srv.Port}
 	if srv.Port == 0 {
-		ports = append([]uint16{443}, portRange(8443, 200)...)
+		ports = append(slices.Clone(usual), portRange(usual[len(usual)-1]+1, 199)...)
 	}
 	var first error
 	for _, port := range ports {

@@ -185,7 +185,7 @@ func (s *Servers) effects(ctx context.Context, srv, old vpn.Server) (vpn.ServerE
 	switch {
 	case srv.Port != old.Port || !protocol.Admits(p, srv, old):
 		e.Links = vpn.LinksReplaced
-	case is != was:
+	case is.Link != was.Link || !slices.Equal(is.Others, was.Others):
 		e.Links = vpn.LinksChanged
 	}
 	if srv.Enabled && srv.Port < firstFreePort && old.Port >= firstFreePort {

@@ -42,9 +42,10 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine/all", "internal/vpn internal/engine internal/engine/*"},
 	{"internal/engine/meter", "internal/vpn internal/clock"},
 	{"internal/engine/splice", ""},
+	{"internal/engine/inbound", "internal/vpn"},
 	{"internal/engine/egress", "internal/vpn"},
 	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
-	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/protocol/*"},
+	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/engine/inbound internal/protocol/*"},
 
 	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
 	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/engine internal/engine/* internal/worker internal/network"},
@@ -80,7 +81,7 @@ var only = map[string]string{
 	"github.com/skip2/go-qrcode":      "internal/qr",
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
-	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/probe internal/runtime/process test/e2e/* test/xfer",
+	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/engine/proxy internal/probe internal/runtime/process test/e2e/* test/xfer",
 	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
@@ -182,7 +183,7 @@ func TestEveryProtocolIsListed(t *testing.T) {
 		}
 		for _, p := range ps {
 			dir, name := path.Split(p.path)
-			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", "splice", kind + "test"}, name) {
+			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", "splice", "inbound", kind + "test"}, name) {
 				continue
 			}
 			if !slices.Contains(list.imports, module+p.path) {

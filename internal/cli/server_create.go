@@ -60,7 +60,7 @@ type serverFlags struct {
 
 // add adds the flags that "up" has too.
 func (f *serverFlags) add(fs *pflag.FlagSet) {
-	fs.Var(portValue(&f.in.Port), "port", "the port to listen on (default 443 if it is free, else 8443 or the next)")
+	fs.Var(portValue(&f.in.Port), "port", "the port to listen on (default one that is free: 443, or from 8443 on; for proxies from 8080 or 1080 on)")
 	fs.StringVar(&f.in.PublicHost, "public-host", "", "the `HOST` that clients dial (default the address of this machine)")
 	f.settings.add(fs, all.Protocols().All())
 }

@@ -94,6 +94,9 @@ func settingFields(s vpn.ServerInfo) []any {
 		if several, ok := values[f.Key].([]any); ok {
 			text = strings.Trim(fmt.Sprint(several), "[]")
 		}
+		if f.File {
+			continue
+		}
 		if values[f.Key] != nil {
 			fields = append(fields, strings.ReplaceAll(f.Flag(), "-", " "), text)
 		}

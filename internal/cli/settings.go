@@ -3,8 +3,11 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -20,9 +23,16 @@ type settingFlags struct {
 
 func (s *settingFlags) add(fs *pflag.FlagSet, protocols []protocol.Protocol) {
 	s.values = map[string]func() any{}
+	owners := map[string][]string{}
+	for _, p := range protocols {
+		for _, f := range p.Fields() {
+			owners[f.Flag()] = append(owners[f.Flag()], string(p.Name()))
+		}
+	}
 	for _, p := range protocols {
 		for _, f := range p.Fields() {
 			if s.values[f.Flag()] == nil {
+				f.Help = strings.Join(owners[f.Flag()], ", ") + ": " + f.Help
 				s.values[f.Flag()] = addSetting(fs, f)
 			}
 		}
@@ -39,6 +49,10 @@ func addSetting(fs *pflag.FlagSet, f protocol.Field) func() any {
 	case f.Bool:
 		on := fs.Bool(f.Flag(), false, f.Help)
 		return func() any { return *on }
+	case f.File:
+		var text string
+		fs.Var(&value[string]{to: &text, parse: fileText, kind: "FILE"}, f.Flag(), f.Help)
+		return func() any { return text }
 	}
 	var text string
 	fs.Var(&value[string]{to: &text, parse: asIs, kind: "TEXT"}, f.Flag(), f.Help)
@@ -69,6 +83,25 @@ func (s *settingFlags) of(fs *pflag.FlagSet, p protocol.Protocol) (json.RawMessa
 		return nil, fmt.Errorf("encode settings: %w", err)
 	}
 	return b, nil
+}
+
+// fileText returns what is in a file: the control plane need not be able to
+// read it, and must not read files for whoever asks.
+func fileText(path string) (string, error) {
+	const most = 1 << 20
+	f, err := os.Open(path)
+	if err != nil {
+		return "", vpn.Errorf(vpn.Invalid, "%w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return "", vpn.Errorf(vpn.Invalid, "%w", err)
+	}
+	if len(text) > most {
+		return "", vpn.Errorf(vpn.Invalid, "file %s is larger than a megabyte", path)
+	}
+	return string(text), nil
 }
 
 // asIs leaves the judgement to the protocol.

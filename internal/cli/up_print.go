@@ -7,7 +7,7 @@ func (u *up) print(r upResult, already bool) error {
 	var mine []string // the user's links to this server first
 	for _, a := range r.Access {
 		if a.Server == r.Server.Name {
-			mine = append(mine, a.Link)
+			mine = append(append(mine, a.Link), a.Others...)
 		}
 	}
 	if !out.forPeople() || out.quiet {

@@ -57,7 +57,7 @@ func links(access []vpn.Access) []string {
 	out := make([]string, 0, len(access))
 	for _, a := range access {
 		if a.Link != "" { // a dry run has none
-			out = append(out, a.Link)
+			out = append(append(out, a.Link), a.Others...)
 		}
 	}
 	return out

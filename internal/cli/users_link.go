@@ -24,9 +24,18 @@ func usersLink(p *program) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.printer().show(answer{
+			out := p.printer()
+			if err := out.show(answer{
 				data: access, names: servers(access), plain: accessTable(access), lines: links(access), quiet: links(access),
-			})
+			}); err != nil {
+				return err
+			}
+			for _, a := range access {
+				if a.Note != "" {
+					out.note("%s: %s", a.Server, a.Note)
+				}
+			}
+			return nil
 		})
 	}))
 }
@@ -35,7 +44,9 @@ func usersLink(p *program) *cobra.Command {
 func accessTable(access []vpn.Access) *table {
 	t := &table{}
 	for _, a := range access {
-		t.add(a.Server, string(a.Protocol), a.Link)
+		for _, link := range append([]string{a.Link}, a.Others...) {
+			t.add(a.Server, string(a.Protocol), link)
+		}
 	}
 	return t
 }

@@ -13,6 +13,7 @@ type Field struct {
 	Help string
 	List bool // may be given several times
 	Bool bool
+	File bool // a person names a file that holds it
 
 	Choices []string // all that it may be, or what it mostly is; for completion
 }
@@ -28,10 +29,17 @@ func (f Field) Flag() string {
 }
 
 // FieldsOf reads the fields off a settings struct: those with a help tag.
-// A setting is a string, a bool or a list of strings.
-func FieldsOf(settings any) []Field {
+// A setting is a string, a bool or a list of strings; those of an embedded
+// struct are the struct's own. One whose tag says file is what a file holds.
+func FieldsOf(settings any) []Field { return fieldsOf(reflect.TypeOf(settings)) }
+
+func fieldsOf(t reflect.Type) []Field {
 	var out []Field
-	for f := range reflect.TypeOf(settings).Fields() {
+	for f := range t.Fields() {
+		if f.Anonymous {
+			out = append(out, fieldsOf(f.Type)...)
+			continue
+		}
 		help := f.Tag.Get("help")
 		if help == "" {
 			continue
@@ -42,6 +50,7 @@ func FieldsOf(settings any) []Field {
 			Help: help,
 			List: f.Type.Kind() == reflect.Slice,
 			Bool: f.Type.Kind() == reflect.Bool,
+			File: f.Tag.Get("file") != "",
 		})
 		if choices := f.Tag.Get("choices"); choices != "" {
 			out[len(out)-1].Choices = strings.Split(choices, ",")

@@ -27,6 +27,10 @@ type Protocol interface {
 	// which they matter.
 	Fields() []Field
 
+	// Ports returns the ports at which a server is looked for first, the best
+	// one first. If none of them is free, those above the last are tried.
+	Ports() []uint16
+
 	// Prepare checks s.Settings strictly (an unknown key is an error) and
 	// fills in what its owner left open: keys, short ids. It accepts its own
 	// output unchanged, and never changes a key that is there.

@@ -94,6 +94,7 @@ type named string
 func (n named) Name() vpn.Protocol                     { return vpn.Protocol(n) }
 func (named) Networks() []string                       { return []string{"tcp"} }
 func (named) Fields() []protocol.Field                 { return nil }
+func (named) Ports() []uint16                          { return []uint16{1} }
 func (named) Prepare(s vpn.Server) (vpn.Server, error) { return s, nil }
 func (named) Mint(vpn.Server) (vpn.Secret, error)      { return vpn.Secret{}, nil }
 func (named) Access(vpn.Server, vpn.User, vpn.Credential, string) (vpn.Access, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -25,7 +26,7 @@ func DecodeSettings(raw json.RawMessage, into any) error {
 		return vpn.Errorf(vpn.Invalid, "the settings are not one JSON object, each key once").
 			WithHint(`write them like {"key": "value"}`)
 	}
-	fields, known := fieldsByKey(into)
+	fields, known := fieldsByKey(reflect.ValueOf(into).Elem())
 	for _, key := range order {
 		field, ok := fields[key]
 		if !ok {
@@ -70,11 +71,16 @@ func splitObject(raw []byte) (values map[string]json.RawMessage, order []string,
 	return values, order, err == io.EOF
 }
 
-func fieldsByKey(into any) (map[string]reflect.Value, []string) {
-	v := reflect.ValueOf(into).Elem()
+func fieldsByKey(v reflect.Value) (map[string]reflect.Value, []string) {
 	fields := map[string]reflect.Value{}
 	var known []string
 	for f, value := range v.Fields() {
+		if f.Anonymous {
+			within, keys := fieldsByKey(value)
+			maps.Copy(fields, within)
+			known = append(known, keys...)
+			continue
+		}
 		key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		fields[key] = value
 		known = append(known, key)

@@ -34,7 +34,7 @@ type NewServer struct {
 	Name       string          `json:"name"`
 	Protocol   Protocol        `json:"protocol,omitempty"`
 	Listen     netip.Addr      `json:"listen,omitzero"`
-	Port       uint16          `json:"port,omitempty"` // 0: 443 if it can be had, else 8443 upward
+	Port       uint16          `json:"port,omitempty"` // 0: one that is usual for the protocol and free
 	PublicHost string          `json:"public_host,omitempty"`
 	Allow      []netip.Prefix  `json:"allow,omitempty"`
 	Settings   json.RawMessage `json:"settings,omitempty"`

@@ -45,6 +45,7 @@ type ServerSpec struct {
 type Grant struct {
 	Credential  CredentialID
 	User        UserID
+	Name        string // the user's: with some protocols clients give it beside the secret
 	Secret      Secret
 	NotBefore   time.Time // zero: at once
 	NotAfter    time.Time // zero: for ever

@@ -118,6 +118,8 @@ type Access struct {
 	Server   string   `json:"server"`
 	Protocol Protocol `json:"protocol"`
 	Link     string   `json:"link"`
+	Others   []string `json:"others,omitempty" doc:"links to the same server for other kinds of clients"`
+	Note     string   `json:"note,omitempty" doc:"what to know when using them"`
 }
 
 // Kicked is the answer to a kick.

@@ -125,7 +125,7 @@ func fullSpec() vpn.Spec {
 
 func fullGrant() vpn.Grant {
 	return vpn.Grant{
-		Credential: "c1", User: "u1", Secret: vpn.NewSecret("password"),
+		Credential: "c1", User: "u1", Name: "alice", Secret: vpn.NewSecret("password"),
 		NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), NotAfter: time.Date(2027, 1, 2, 3, 4, 5, 6, time.UTC),
 		Blocked: true, Capped: true, RateUp: 1, RateDown: 2, Devices: 3, Connections: 4,
 	}

@@ -17,9 +17,16 @@ import (
 // within its first 20 ms. No connection drops, no byte is lost or counted
 // twice, and one worker is there all the time: the same.
 func TestControlPlaneKilledTwentyTimes(t *testing.T) {
+	for _, name := range []string{"vless, xray", "https, sing-box", "socks5, sing-box"} {
+		t.Run(name, func(t *testing.T) { testKills(t, ways()[name]) })
+	}
+}
+
+func testKills(t *testing.T, w way) {
+	t.Helper()
 	const users, kills = 20, 20
-	i, logins := install(t, users)
-	load := i.World.Xray(t, logins...).Load(t, 0, users)
+	i, logins := w.install(t, users)
+	load := w.start(i.World, t, logins...).Load(t, 0, users)
 	worker := i.OneWorker()
 	for k := range kills {
 		i.Daemon().Kill()

@@ -61,22 +61,18 @@ func cuts() []cut {
 // A user who is cut loses every live connection within a second, spliced and
 // silent ones too; of twenty others nobody notices.
 func TestACutHitsOneUserWithinASecond(t *testing.T) {
-	for name, start := range clients {
-		t.Run(name, func(t *testing.T) { testCuts(t, start) })
+	for name, w := range ways() {
+		t.Run(name, func(t *testing.T) { testCuts(t, w) })
 	}
 }
 
-// clients are the programs that users come with.
-var clients = map[string]func(*rig.World, testing.TB, ...rig.Login) *rig.Client{
-	"xray": (*rig.World).Xray, "sing-box": (*rig.World).SingBox,
-}
-
-func testCuts(t *testing.T, start func(*rig.World, testing.TB, ...rig.Login) *rig.Client) {
-	i, logins := install(t, others)
+func testCuts(t *testing.T, w way) {
+	t.Helper()
+	i, logins := w.install(t, others)
 	for _, c := range cuts() {
 		logins = append(logins, i.CreateUsers("victim-"+c.name+"-", 1)...)
 	}
-	client := start(i.World, t, logins...)
+	client := w.start(i.World, t, logins...)
 	load := client.Load(t, 0, others)
 	for k, c := range cuts() {
 		t.Run(c.name, func(t *testing.T) {

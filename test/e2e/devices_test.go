@@ -14,17 +14,17 @@ import (
 // admitted once one has left.
 func TestDeviceLimit(t *testing.T) {
 	t.Parallel()
-	for name, start := range clients {
-		t.Run(name, func(t *testing.T) { testDevices(t, start) })
+	for name, w := range ways() {
+		t.Run(name, func(t *testing.T) { testDevices(t, w) })
 	}
 }
 
-func testDevices(t *testing.T, start func(*rig.World, testing.TB, ...rig.Login) *rig.Client) {
+func testDevices(t *testing.T, w way) {
 	t.Helper()
-	i, logins := install(t, 1)
+	i, logins := w.install(t, 1)
 	i.Must("users", "update", "u0", "--devices", "2")
 	link := logins[0].Link
-	client := start(i.World, t,
+	client := w.start(i.World, t,
 		rig.Login{Link: link, From: rig.ClientAddr(1)},
 		rig.Login{Link: link, From: rig.ClientAddr(2)},
 		rig.Login{Link: link, From: rig.ClientAddr(3)})

@@ -31,6 +31,38 @@ func install(t *testing.T, n int) (*rig.Instance, []rig.Login) {
 	return i, i.CreateUsers("u", n)
 }
 
+// A way is a protocol and the client program that users come with.
+type way struct {
+	protocol string
+	flags    []string // of the server
+	start    func(*rig.World, testing.TB, ...rig.Login) *rig.Client
+	streams  bool // it has no datagrams
+}
+
+// ways are all that is promised for every protocol alike.
+func ways() map[string]way {
+	return map[string]way{
+		"vless, xray":      {protocol: "vless", start: (*rig.World).Xray},
+		"vless, sing-box":  {protocol: "vless", start: (*rig.World).SingBox},
+		"http, sing-box":   {protocol: "http", start: (*rig.World).SingBox, streams: true},
+		"https, sing-box":  {protocol: "mixed", flags: []string{"--tls"}, start: (*rig.World).SingBox, streams: true},
+		"socks5, xray":     {protocol: "socks5", start: (*rig.World).Xray},
+		"socks5, sing-box": {protocol: "socks5", start: (*rig.World).SingBox},
+	}
+}
+
+// install is install for the way's protocol.
+func (w way) install(t *testing.T, n int) (*rig.Instance, []rig.Login) {
+	t.Helper()
+	if w.protocol == "vless" {
+		return install(t, n)
+	}
+	i := rig.NewWorld(t).Instance(t)
+	i.CreateServer("main", port, append([]string{"--protocol", w.protocol}, w.flags...)...)
+	i.Serve()
+	return i, i.CreateUsers("u", n)
+}
+
 // sum returns the traffic of all users together.
 func sum(ts []vpn.Traffic) (all vpn.Traffic) {
 	for _, t := range ts {

@@ -15,6 +15,16 @@ import (
 
 // A quota stops at the byte, what the kernel splices too.
 func TestQuotaStopsAtTheByte(t *testing.T) {
+	for name, w := range ways() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testQuota(t, w)
+		})
+	}
+}
+
+func testQuota(t *testing.T, w way) {
+	t.Helper()
 	cases := []struct {
 		name  string
 		up    bool
@@ -30,8 +40,8 @@ func TestQuotaStopsAtTheByte(t *testing.T) {
 		{name: "upload at full speed", up: true},
 		{name: "upload at full speed, TLS inside", up: true, inner: true},
 	}
-	i, logins := install(t, len(cases))
-	client := i.World.Xray(t, logins...)
+	i, logins := w.install(t, len(cases))
+	client := w.start(i.World, t, logins...)
 	for k, c := range cases {
 		const quota = 20_000_000
 		user := fmt.Sprint("u", k)

@@ -15,8 +15,15 @@ import (
 // A rate limit is kept within 10 % either way, over all connections of a user
 // together, whether or not they would be spliced.
 func TestRateLimit(t *testing.T) {
-	i, logins := install(t, 6)
-	client := i.World.Xray(t, logins...)
+	for name, w := range ways() {
+		t.Run(name, func(t *testing.T) { testRate(t, w) })
+	}
+}
+
+func testRate(t *testing.T, w way) {
+	t.Helper()
+	i, logins := w.install(t, 6)
+	client := w.start(i.World, t, logins...)
 	const rate = 2.5e6 // bytes per second; as a flag, 20mbit or 2.5MB/s
 	cases := []struct {
 		name, flag, value string

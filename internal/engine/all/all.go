@@ -4,6 +4,7 @@ package all
 
 import (
 	"vpn/internal/engine"
+	"vpn/internal/engine/proxy"
 	"vpn/internal/engine/vless"
 	"vpn/internal/vpn"
 )
@@ -11,6 +12,9 @@ import (
 // Engines returns how to make the engine of each protocol.
 func Engines() map[vpn.Protocol]engine.New {
 	return map[vpn.Protocol]engine.New{
-		"vless": vless.New,
+		"vless":  vless.New,
+		"http":   proxy.New,
+		"socks5": proxy.New,
+		"mixed":  proxy.New,
 	}
 }

@@ -1,31 +1,21 @@
 package all_test
 
 import (
-	"os"
-	"slices"
 	"testing"
 
 	"vpn/internal/engine/all"
-	"vpn/internal/vpn"
+	protocols "vpn/internal/protocol/all"
 )
 
-func TestEveryEngineIsListed(t *testing.T) {
-	dirs, err := os.ReadDir("..")
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestEveryProtocolHasAnEngine(t *testing.T) {
 	engines := all.Engines()
-	n := 0
-	for _, d := range dirs {
-		if !d.IsDir() || slices.Contains([]string{"all", "egress", "enginetest", "meter", "splice"}, d.Name()) {
-			continue
+	for _, p := range protocols.Protocols().All() {
+		if engines[p.Name()] == nil {
+			t.Errorf("%s has no engine", p.Name())
 		}
-		n++
-		if engines[vpn.Protocol(d.Name())] == nil {
-			t.Errorf("%s is not listed", d.Name())
-		}
+		delete(engines, p.Name())
 	}
-	if n != len(engines) {
-		t.Errorf("%d are listed, and there are %d", len(engines), n)
+	for name := range engines {
+		t.Errorf("%s is no protocol", name)
 	}
 }

@@ -57,6 +57,7 @@ func newIdleBench(t testing.TB, h Harness, n int) *bench {
 		b.spec.Grants = append(b.spec.Grants, vpn.Grant{
 			Credential: vpn.CredentialID(vpn.NewID()),
 			User:       vpn.UserID(fmt.Sprintf("user%d", i)),
+			Name:       fmt.Sprintf("name%d", i),
 			Secret:     h.Secret(),
 		})
 	}

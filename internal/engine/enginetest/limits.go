@@ -132,12 +132,12 @@ func rateGained(t *testing.T, h Harness) {
 	if err := ask(conn, opDownload, 1<<40, 100*mib); err != nil {
 		t.Fatal(err)
 	}
+	go func() { drain(conn, patience) }() // or buffers on the way might hold it up
 	if !eventually(patience, func() bool { return b.used(0).Down > 4*mib }) {
 		t.Fatal("no download")
 	}
 	b.spec.Grants[0].RateDown = mib
 	b.apply()
-	go func() { drain(conn, patience) }()
 	before, start := b.used(0).Down, time.Now()
 	time.Sleep(promptly)
 	if got := float64(b.used(0).Down-before) / time.Since(start).Seconds(); got > 1.5*mib || got < 0.5*mib {

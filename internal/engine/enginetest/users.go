@@ -19,7 +19,7 @@ func usersComeAndGo(t *testing.T, h Harness) {
 		}
 	}
 	alive("at first")
-	b.spec.Grants = append(b.spec.Grants, vpn.Grant{Credential: vpn.CredentialID(vpn.NewID()), User: "newcomer", Secret: h.Secret()})
+	b.spec.Grants = append(b.spec.Grants, vpn.Grant{Credential: vpn.CredentialID(vpn.NewID()), User: "newcomer", Name: "newcomer", Secret: h.Secret()})
 	b.apply()
 	alive("after a user was added")
 	if err := ping(b.dial(2, "tcp", d.addr)); err != nil {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"github.com/xtls/xray-core/common"
 	"github.com/xtls/xray-core/common/mux"
@@ -19,6 +18,7 @@ import (
 	"github.com/xtls/xray-core/transport/pipe"
 
 	"vpn/internal/engine/egress"
+	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/meter"
 	"vpn/internal/engine/splice"
 	"vpn/internal/vpn"
@@ -38,7 +38,7 @@ const (
 type dispatcher struct {
 	meter *meter.Meter
 	guard *egress.Guard
-	live  *registry
+	live  *inbound.Registry
 	pipes *splice.Pipes
 	log   *slog.Logger
 }
@@ -92,7 +92,7 @@ func (d *dispatcher) DispatchLink(ctx context.Context, dest xnet.Destination, li
 // multiplex takes flows from a connection until it ends. It is no flow
 // itself: it carries nothing that the meter has not admitted.
 func (d *dispatcher) multiplex(ctx context.Context, in *session.Inbound, client *net.TCPConn, link *transport.Link) error {
-	leave, ok := d.live.enter(credentialOf(in), func() { hangUp(client) })
+	leave, ok := d.live.Enter(credentialOf(in), func() { inbound.HangUp(client) })
 	if !ok {
 		return net.ErrClosed
 	}
@@ -122,7 +122,7 @@ func (d *dispatcher) carry(ctx context.Context, dest xnet.Destination, link *tra
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t := &tunnel{link: link, client: client, in: in, shared: shared, cancel: cancel}
-	leave, ok := d.live.enter(credentialOf(in), t.cut)
+	leave, ok := d.live.Enter(credentialOf(in), t.cut)
 	if !ok {
 		return net.ErrClosed
 	}
@@ -160,7 +160,7 @@ func (t *tunnel) cut() {
 		return
 	}
 	t.cancel()
-	hangUp(t.client)
+	inbound.HangUp(t.client)
 	t.interrupt()
 }
 
@@ -170,7 +170,7 @@ func (t *tunnel) end() {
 	switch {
 	case t.shared:
 		t.interrupt()
-	case !t.gone.Load(): // else hangUp is at it
+	case !t.gone.Load(): // else HangUp is at it
 		_ = t.client.Close()
 	}
 }
@@ -178,19 +178,6 @@ func (t *tunnel) end() {
 func (t *tunnel) interrupt() {
 	_ = common.Interrupt(t.link.Reader)
 	_ = common.Interrupt(t.link.Writer)
-}
-
-// hangUp ends a client's connection, and drops what the kernel has not sent
-// after a moment: a slow client would get megabytes yet. It does not begin
-// with that, because a client of xray's that waits in readv(2) misses a reset
-// and waits on.
-func hangUp(c *net.TCPConn) {
-	const moment = 500 * time.Millisecond
-	_ = c.CloseWrite()
-	time.AfterFunc(moment, func() {
-		_ = c.SetLinger(0)
-		_ = c.Close()
-	})
 }
 
 // inboundOf returns who a session belongs to and the socket that it came by.

@@ -15,10 +15,7 @@ package vless
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 
@@ -26,6 +23,7 @@ import (
 	"github.com/xtls/xray-core/common/log"
 
 	"vpn/internal/engine"
+	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/splice"
 	"vpn/internal/vpn"
 )
@@ -39,11 +37,11 @@ var running atomic.Bool
 // Engine implements [engine.Engine].
 type Engine struct {
 	log     *slog.Logger
-	live    *registry
+	live    *inbound.Registry
+	gate    *inbound.Gate
 	door    *door // the protocol
 	reality atomic.Pointer[reality.Config]
 	pipes   *splice.Pipes
-	accepts sync.WaitGroup // one for each listener
 
 	mu     sync.Mutex // held by Apply and Close
 	closed bool
@@ -53,9 +51,8 @@ type Engine struct {
 
 // A server is the part of a spec that is not about users, as it runs.
 type server struct {
-	spec     vpn.ServerSpec
-	facade   *facade
-	listener *net.TCPListener
+	spec   vpn.ServerSpec
+	facade *facade
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -68,13 +65,15 @@ func New(c engine.Config) (engine.Engine, error) {
 			WithHint("run each server in a worker of its own")
 	}
 	log.RegisterHandler(xrayLog{c.Log})
-	live, pipes := newRegistry(), new(splice.Pipes)
+	live, pipes := inbound.NewRegistry(), new(splice.Pipes)
 	door, err := newDoor(&dispatcher{meter: c.Meter, guard: c.Guard, live: live, pipes: pipes, log: c.Log})
 	if err != nil {
 		running.Store(false)
 		return nil, err
 	}
-	return &Engine{log: c.Log, live: live, pipes: pipes, door: door, users: users{}}, nil
+	e := &Engine{log: c.Log, live: live, pipes: pipes, door: door, users: users{}}
+	e.gate = inbound.NewGate(c.Log, e.serve)
+	return e, nil
 }
 
 // Apply implements [engine.Engine]. Users come and go without touching
@@ -100,20 +99,15 @@ func (e *Engine) Apply(ctx context.Context, spec vpn.Spec) error {
 		return err
 	}
 	if err := e.applyUsers(change); err != nil {
-		next.close(nil)
-		if old != nil {
-			old.close(nil)
-		}
-		e.server = nil // the next Apply begins anew
+		next.facade.close()
+		e.shut() // the next Apply begins anew
 		return err
 	}
 	e.reality.Store(next.facade.config)
 	e.server = next
-	if old == nil || next.listener != old.listener {
-		e.accept(next.listener)
-	}
+	e.gate.Serve()
 	if old != nil {
-		old.close(next)
+		old.facade.close()
 	}
 	return nil
 }
@@ -126,11 +120,8 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
-	if e.server != nil {
-		e.server.close(nil)
-	}
-	e.live.close()
-	e.accepts.Wait()
+	e.shut()
+	e.live.Close()
 	e.pipes.Close()
 	log.RegisterHandler(xrayLog{slog.New(slog.DiscardHandler)})
 	running.Store(false)
@@ -143,7 +134,7 @@ func (e *Engine) applyUsers(c userChange) error {
 	if err := e.users.apply(e.door.users, c); err != nil {
 		return err
 	}
-	e.live.end(c.remove)
+	e.live.End(c.remove)
 	return nil
 }
 
@@ -154,43 +145,23 @@ func (e *Engine) open(ctx context.Context, spec vpn.ServerSpec) (*server, error)
 	if err != nil {
 		return nil, err
 	}
-	ln, err := e.listen(ctx, spec)
-	if err != nil {
+	if err := e.gate.Open(ctx, spec.Listen, spec.Port); err != nil {
 		f.close()
+		if e.gate.Closed() {
+			e.shut() // the next Apply begins anew
+		}
 		return nil, err
 	}
-	return &server{spec: spec, facade: f, listener: ln}, nil
+	return &server{spec: spec, facade: f}, nil
 }
 
-// listen returns the running listener if spec is about its address, else a
-// new one.
-func (e *Engine) listen(ctx context.Context, spec vpn.ServerSpec) (*net.TCPListener, error) {
-	old := e.server
-	if old != nil && old.spec.Listen == spec.Listen && old.spec.Port == spec.Port {
-		return old.listener, nil
+// shut ends what runs of a server but for its connections.
+func (e *Engine) shut() {
+	e.gate.Close()
+	if e.server != nil {
+		e.server.facade.close()
+		e.server = nil
 	}
-	ln, err := listen(ctx, spec.Listen, spec.Port)
-	if err == nil || old == nil || old.spec.Port != spec.Port || vpn.KindOf(err) != vpn.Conflict {
-		return ln, err
-	}
-	// One of the two addresses contains the other: it is our own listener
-	// that is in the way.
-	if err := old.listener.Close(); err != nil {
-		return nil, fmt.Errorf("close the listener: %w", err)
-	}
-	ln, err = listen(ctx, spec.Listen, spec.Port)
-	if err == nil {
-		return ln, nil
-	}
-	restored, lost := listen(ctx, old.spec.Listen, old.spec.Port)
-	if lost != nil {
-		e.server = nil // the next Apply begins anew
-		old.facade.close()
-		return nil, errors.Join(err, lost)
-	}
-	old.listener = restored
-	e.accept(restored)
-	return nil, err
 }
 
 // sameServer reports whether a and b differ in nothing that a listener or a
@@ -198,12 +169,4 @@ func (e *Engine) listen(ctx context.Context, spec vpn.ServerSpec) (*net.TCPListe
 func sameServer(a, b vpn.ServerSpec) bool {
 	return a.Listen == b.Listen && a.Port == b.Port &&
 		bytes.Equal(a.Settings, b.Settings) && a.Private.Equal(b.Private)
-}
-
-// close ends what next, which may be nil, has not taken over.
-func (s *server) close(next *server) {
-	if next == nil || s.listener != next.listener {
-		_ = s.listener.Close()
-	}
-	s.facade.close()
 }

@@ -13,6 +13,7 @@ import (
 	xnet "github.com/xtls/xray-core/common/net"
 
 	"vpn/internal/engine/egress"
+	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/meter"
 )
 
@@ -50,8 +51,8 @@ func (d *dispatcher) packets(ctx context.Context, t *tunnel, dest xnet.Destinati
 	if p.peer, err = p.resolve(ctx, dest); err != nil && !t.shared {
 		return err
 	}
-	idle := newIdler(idlePackets, p.moves.Load, t.end)
-	defer idle.stop()
+	idle := inbound.NewIdler(idlePackets, p.moves.Load, t.end)
+	defer idle.Stop()
 	var down sync.WaitGroup
 	down.Go(func() { p.download() })
 	p.upload(ctx)

@@ -10,13 +10,23 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/xtls/xray-core/common"
 	"github.com/xtls/xray-core/common/buf"
 	xnet "github.com/xtls/xray-core/common/net"
 
+	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/meter"
 	"vpn/internal/engine/splice"
+)
+
+const (
+	idleStream  = 5 * time.Minute
+	idlePackets = 2 * time.Minute // what RFC 4787 asks of a NAT, at least
+	// idleSpliced leaves the end of a silent connection to TCP keepalive: in
+	// it are the push services of phones, silent for half an hour at a time.
+	idleSpliced = 24 * time.Hour
 )
 
 // A stream is a TCP flow.
@@ -31,7 +41,7 @@ type stream struct {
 	dst    *net.TCPConn
 	rawDst syscall.RawConn
 	rawSrc syscall.RawConn // of the client
-	idle   *idler
+	idle   *inbound.Idler
 	moves  atomic.Uint64 // portions that passed
 }
 
@@ -60,8 +70,8 @@ func (d *dispatcher) stream(ctx context.Context, t *tunnel, dest xnet.Destinatio
 
 // relay moves bytes both ways until both ends are done, or one is gone.
 func (s *stream) relay(ctx context.Context) {
-	s.idle = newIdler(idleStream, s.moves.Load, s.end)
-	defer s.idle.stop()
+	s.idle = inbound.NewIdler(idleStream, s.moves.Load, s.end)
+	defer s.idle.Stop()
 	var up sync.WaitGroup
 	up.Go(func() { s.upload(ctx) })
 	s.download(ctx)
@@ -73,11 +83,11 @@ func (s *stream) upload(ctx context.Context) {
 	switch err := s.copyUp(ctx); {
 	case err == nil:
 		_ = s.dst.CloseWrite()
-		s.idle.within(linger)
+		s.idle.Within(inbound.Linger)
 	case errors.Is(err, splice.ErrSource):
 		s.end()
 	default: // the destination takes no more, but may have something to say
-		s.idle.within(linger)
+		s.idle.Within(inbound.Linger)
 	}
 }
 
@@ -109,14 +119,14 @@ func (s *stream) download(ctx context.Context) {
 		return
 	}
 	s.closeDown()
-	s.idle.within(linger)
+	s.idle.Within(inbound.Linger)
 }
 
 func (s *stream) copyDown(ctx context.Context) error {
 	from := newReader(s.dst, s.rawDst)
 	for {
 		if s.maySpliceDown() {
-			s.idle.within(idleSpliced)
+			s.idle.Within(idleSpliced)
 			return s.splice(ctx, meter.Down, s.rawSrc, s.rawDst)
 		}
 		mb, err := from.ReadMultiBuffer()

@@ -3,6 +3,7 @@ package all
 
 import (
 	"vpn/internal/protocol"
+	"vpn/internal/protocol/proxy"
 	"vpn/internal/protocol/vless"
 )
 
@@ -10,5 +11,8 @@ import (
 func Protocols() protocol.Set {
 	return protocol.NewSet(
 		vless.Protocol{},
+		proxy.New(proxy.Mixed),
+		proxy.New(proxy.HTTP),
+		proxy.New(proxy.SOCKS5),
 	)
 }

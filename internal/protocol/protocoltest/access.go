@@ -1,10 +1,12 @@
 package protocoltest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -15,7 +17,8 @@ import (
 // hosts are what clients may dial.
 var hosts = []string{"vpn.example.com", "203.0.113.7", "2001:db8::7"}
 
-func (s suite) access(t *testing.T, srv vpn.Server, user string, secret vpn.Secret, host string) string {
+// access returns the links, of which there is one at least.
+func (s suite) access(t *testing.T, srv vpn.Server, user string, secret vpn.Secret, host string) []string {
 	t.Helper()
 	a, err := s.p.Access(srv, vpn.User{Name: user}, vpn.Credential{Secret: secret}, host)
 	if err != nil {
@@ -24,19 +27,19 @@ func (s suite) access(t *testing.T, srv vpn.Server, user string, secret vpn.Secr
 	if a.Server != srv.Name || a.Protocol != s.p.Name() || a.Link == "" {
 		t.Errorf("Access for %q at %s is %+v", user, host, a)
 	}
-	return a.Link
+	return append([]string{a.Link}, a.Others...)
 }
 
 func (s suite) golden(t *testing.T) {
 	var got strings.Builder
 	for _, host := range hosts {
-		link := s.access(t, s.sample.Server, "alice", s.sample.Secret, host)
-		if again := s.access(t, s.sample.Server, "alice", s.sample.Secret, host); again != link {
-			t.Errorf("equal arguments give\n%s\n%s", link, again)
+		links := s.access(t, s.sample.Server, "alice", s.sample.Secret, host)
+		if again := s.access(t, s.sample.Server, "alice", s.sample.Secret, host); !slices.Equal(again, links) {
+			t.Errorf("equal arguments give\n%s\n%s", links, again)
 		}
-		got.WriteString(link + "\n")
+		got.WriteString(strings.Join(links, "\n") + "\n")
 	}
-	file := filepath.Join("testdata", "access.golden")
+	file := filepath.Join("testdata", cmp.Or(s.sample.Golden, "access.golden"))
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -64,23 +67,27 @@ func (s suite) ownAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := s.access(t, srv, "alice", alices, hosts[0])
-	if other := s.access(t, srv, "alice", bobs, hosts[0]); other == link {
-		t.Error("two secrets have one link")
+	links := s.access(t, srv, "alice", alices, hosts[0])
+	for i, other := range s.access(t, srv, "alice", bobs, hosts[0]) {
+		if other == links[i] {
+			t.Error("two secrets have one link")
+		}
 	}
 	var private any
 	if err := json.Unmarshal([]byte(srv.Private.Reveal()), &private); err != nil {
 		private = srv.Private.Reveal()
 	}
-	plain, err := url.QueryUnescape(link)
-	if err != nil {
-		plain = link
-	}
-	eachText(private, func(secret string) {
-		if strings.Contains(link, secret) || strings.Contains(plain, secret) {
-			t.Error("the link holds a part of the server's private keys")
+	for _, link := range links {
+		plain, err := url.QueryUnescape(link)
+		if err != nil {
+			plain = link
 		}
-	})
+		eachText(private, func(secret string) {
+			if strings.Contains(link, secret) || strings.Contains(plain, secret) {
+				t.Error("the link holds a part of the server's private keys")
+			}
+		})
+	}
 	if _, err := s.p.Access(srv, vpn.User{Name: "alice"}, vpn.Credential{}, hosts[0]); err == nil {
 		t.Error("a link is made without a secret")
 	}
@@ -113,29 +120,43 @@ func (s suite) hostileNames(t *testing.T) {
 	} {
 		srv := s.sample.Server
 		srv.Name = "main" + name
-		link := s.access(t, srv, name, s.sample.Secret, hosts[0])
 		clean := s.access(t, s.sample.Server, "alice", s.sample.Secret, hosts[0])
-		if bad := strings.IndexFunc(link, func(r rune) bool {
-			return r > unicode.MaxASCII || r <= ' ' || r == 0x7f || strings.ContainsRune("\"<>\\^`{|}", r)
-		}); bad >= 0 {
-			t.Errorf("%q: the link has to be encoded at %q", name, link[bad:])
+		for i, link := range s.access(t, srv, name, s.sample.Secret, hosts[0]) {
+			s.hostileName(t, link, clean[i], srv.Name, name)
 		}
-		got, want := s.parse(t, link), s.parse(t, clean)
-		if got.Fragment != srv.Name+"-"+name {
-			t.Errorf("%q: the link's name is %q", name, got.Fragment)
+	}
+}
+
+func (s suite) hostileName(t *testing.T, link, clean, server, user string) {
+	t.Helper()
+	if bad := strings.IndexFunc(link, func(r rune) bool {
+		return r > unicode.MaxASCII || r <= ' ' || r == 0x7f || strings.ContainsRune("\"<>\\^`{|}", r)
+	}); bad >= 0 {
+		t.Errorf("%q: the link has to be encoded at %q", user, link[bad:])
+	}
+	got, want := s.parse(t, link), s.parse(t, clean)
+	if got.Fragment != server+"-"+user {
+		t.Errorf("%q: the link's name is %q", user, got.Fragment)
+	}
+	got.Fragment, want.Fragment, got.RawFragment, want.RawFragment = "", "", "", ""
+	if s.sample.Named {
+		if got.User.Username() != user {
+			t.Errorf("%q: the link is %q's", user, got.User.Username())
 		}
-		got.Fragment, want.Fragment, got.RawFragment, want.RawFragment = "", "", "", ""
-		if got.String() != want.String() {
-			t.Errorf("%q: the name leaks into the link: %s", name, got)
-		}
+		secret, _ := got.User.Password()
+		got.User, want.User = url.UserPassword("", secret), url.UserPassword("", s.sample.Secret.Reveal())
+	}
+	if got.String() != want.String() {
+		t.Errorf("%q: the name leaks into the link: %s", user, got)
 	}
 }
 
 func (s suite) hosts(t *testing.T) {
 	for _, host := range hosts {
-		u := s.parse(t, s.access(t, s.sample.Server, "alice", s.sample.Secret, host))
-		if u.Hostname() != host || u.Port() == "" {
-			t.Errorf("a link to %s leads to %s", host, u.Host)
+		for _, link := range s.access(t, s.sample.Server, "alice", s.sample.Secret, host) {
+			if u := s.parse(t, link); u.Hostname() != host || u.Port() == "" {
+				t.Errorf("a link to %s leads to %s", host, u.Host)
+			}
 		}
 	}
 	for _, host := range []string{"", "a b", "evil.example/x?", "vpn.example.com:443", "[2001:db8::7]", "fe80::1%eth0", "a\nb", "a@b", "a#b"} {

@@ -34,6 +34,9 @@ func (Protocol) Networks() []string { return []string{"tcp"} }
 // Fields implements [protocol.Protocol].
 func (Protocol) Fields() []protocol.Field { return protocol.FieldsOf(Settings{}) }
 
+// Ports implements [protocol.Protocol]: a web site is at 443.
+func (Protocol) Ports() []uint16 { return []uint16{443, 8443} }
+
 // Prepare implements [protocol.Protocol]. The target must have been chosen:
 // [AutoTarget] and none are errors, because choosing takes the network.
 func (Protocol) Prepare(s vpn.Server) (vpn.Server, error) {

@@ -31,7 +31,7 @@ func grantsFollow(b *bench) {
 		b.putUser(u)
 		b.put(c)
 		want := vpn.Grant{
-			Credential: c.ID, User: u.ID, Secret: c.Secret, NotBefore: c.NotBefore, NotAfter: test.end,
+			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, NotBefore: c.NotBefore, NotAfter: test.end,
 			RateUp: 1, RateDown: 2, Devices: 3, Connections: 4,
 		}
 		b.equal(test.name, b.grants(s.ID, 0), app.GrantChanges{Upsert: []vpn.Grant{want}, Whole: true})
@@ -68,10 +68,10 @@ func grantsChange(b *bench) {
 	b.update(func(tx app.Tx) error { return tx.Users.ResetUsed(u.ID) })
 	none("traffic")
 
-	u.Limits.RateUp = 9
+	u.Limits.RateUp, u.Name = 9, "alicia"
 	b.putUser(u)
 	g := b.grants(s.ID, since)
-	if g.Whole || len(g.Remove) > 0 || len(g.Upsert) != 1 || g.Upsert[0].RateUp != 9 {
+	if g.Whole || len(g.Remove) > 0 || len(g.Upsert) != 1 || g.Upsert[0].RateUp != 9 || g.Upsert[0].Name != "alicia" {
 		b.Errorf("a user has changed: %+v", g)
 	}
 	c.DeletedAt = day
@@ -149,7 +149,7 @@ func (p population) grants(s vpn.ServerID) known {
 			end = u.ExpiresAt
 		}
 		k[c.ID] = vpn.Grant{
-			Credential: c.ID, User: u.ID, Secret: c.Secret, NotBefore: c.NotBefore, NotAfter: end,
+			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, NotBefore: c.NotBefore, NotAfter: end,
 			Blocked: !u.Enabled, Capped: u.Limits.Quota > 0, RateUp: u.Limits.RateUp,
 		}
 	}

@@ -109,7 +109,7 @@ func (c *Client) Dial(ctx context.Context, i int, addr string) (net.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := connect(raw, commandConnect, addr); err != nil {
+	if _, err := connect(raw, "", "", commandConnect, addr); err != nil {
 		raw.Close()
 		return nil, err
 	}
@@ -194,6 +194,10 @@ func xrayConfig(logins []Login, ports []int) any {
 				},
 			},
 		}
+		if l.Link.Scheme != "vless" {
+			o = xrayProxy(l.Link)
+			o["tag"] = "out-" + tag
+		}
 		if l.From != "" {
 			o["sendThrough"] = l.From
 		}
@@ -223,6 +227,10 @@ func singBoxConfig(logins []Login, ports []int) any {
 				"reality": object{"enabled": true, "public_key": l.Link.PublicKey, "short_id": l.Link.ShortID},
 			},
 		}
+		if l.Link.Scheme != "vless" {
+			o = singBoxProxy(l.Link)
+			o["tag"] = "out-" + tag
+		}
 		if l.From != "" {
 			o["inet4_bind_address"] = l.From
 		}
@@ -233,4 +241,32 @@ func singBoxConfig(logins []Login, ports []int) any {
 		"log": object{"level": "warn"}, "inbounds": in, "outbounds": out,
 		"route": object{"rules": rules},
 	}
+}
+
+// xrayProxy is xray as the client of a proxy.
+func xrayProxy(l Link) object {
+	o := object{
+		"protocol": map[string]string{"socks5": "socks", "http": "http", "https": "http"}[l.Scheme],
+		"settings": object{"servers": []object{{
+			"address": l.Host, "port": l.Port, "users": []object{{"user": l.User, "pass": l.Password}},
+		}}},
+	}
+	if l.Scheme == "https" {
+		o["streamSettings"] = object{"network": "tcp", "security": "tls", "tlsSettings": object{"allowInsecure": true, "alpn": []string{"http/1.1"}}}
+	}
+	return o
+}
+
+// singBoxProxy is sing-box as the client of a proxy.
+func singBoxProxy(l Link) object {
+	o := object{"server": l.Host, "server_port": l.Port, "username": l.User, "password": l.Password}
+	if l.Scheme == "socks5" {
+		o["type"], o["version"] = "socks", "5"
+		return o
+	}
+	o["type"] = "http"
+	if l.Scheme == "https" {
+		o["tls"] = object{"enabled": true, "insecure": true}
+	}
+	return o
 }

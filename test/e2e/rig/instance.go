@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -156,12 +157,15 @@ func (i *Instance) JSON(out any, args ...string) {
 	}
 }
 
-// CreateServer creates a server that hides behind the world's site.
+// CreateServer creates a server; if flags name no protocol, one that hides
+// behind the world's site.
 func (i *Instance) CreateServer(name string, port int, flags ...string) {
 	i.t.Helper()
+	if !slices.Contains(flags, "--protocol") {
+		flags = append([]string{"--target", i.World.Site.Addr, "--server-name", SiteName}, flags...)
+	}
 	i.Must(append([]string{
 		"server", "create", name, "--port", strconv.Itoa(port), "--public-host", ServerAddr,
-		"--target", i.World.Site.Addr, "--server-name", SiteName,
 	}, flags...)...)
 }
 

@@ -10,9 +10,12 @@ import (
 	"testing"
 )
 
-// A Link is what a vless:// link says, taken apart the way a client
-// application does it.
+// A Link is what a link says, taken apart the way a client application does
+// it. One to a proxy has a user and a password, one of VLESS the rest.
 type Link struct {
+	Scheme      string // vless, http, https or socks5
+	User        string
+	Password    string
 	UUID        string
 	Host        string
 	Port        int
@@ -40,6 +43,9 @@ func parseLink(text string) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
+	if u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "socks5" {
+		return parseProxyLink(u)
+	}
 	q := u.Query()
 	for key, want := range map[string]string{"type": "tcp", "security": "reality", "encryption": "none"} {
 		if got := q.Get(key); got != want {
@@ -49,16 +55,13 @@ func parseLink(text string) (Link, error) {
 	if u.Scheme != "vless" || u.User == nil {
 		return Link{}, fmt.Errorf("not a vless link")
 	}
-	host, portText, err := net.SplitHostPort(u.Host)
-	if err != nil {
-		return Link{}, err
-	}
-	port, err := strconv.Atoi(portText)
+	host, port, err := splitHost(u)
 	if err != nil {
 		return Link{}, err
 	}
 	l := Link{
-		UUID: u.User.Username(), Host: host, Port: port, Name: u.Fragment,
+		Scheme: u.Scheme,
+		UUID:   u.User.Username(), Host: host, Port: port, Name: u.Fragment,
 		ServerName: q.Get("sni"), PublicKey: q.Get("pbk"), ShortID: q.Get("sid"),
 		Fingerprint: q.Get("fp"), Flow: q.Get("flow"), SpiderX: q.Get("spx"),
 	}
@@ -66,4 +69,26 @@ func parseLink(text string) (Link, error) {
 		return Link{}, fmt.Errorf("a part is missing: %+v", l)
 	}
 	return l, nil
+}
+
+func parseProxyLink(u *url.URL) (Link, error) {
+	host, port, err := splitHost(u)
+	if err != nil {
+		return Link{}, err
+	}
+	password, _ := u.User.Password()
+	l := Link{Scheme: u.Scheme, Host: host, Port: port, Name: u.Fragment, User: u.User.Username(), Password: password}
+	if l.User == "" || l.Password == "" {
+		return Link{}, fmt.Errorf("a part is missing: %+v", l)
+	}
+	return l, nil
+}
+
+func splitHost(u *url.URL) (host string, port int, err error) {
+	host, text, err := net.SplitHostPort(u.Host)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err = strconv.Atoi(text)
+	return host, port, err
 }

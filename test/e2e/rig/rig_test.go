@@ -99,6 +99,9 @@ func TestParseLinkRefusesWhatNoClientCouldUse(t *testing.T) {
 	if l, err := parseLink(good); err != nil || l.Host != "203.0.113.1" || l.Port != 443 || l.SpiderX != "/" || l.Name != "main" {
 		t.Errorf("%+v, %v", l, err)
 	}
+	if l, err := parseLink("socks5://alice:pw@[2001:db8::1]:1080#main"); err != nil || l.Host != "2001:db8::1" || l.User != "alice" || l.Password != "pw" {
+		t.Errorf("%+v, %v", l, err)
+	}
 	for _, cut := range []string{"security=reality&", "pbk=K&", "fp=chrome&", "sni=s&", ":443", "0000@"} {
 		if l, err := parseLink(strings.Replace(good, cut, "", 1)); err == nil {
 			t.Errorf("without %s: %+v", cut, l)

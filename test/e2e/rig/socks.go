@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -20,24 +21,50 @@ const (
 	commandAssociate = 3
 )
 
-// connect asks the SOCKS5 server at the other end of c for command, without a
-// password, and returns the address that it names.
-func connect(c net.Conn, command byte, addr string) (netip.AddrPort, error) {
+// greet says hello to the SOCKS5 server at the other end of c, with a password
+// (RFC 1929) if there is a user.
+func greet(c net.Conn, user, password string) error {
+	hello := []byte{5, 1, 0}
+	if user != "" {
+		hello[2] = 2
+	}
+	if _, err := c.Write(hello); err != nil {
+		return fmt.Errorf("socks greeting: %w", err)
+	}
+	var answer [2]byte
+	if _, err := io.ReadFull(c, answer[:]); err != nil {
+		return fmt.Errorf("socks greeting: %w", err)
+	}
+	if answer != [2]byte{5, hello[2]} {
+		return fmt.Errorf("socks greeting: answer %v", answer)
+	}
+	if user == "" {
+		return nil
+	}
+	words := append(append([]byte{1, byte(len(user))}, user...), byte(len(password)))
+	if _, err := c.Write(append(words, password...)); err != nil {
+		return fmt.Errorf("socks password: %w", err)
+	}
+	if _, err := io.ReadFull(c, answer[:]); err != nil {
+		return fmt.Errorf("socks password: %w", err)
+	}
+	if answer != [2]byte{1, 0} {
+		return fmt.Errorf("socks password: answer %v", answer)
+	}
+	return nil
+}
+
+// connect asks the SOCKS5 server at the other end of c for command, and
+// returns the address that it names.
+func connect(c net.Conn, user, password string, command byte, addr string) (netip.AddrPort, error) {
 	_ = c.SetDeadline(time.Now().Add(15 * time.Second))
 	defer func() { _ = c.SetDeadline(time.Time{}) }()
 	target, err := socksAddr(addr)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if _, err := c.Write([]byte{5, 1, 0}); err != nil {
-		return netip.AddrPort{}, fmt.Errorf("socks greeting: %w", err)
-	}
-	var method [2]byte
-	if _, err := io.ReadFull(c, method[:]); err != nil {
-		return netip.AddrPort{}, fmt.Errorf("socks greeting: %w", err)
-	}
-	if method != [2]byte{5, 0} {
-		return netip.AddrPort{}, fmt.Errorf("socks greeting: answer %v", method)
+	if err := greet(c, user, password); err != nil {
+		return netip.AddrPort{}, err
 	}
 	if _, err := c.Write(append([]byte{5, command, 0}, target...)); err != nil {
 		return netip.AddrPort{}, fmt.Errorf("socks request: %w", err)
@@ -101,11 +128,21 @@ type UDP struct {
 
 // UDP opens a datagram flow of the i-th login.
 func (c *Client) UDP(ctx context.Context, i int) (*UDP, error) {
-	control, err := c.world.Client.Dial(ctx, "tcp", c.SOCKS(i))
+	return c.world.associate(ctx, c.SOCKS(i), "", "")
+}
+
+// Associate opens a datagram flow of the client host straight through a
+// SOCKS5 proxy.
+func (w *World) Associate(ctx context.Context, l Link) (*UDP, error) {
+	return w.associate(ctx, net.JoinHostPort(l.Host, strconv.Itoa(l.Port)), l.User, l.Password)
+}
+
+func (w *World) associate(ctx context.Context, proxy, user, password string) (*UDP, error) {
+	control, err := w.Client.Dial(ctx, "tcp", proxy)
 	if err != nil {
 		return nil, err
 	}
-	bound, err := connect(control, commandAssociate, "0.0.0.0:0")
+	bound, err := connect(control, user, password, commandAssociate, "0.0.0.0:0")
 	if err == nil && bound.Addr().IsUnspecified() {
 		bound = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), bound.Port())
 	}
@@ -113,13 +150,16 @@ func (c *Client) UDP(ctx context.Context, i int) (*UDP, error) {
 		control.Close()
 		return nil, err
 	}
-	relay, err := c.world.Client.Dial(ctx, "udp", bound.String())
+	relay, err := w.Client.Dial(ctx, "udp", bound.String())
 	if err != nil {
 		control.Close()
 		return nil, err
 	}
 	return &UDP{control, relay}, nil
 }
+
+// Hang ends the control connection only.
+func (u *UDP) Hang() { u.control.Close() }
 
 // Close ends the flow.
 func (u *UDP) Close() {

@@ -1,4 +1,4 @@
-package vless
+package inbound
 
 import (
 	"runtime/debug"
@@ -7,9 +7,9 @@ import (
 	"vpn/internal/vpn"
 )
 
-// A registry knows everything that lives in an engine, connections of
-// strangers and flows of users alike, and how to end it.
-type registry struct {
+// A Registry knows everything that lives in an engine, connections of
+// strangers and flows of users alike, and how to end it. Its methods may be called concurrently.
+type Registry struct {
 	memory  reclaimer
 	running sync.WaitGroup // one for each entry
 
@@ -23,13 +23,15 @@ type entry struct {
 	end        func()           // must not block
 }
 
-func newRegistry() *registry {
-	return &registry{memory: reclaimer{free: debug.FreeOSMemory}, entries: map[*entry]struct{}{}}
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry {
+	return &Registry{memory: reclaimer{free: debug.FreeOSMemory}, entries: map[*entry]struct{}{}}
 }
 
-// enter adds something that end ends. The caller calls leave when it has
+// Enter adds something that end ends; c is empty while nobody knows whose it is.
+// end must not block. The caller calls leave when it has
 // ended. Nothing enters a closed registry.
-func (r *registry) enter(c vpn.CredentialID, end func()) (leave func(), ok bool) {
+func (r *Registry) Enter(c vpn.CredentialID, end func()) (leave func(), ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -48,8 +50,8 @@ func (r *registry) enter(c vpn.CredentialID, end func()) (leave func(), ok bool)
 	}, true
 }
 
-// end ends what belongs to the credentials.
-func (r *registry) end(credentials map[vpn.CredentialID]bool) {
+// End ends what belongs to the credentials.
+func (r *Registry) End(credentials map[vpn.CredentialID]bool) {
 	if len(credentials) == 0 {
 		return
 	}
@@ -60,8 +62,8 @@ func (r *registry) end(credentials map[vpn.CredentialID]bool) {
 	}
 }
 
-// close ends everything, and waits until it has left.
-func (r *registry) close() {
+// Close ends everything, and waits until it has left.
+func (r *Registry) Close() {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
@@ -72,7 +74,7 @@ func (r *registry) close() {
 	r.memory.stop()
 }
 
-func (r *registry) list() []*entry {
+func (r *Registry) list() []*entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := make([]*entry, 0, len(r.entries))

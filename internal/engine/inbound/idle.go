@@ -1,23 +1,16 @@
-package vless
+package inbound
 
 import (
 	"sync"
 	"time"
 )
 
-const (
-	idleStream  = 5 * time.Minute
-	idlePackets = 2 * time.Minute // what RFC 4787 asks of a NAT, at least
-	// idleSpliced leaves the end of a silent connection to TCP keepalive: in
-	// it are the push services of phones, silent for half an hour at a time.
-	idleSpliced = 24 * time.Hour
-	// linger is how long one direction may be silent after the other ended.
-	linger = time.Second
-)
+// Linger is how long one direction may be silent after the other ended.
+const Linger = time.Second
 
-// An idler ends what has not moved for a whole period. It looks once per
+// An Idler ends what has not moved for a whole period. It looks once per
 // period, so that it costs nothing while bytes move.
-type idler struct {
+type Idler struct {
 	moved  func() uint64 // a count that changes when something moves
 	expire func()        // called once
 
@@ -29,15 +22,17 @@ type idler struct {
 	over   bool
 }
 
-func newIdler(period time.Duration, moved func() uint64, expire func()) *idler {
-	i := &idler{moved: moved, expire: expire, period: period, since: time.Now(), last: moved()}
+// NewIdler watches moved, a count that changes when something moves, and calls
+// expire once when it has not for a whole period. The caller must Stop it.
+func NewIdler(period time.Duration, moved func() uint64, expire func()) *Idler {
+	i := &Idler{moved: moved, expire: expire, period: period, since: time.Now(), last: moved()}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.timer = time.AfterFunc(period, i.look)
 	return i
 }
 
-func (i *idler) look() {
+func (i *Idler) look() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.over {
@@ -56,24 +51,24 @@ func (i *idler) look() {
 	i.begin(moved)
 }
 
-func (i *idler) begin(moved uint64) {
+func (i *Idler) begin(moved uint64) {
 	i.since, i.last = time.Now(), moved
 	i.timer.Reset(i.period)
 }
 
-// within changes the period from now on. After linger there is no other.
-func (i *idler) within(period time.Duration) {
+// Within changes the period from now on. After [Linger] there is no other.
+func (i *Idler) Within(period time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.over || i.period == linger {
+	if i.over || i.period == Linger {
 		return
 	}
 	i.period = period
 	i.begin(i.moved())
 }
 
-// stop is the end of watching.
-func (i *idler) stop() {
+// Stop is the end of watching.
+func (i *Idler) Stop() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.over = true

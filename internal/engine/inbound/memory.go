@@ -1,4 +1,4 @@
-package vless
+package inbound
 
 import "time"
 

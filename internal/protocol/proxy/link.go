@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"vpn/internal/vpn"
+)
+
+// Access implements [protocol.Protocol]. A mixed server has a link for each of
+// its two kinds of clients.
+func (p Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint string) (vpn.Access, error) {
+	set, err := ParseSettings(p.name, s.Settings)
+	if err != nil {
+		return vpn.Access{}, err
+	}
+	if c.Secret.IsZero() {
+		return vpn.Access{}, vpn.Errorf(vpn.Internal, "user %s has no password on server %s", u.Name, s.Name)
+	}
+	host, err := linkHost(endpoint)
+	if err != nil {
+		return vpn.Access{}, err
+	}
+	rest := "://" + escape(u.Name) + ":" + escape(c.Secret.Reveal()) +
+		"@" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) +
+		"#" + escape(s.Name+"-"+u.Name)
+	web := "http" + rest
+	if set.Enabled {
+		web = "https" + rest
+	}
+	a := vpn.Access{Server: s.Name, Protocol: p.name, Note: set.note(p.name, s.Name)}
+	switch p.name {
+	case HTTP:
+		a.Link = web
+	case SOCKS5:
+		a.Link = "socks5" + rest
+	default:
+		a.Link, a.Others = web, []string{"socks5" + rest}
+	}
+	return a, nil
+}
+
+// note says what the links do not.
+func (s Settings) note(name vpn.Protocol, server string) string {
+	var notes []string
+	if s.Enabled && s.selfMade() != nil {
+		notes = append(notes, "the certificate is self-made, so clients have to be told to trust it: it is tls_cert in vpn server show "+server+" -o json")
+	}
+	if name != HTTP { // socks5 leaves open who looks names up
+		notes = append(notes, "write socks5h instead of socks5 where the client knows the word, as curl does: the server looks names up then")
+	}
+	return strings.Join(notes, "; ")
+}
+
+// linkHost returns endpoint as a link carries it.
+func linkHost(endpoint string) (string, error) {
+	if err := vpn.ValidHost(endpoint); err != nil {
+		return "", err
+	}
+	if a, err := netip.ParseAddr(endpoint); err == nil {
+		return a.Unmap().String(), nil
+	}
+	return endpoint, nil
+}
+
+// escape leaves only what RFC 3986 calls unreserved as it is.
+func escape(s string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
+	const digits = "0123456789ABCDEF"
+	var out strings.Builder
+	for i := range len(s) {
+		if b := s[i]; strings.IndexByte(plain, b) >= 0 {
+			out.WriteByte(b)
+		} else {
+			out.Write([]byte{'%', digits[b>>4], digits[b&15]})
+		}
+	}
+	return out.String()
+}
