@@ -193,7 +193,7 @@ func (in *installation) start(ctx context.Context, changed bool) error {
 	switch {
 	case was == service.Running && !changed:
 		return nil
-	case was == service.Running:
+	case was == service.Running, was == service.Starting: // again and again, perhaps, as it was before
 		in.printer().note("restarting the service; connections go on")
 		err = s.Restart(ctx)
 	default:

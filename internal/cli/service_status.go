@@ -45,7 +45,7 @@ func notRunning(s *service.Service, st service.Status) error {
 	}
 	how := string(st.State)
 	if st.State == service.Starting && st.Restarts > 0 {
-		how = "starting again and again (" + many(st.Restarts, "restart") + ")"
+		how += ", after " + many(st.Restarts, "restart")
 	}
 	if st.LastWords != "" {
 		how += ": " + st.LastWords

@@ -530,6 +530,12 @@ func TestOpenRCState(t *testing.T) {
 		}
 	}
 	f.says["rc-service"] = ""
+	f.put("/run/openrc/options/vpn/start_count", "3", 0o600)
+	f.put(logFile, "vpn: the store is damaged\nhint: restore it\n", 0o640)
+	if st, err := s.Status(t.Context()); err != nil || st.State != Starting || st.PID != 0 || st.Restarts != 3 || st.LastWords != "the store is damaged" {
+		t.Errorf("between two ends: %+v %v", st, err)
+	}
+	f.put("/proc/42/stat", "", 0o444)
 	if st, err := s.Status(t.Context()); err != nil || st.State != Running || st.PID != 42 {
 		t.Errorf("running: %+v %v", st, err)
 	}
