@@ -50,7 +50,7 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 			}
 		}
 		if w := srv.Worker; w != nil && !w.Confined {
-			out.Warnings = append(out.Warnings, "server "+srv.Name+" is not confined: this kernel has no Landlock, so file permissions alone keep its worker from other files")
+			out.Warnings = append(out.Warnings, "server "+srv.Name+" is not confined: the kernel has no Landlock, or it is switched off, so file permissions alone keep its worker from other files")
 		}
 		if srv.Enabled {
 			out.Warnings = append(out.Warnings, s.warnings(srv.Server)...)

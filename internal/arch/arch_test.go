@@ -30,7 +30,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/firewall", ""},
 	{"internal/clock", ""},
 	{"internal/probe", "internal/vpn"},
-	{"internal/service", "internal/vpn"},
+	{"internal/service", "internal/vpn internal/selfupdate"},
 	{"internal/selfupdate", "internal/vpn"},
 
 	{"internal/protocol", "internal/vpn"},

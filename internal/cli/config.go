@@ -15,9 +15,6 @@ import (
 // again, or executes another version, that is still the system's.
 const startedByRoot = "VPN_STARTED_BY_ROOT"
 
-// applyConfig is how what was set comes into force.
-const applyConfig = "make the daemon read it: vpn reload"
-
 func configCommand(p *program) *cobra.Command {
 	return group("config", "Show and change the configuration file", `  vpn config show --origin
   vpn config set public_host vpn.example.org`,

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vpn/internal/config"
+	"vpn/internal/service"
 )
 
 func configSet(p *program) *cobra.Command {
@@ -18,19 +19,41 @@ is reloaded.`,
   vpn config set log_level debug`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			key, value := args[0], args[1]
+			before, _ := p.config() // what is wrong in it may be what is mended here
 			path, changed, err := editConfig(p, func(path string, data []byte) ([]byte, error) {
 				return config.Set(path, data, key, value)
 			})
 			if err != nil {
 				return err
 			}
-			return configEdited(p, configEdit{Key: key, Value: value, File: path, Changed: changed}, "set")
+			return configEdited(p, configEdit{Key: key, Value: value, File: path, Changed: changed}, "set", before)
 		},
 	})
 }
 
+// applies says how what was set comes into force. A daemon never changes its
+// data directory while it runs, for its servers would be left alone.
+func (p *program) applies(e configEdit, before config.Config) string {
+	if e.Key != "data_dir" {
+		return "make the daemon read it: vpn reload"
+	}
+	from, to := before.DataDir, e.Value
+	if after, err := config.Load(sources(p)); to == "" && err == nil {
+		to = after.DataDir
+	}
+	stop, start := "stop the daemon with its servers", "start it again"
+	if s, err := service.Detect(); err == nil && exists(s.Definition()) {
+		stop, start = s.Command("stop"), "vpn service install"
+	}
+	move := "mv " + from + " " + to
+	if from == "" || to == "" || from == to {
+		move = "move the data directory"
+	}
+	return "this moves nothing, and a daemon that runs keeps what it has; to move the data: " + stop + "; " + move + "; " + start
+}
+
 // configEdited says what was done to the configuration file.
-func configEdited(p *program, e configEdit, verb string) error {
+func configEdited(p *program, e configEdit, verb string, before config.Config) error {
 	e.DryRun = p.global.dryRun
 	a := answer{data: e, names: []string{e.Key}, plain: paths([]string{e.File})}
 	if variable := "VPN_" + strings.ToUpper(e.Key); p.Getenv(variable) != "" {
@@ -44,7 +67,7 @@ func configEdited(p *program, e configEdit, verb string) error {
 	case e.DryRun:
 		a.done = "would " + verb + " " + e.Key + " in " + e.File
 	default:
-		a.done, a.next = verb+" "+e.Key+" in "+e.File, []string{applyConfig}
+		a.done, a.next = verb+" "+e.Key+" in "+e.File, []string{p.applies(e, before)}
 	}
 	return p.printer().show(a)
 }

@@ -50,9 +50,9 @@ hand it ends then, with its terminal: use "vpn reload".`,
 			case check:
 				return checkServe(cmd.Context(), p)
 			case endWorkers:
-				return clearUp(p, func(o daemon.Options) error { return daemon.EndWorkers(cmd.Context(), o) })
+				return clearUp(p, func(o daemon.Options) (daemon.Ended, error) { return daemon.EndWorkers(cmd.Context(), o) })
 			case afterStop != "":
-				return clearUp(p, func(o daemon.Options) error { return daemon.AfterStop(cmd.Context(), o, afterStop) })
+				return clearUp(p, func(o daemon.Options) (daemon.Ended, error) { return daemon.AfterStop(cmd.Context(), o, afterStop) })
 			}
 			return serve(cmd.Context(), p)
 		},
@@ -84,20 +84,34 @@ func checkServe(ctx context.Context, p *program) error {
 	})
 }
 
-// clearUp runs what a supervisor wants done after a daemon's end.
-func clearUp(p *program, do func(daemon.Options) error) error {
+// clearUp runs what a supervisor wants done after a daemon's end. Whoever stops
+// a service means its servers too: that something else is wrong is said, and
+// keeps none of them running.
+func clearUp(p *program, do func(daemon.Options) (daemon.Ended, error)) error {
 	cfg, err := p.config()
 	if err != nil {
-		return err
+		p.printer().warn("the configuration is left aside: " + err.Error())
+		if cfg, err = config.LoadAnyway(sources(p)); err != nil {
+			return err
+		}
 	}
 	options, err := p.daemonOptions(cfg, cfg.LogLevel)
 	if err != nil {
 		return err
 	}
 	if err := actAsOwner(cfg.DataDir); err != nil {
-		return err
+		p.printer().warn(err.Error())
 	}
-	return do(options)
+	ended, err := do(options)
+	if err == nil && ended.Unsaved != nil {
+		p.printer().warn(unsaved(ended))
+	}
+	return err
+}
+
+// unsaved says that servers have ended and the store does not know all of it.
+func unsaved(e daemon.Ended) string {
+	return "the servers have ended, but what they counted last is not stored: " + e.Unsaved.Error()
 }
 
 // serve runs the daemon until ctx ends. If another version has executed this

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vpn/internal/config"
+	"vpn/internal/daemon"
 	"vpn/internal/service"
 	"vpn/internal/vpn"
 )
@@ -45,4 +46,59 @@ func noOtherDaemon(ctx context.Context, p *program, cfg config.Config, st servic
 	}
 	return vpn.Errorf(vpn.Conflict, "a daemon that somebody started by hand runs on %s (pid %d)", cfg.DataDir, s.PID).
 		WithHint("stop it first: kill %d", s.PID)
+}
+
+// serviceChange is what a change of the service says as JSON: how the service
+// is now.
+type serviceChange struct {
+	service.Status
+
+	Would  []string `json:"would,omitempty"` // what a dry run has not done, in the order in which it is done
+	DryRun bool     `json:"dry_run,omitempty"`
+}
+
+// optionsOf returns the options of a data directory that a service has,
+// whatever the configuration says.
+func optionsOf(p *program, dataDir string) (daemon.Options, error) {
+	from := sources(p)
+	from.Flags = map[string]string{"data_dir": dataDir}
+	cfg, err := config.LoadAnyway(from)
+	if err != nil {
+		return daemon.Options{}, err
+	}
+	return p.daemonOptions(cfg, silent)
+}
+
+// serversIn returns how many servers run in a data directory.
+func serversIn(ctx context.Context, p *program, dataDir string) (int, error) {
+	o, err := optionsOf(p, dataDir)
+	if err != nil {
+		return 0, err
+	}
+	return daemon.CountWorkers(ctx, o)
+}
+
+// endServers returns what ends the servers that a service's stop has left in a
+// data directory, unless they are those of a daemon that somebody runs by hand.
+func endServers(p *program, dataDir string) func(context.Context) (int, error) {
+	return func(ctx context.Context) (int, error) {
+		if dataDir == "" {
+			return 0, nil
+		}
+		o, err := optionsOf(p, dataDir)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := p.running(ctx, o.Config); vpn.KindOf(err) != vpn.Unavailable {
+			return 0, err
+		}
+		if n, err := daemon.CountWorkers(ctx, o); err != nil || n == 0 {
+			return 0, err // not a store is opened for nothing
+		}
+		ended, err := daemon.EndWorkers(ctx, o)
+		if err == nil && ended.Unsaved != nil {
+			p.printer().warn(unsaved(ended))
+		}
+		return ended.Workers, err
+	}
 }

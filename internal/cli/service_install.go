@@ -38,7 +38,7 @@ Installing again brings unit and program up to date; connections go on.`,
 	}
 	cmd.Flags().BoolVar(&in.force, "force", false, "replace a unit or a program that is not vpn's, or was changed by hand")
 	cmd.Flags().BoolVar(&in.noStart, "no-start", false, "do not start it now")
-	return changes[service.Status](p, cmd)
+	return changes[serviceChange](p, cmd)
 }
 
 // installation is one run of the command.
@@ -57,6 +57,9 @@ func (in *installation) run(ctx context.Context) error {
 	}
 	if in.global.dryRun {
 		return in.tell()
+	}
+	if err := in.leave(ctx); err != nil {
+		return err
 	}
 	if in.plan.Copy {
 		question := fmt.Sprintf("A service cannot rely on %s, which may go away or be changed by others than root. Copy it to %s?",
@@ -105,8 +108,54 @@ func (in *installation) look(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	in.plan, err = in.service.Plan(ctx, wish)
-	return err
+	if in.plan, err = in.service.Plan(ctx, wish); err != nil {
+		return err
+	}
+	return in.mayLeave(ctx)
+}
+
+// moves reports whether the service that is there has another data directory.
+func (in *installation) moves() bool {
+	return in.before.DataDir != "" && in.before.DataDir != in.cfg.DataDir
+}
+
+// mayLeave refuses to leave servers alone in the data directory that the
+// service has so far: nobody would look after them, and their ports are taken.
+func (in *installation) mayLeave(ctx context.Context) error {
+	if !in.moves() {
+		return nil
+	}
+	servers, err := serversIn(ctx, in.program, in.before.DataDir)
+	if err != nil || servers == 0 || in.force {
+		return err
+	}
+	again := "vpn service install --data-dir " + in.cfg.DataDir
+	return vpn.Errorf(vpn.Conflict, "the service runs %s of the data directory %s", many(servers, "server"), in.before.DataDir).
+		WithHint("to stop it with them first: vpn service uninstall; then: %s; or both at once: %s --force", again, again)
+}
+
+// leave stops the service with its servers if it is to have another data
+// directory.
+func (in *installation) leave(ctx context.Context) error {
+	if !in.moves() {
+		return nil
+	}
+	out, old := in.printer(), in.before.DataDir
+	servers, err := serversIn(ctx, in.program, old)
+	if err != nil {
+		return err
+	}
+	if servers > 0 {
+		question := fmt.Sprintf("Stop the servers of %s, which ends every connection?", old)
+		if err := in.confirm(ctx, question); err != nil {
+			return err
+		}
+	}
+	if err := in.service.Stop(ctx, endServers(in.program, old), func(what string) { out.note("%s", what) }); err != nil {
+		return err
+	}
+	in.before.State = service.Stopped
+	return nil
 }
 
 // wish is what the flags and the configuration ask for.
@@ -116,11 +165,6 @@ func (in *installation) wish() (service.Wish, error) {
 		return service.Wish{}, fmt.Errorf("find this program: %w", err)
 	}
 	w := service.Wish{Program: self, Settings: service.Settings{DataDir: in.cfg.DataDir}, Force: in.force}
-	for _, v := range in.cfg.Values() {
-		if v.Key == "data_dir" {
-			w.NamesDataDir = v.Origin.Layer == "flag" || v.Origin.Layer == "environment"
-		}
-	}
 	w.Config = cmp.Or(in.global.configFile, in.Getenv("VPN_CONFIG"))
 	if w.Config != "" {
 		w.Config, err = filepath.Abs(w.Config)
@@ -149,7 +193,7 @@ func (in *installation) start(ctx context.Context, changed bool) error {
 	switch {
 	case was == service.Running && !changed:
 		return nil
-	case was == service.Running:
+	case was == service.Running, was == service.Starting: // again and again, perhaps, as it was before
 		in.printer().note("restarting the service; connections go on")
 		err = s.Restart(ctx)
 	default:
@@ -194,21 +238,43 @@ func (in *installation) report(ctx context.Context) error {
 		"its state: vpn service status; its log: " + s.FollowLog(),
 		"what it serves: vpn status; a server: vpn server create; a user: vpn users create NAME",
 	}
+	if in.moves() {
+		next = append(next, "users, servers and keys of before stay in "+in.before.DataDir)
+	}
 	if user := in.Getenv("SUDO_USER"); user != "" && user != "root" && !slices.Contains(in.plan.Members, user) {
 		next = append(next, fmt.Sprintf("to use vpn without sudo, which is to administer it: sudo usermod -aG %s %s, then log in again", service.Name, user))
 	}
-	return in.printer().show(answer{data: st, names: []string{service.Name}, plain: serviceRow(st), done: done, next: next})
+	return in.printer().show(answer{data: serviceChange{Status: st}, names: []string{service.Name}, plain: serviceRow(st), done: done, next: next})
 }
 
 // tell says what would be done.
 func (in *installation) tell() error {
+	would := in.steps()
 	done := "would install the service of " + in.before.Init + " for " + in.plan.Binary + ", with its data in " + in.cfg.DataDir
-	if in.plan.Copy {
-		done += ", and copy this program there"
+	if len(would) > 0 {
+		done += ": " + strings.Join(would, ", ")
 	}
 	return in.printer().show(answer{
-		data: in.before, names: []string{service.Name}, plain: serviceRow(in.before), done: done, warnings: deaf(in.cfg),
+		data: serviceChange{in.before, would, true}, names: []string{service.Name}, plain: serviceRow(in.before), done: done, warnings: deaf(in.cfg),
 	})
+}
+
+// steps are what would be done, in its order.
+func (in *installation) steps() (steps []string) {
+	running := in.before.State == service.Running
+	if in.moves() && in.before.State != service.Stopped {
+		steps, running = append(steps, "stop the service and its servers"), false
+	}
+	plan := in.service.Steps(in.plan)
+	steps = append(steps, plan...)
+	switch {
+	case in.noStart:
+	case !running:
+		steps = append(steps, "start the service")
+	case len(plan) > 0 || !in.before.Runs(in.plan.Binary):
+		steps = append(steps, "restart the service")
+	}
+	return steps
 }
 
 // serviceRow is a service in plain: state and process.

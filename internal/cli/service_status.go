@@ -43,8 +43,18 @@ func notRunning(s *service.Service, st service.Status) error {
 	case service.NotInstalled:
 		return vpn.Errorf(vpn.NotFound, "the service is not installed").WithHint("sudo vpn service install")
 	}
-	return vpn.Errorf(vpn.Unavailable, "the service is %s", st.State).
-		WithHint("start it: %s; its log: %s", s.Command("start"), s.FollowLog())
+	how := string(st.State)
+	if st.State == service.Starting && st.Restarts > 0 {
+		how += ", after " + many(st.Restarts, "restart")
+	}
+	if st.LastWords != "" {
+		how += ": " + st.LastWords
+	}
+	err := vpn.Errorf(vpn.Unavailable, "the service is %s", how)
+	if st.State == service.Starting || st.State == service.Stopping {
+		return err.WithHint("its log: %s", s.FollowLog())
+	}
+	return err.WithHint("start it: %s; its log: %s", s.Command("start"), s.FollowLog())
 }
 
 func printService(out *printer, s *service.Service, st service.Status) error {
@@ -79,6 +89,7 @@ func printService(out *printer, s *service.Service, st service.Status) error {
 		"data", st.DataDir,
 		"memory", memory,
 		"restarts", restarts,
+		"last words", st.LastWords,
 		"exposure", exposure,
 		"log", s.FollowLog(),
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -9,7 +10,7 @@ import (
 )
 
 func serviceUninstall(p *program) *cobra.Command {
-	return changes[service.Status](p, &cobra.Command{
+	return changes[serviceChange](p, &cobra.Command{
 		Use: "uninstall", Short: "Stop the daemon and its servers, and have them started no more", Args: exactly(),
 		Long: `Stop the service, which ends every connection, and take it away from the init
 system. Users, servers and keys stay, and so does this program: vpn up, or
@@ -37,10 +38,14 @@ another vpn service install, goes on with them. To remove everything: vpn uninst
 			}
 			out := p.printer()
 			said := answer{names: []string{service.Name}}
+			var would []string
 			if p.global.dryRun {
-				said.done = "would stop the service and remove " + st.Definition
+				if would, err = s.WouldUninstall(st); err != nil {
+					return err
+				}
+				said.done = "would " + strings.Join(would, " and ")
 			} else {
-				if err := s.Uninstall(cmd.Context(), func(what string) { out.note("%s", what) }); err != nil {
+				if err := s.Uninstall(cmd.Context(), endServers(p, dataDir), func(what string) { out.note("%s", what) }); err != nil {
 					return err
 				}
 				if st, err = s.Status(cmd.Context()); err != nil {
@@ -53,7 +58,7 @@ another vpn service install, goes on with them. To remove everything: vpn uninst
 			for _, path := range s.DropIns() {
 				said.next = append(said.next, path+" stays too")
 			}
-			said.data, said.plain = st, serviceRow(st)
+			said.data, said.plain = serviceChange{st, would, p.global.dryRun}, serviceRow(st)
 			return out.show(said)
 		},
 	})

@@ -77,7 +77,7 @@ func (u *uninstall) run(ctx context.Context) error {
 	out := u.printer()
 	if installed {
 		done := func(what string) { out.note("%s", what) }
-		if err := u.service.Uninstall(ctx, done); err != nil {
+		if err := u.service.Uninstall(ctx, endServers(u.program, u.cfg.DataDir), done); err != nil {
 			return err // what follows would be taken from under its feet
 		}
 		u.removed = append(u.removed, u.status.Definition)
@@ -201,7 +201,10 @@ func (u *uninstall) announce(parts []service.Part, installed bool) {
 func (u *uninstall) vacate(ctx context.Context) error {
 	there := exists(daemon.SystemRunBase)
 	if exists(filepath.Join(u.cfg.DataDir, daemon.StoreFile)) {
-		err := daemon.EndWorkers(ctx, u.options)
+		ended, err := daemon.EndWorkers(ctx, u.options)
+		if err == nil {
+			err = ended.Unsaved
+		}
 		if err != nil && u.keepData {
 			return err // with the last of what was counted
 		}

@@ -59,6 +59,21 @@ func load(s Sources, system string) (Config, error) {
 	return l.config, nil
 }
 
+// LoadAnyway is [Load] for what has to be done whatever the configuration is
+// like: it leaves out what is wrong. It fails only if there is no place for
+// the data directory.
+func LoadAnyway(s Sources) (Config, error) {
+	if s.Getenv == nil {
+		s.Getenv = func(string) string { return "" }
+	}
+	l := loader{config: Config{origins: map[string]Origin{}}, system: SystemDataDir}
+	for _, step := range []func(Sources) error{l.defaults, l.file, l.environment, l.flags} {
+		_ = step(s) // what it has taken before is right
+	}
+	err := l.dataDir(s)
+	return l.config, err
+}
+
 // DefaultFile returns the file that is read if no other is named, or nothing
 // if there is no place for one.
 func DefaultFile(s Sources) string {

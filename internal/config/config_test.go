@@ -370,3 +370,22 @@ func wantError(t *testing.T, what string, s Sources, kind vpn.Kind, says string)
 		t.Errorf("%q: the error shows the value: %v; %v", what, e, e.Hint)
 	}
 }
+
+// What has to be done whatever the configuration is like goes by what is right
+// in it, and by flags first.
+func TestLoadAnyway(t *testing.T) {
+	bad := writeFile(t, "public_host: vpn.example.org\nlog_levl: x\n")
+	s := person(t, map[string]string{"VPN_LOG_LEVEL": "loud"})
+	s.File, s.Flags = bad, map[string]string{"data_dir": "/srv/vpn"}
+	if _, err := Load(s); err == nil {
+		t.Fatal("it is a good configuration")
+	}
+	c, err := LoadAnyway(s)
+	if err != nil || c.DataDir != "/srv/vpn" || c.LogLevel != slog.LevelInfo || c.LogFormat != "text" {
+		t.Errorf("%+v %v", c, err)
+	}
+	s.File = filepath.Join(t.TempDir(), "nowhere.yaml")
+	if c, err := LoadAnyway(s); err != nil || c.DataDir != "/srv/vpn" {
+		t.Errorf("without a file: %+v %v", c, err)
+	}
+}

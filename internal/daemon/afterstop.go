@@ -12,10 +12,10 @@ import (
 // After a crash and in a restart they are left for the next control plane to
 // adopt. The service's result does not tell these apart; the queue of jobs
 // does: a crash has none, a restart has one of its own type.
-func AfterStop(ctx context.Context, o Options, unit string) error {
+func AfterStop(ctx context.Context, o Options, unit string) (Ended, error) {
 	stopping, err := stopQueued(ctx, unit)
 	if err != nil || !stopping {
-		return err
+		return Ended{}, err
 	}
 	return EndWorkers(ctx, o)
 }

@@ -89,7 +89,7 @@ func (c *control) reread() ([]string, error) {
 	}
 	if slices.Contains(changed, "data_dir") {
 		return nil, vpn.Errorf(vpn.Conflict, "data_dir cannot change while the daemon runs: it is %s, and %s would be another installation",
-			c.config.DataDir, next.DataDir).WithHint("put it back, or restart the daemon; nothing else was changed either")
+			c.config.DataDir, next.DataDir).WithHint("put it back, or stop the daemon with its servers, move the directory and start it again; nothing else was changed either")
 	}
 	c.apply(next)
 	c.config = next

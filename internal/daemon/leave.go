@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"vpn/internal/config"
 	"vpn/internal/runtime/process"
@@ -14,10 +15,45 @@ import (
 	"vpn/internal/vpn"
 )
 
+// Ended is what became of the workers that a control plane had left.
+type Ended struct {
+	Workers int // that were there
+
+	// Unsaved says why the store does not have what they counted last. It
+	// stays in their run directory, for when the store can be used again.
+	Unsaved error
+}
+
 // EndWorkers ends the workers that a control plane has left, in order, and
 // stores what they counted. It waits for the data directory, which no daemon
-// may have.
-func EndWorkers(ctx context.Context, o Options) (err error) {
+// may have. A store that cannot be used keeps no worker alive. With an error,
+// workers may be left.
+func EndWorkers(ctx context.Context, o Options) (Ended, error) {
+	return endWorkers(ctx, o, SystemRunBase)
+}
+
+func endWorkers(ctx context.Context, o Options, base string) (e Ended, err error) {
+	if e.Workers, err = countWorkers(ctx, o, base); err != nil {
+		return e, err
+	}
+	if _, err := os.Stat(filepath.Join(o.Config.DataDir, StoreFile)); err == nil {
+		e.Unsaved = endInOrder(ctx, o)
+	} else if e.Workers > 0 {
+		e.Unsaved = vpn.Errorf(vpn.Unavailable, "the store cannot be found: %w", err)
+	}
+	// Those of a store that cannot be opened, or was another one when they
+	// were started.
+	var errs []error
+	for _, dir := range runDirs(o.Config.DataDir, base) {
+		errs = append(errs, endIn(ctx, o, dir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return e, errors.Join(e.Unsaved, err)
+	}
+	return e, nil
+}
+
+func endInOrder(ctx context.Context, o Options) (err error) {
 	p, err := open(ctx, o, nil)
 	if err != nil {
 		return err
@@ -26,6 +62,87 @@ func EndWorkers(ctx context.Context, o Options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()
 	return p.app.Reconciler.StopAll(ctx)
+}
+
+// endIn ends the workers of a run directory, and leaves their last counters
+// there.
+func endIn(ctx context.Context, o Options, dir string) error {
+	lock, err := sqlite.Lock(ctx, dir, lockWait)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	workers, err := process.New(process.Options{RunDir: dir, LogDir: dir, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	defer workers.Close()
+	return stopIn(ctx, workers)
+}
+
+// stopIn ends all workers there are.
+func stopIn(ctx context.Context, workers *process.Workers) error {
+	ids, err := workers.List(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		w, err := workers.Find(ctx, id)
+		if err == nil && w != nil {
+			_, err = w.Stop(ctx)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("stop a worker: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// CountWorkers returns how many workers a data directory has, whoever
+// supervises them.
+func CountWorkers(ctx context.Context, o Options) (int, error) {
+	return countWorkers(ctx, o, SystemRunBase)
+}
+
+func countWorkers(ctx context.Context, o Options, base string) (n int, err error) {
+	for _, dir := range runDirs(o.Config.DataDir, base) {
+		workers, err := process.New(process.Options{RunDir: dir, LogDir: dir, Log: o.Log})
+		if err != nil {
+			return n, err
+		}
+		ids, err := workers.List(ctx)
+		n += len(ids)
+		if err := errors.Join(err, workers.Close()); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// runDirs returns the run directories that were made for a data directory:
+// more than one if its store was replaced, and those, too, of one that is gone.
+func runDirs(dataDir, base string) (dirs []string) {
+	add := func(dir string) {
+		if st, err := os.Stat(dir); err == nil && st.IsDir() && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	if dir, err := os.Readlink(filepath.Join(dataDir, runLink)); err == nil && owner(dir, dataDir) == "" {
+		add(dir)
+	}
+	if dataDir == config.SystemDataDir {
+		if at, err := os.Readlink(filepath.Join(base, socketName)); err == nil {
+			add(filepath.Dir(at))
+		}
+	}
+	links, _ := filepath.Glob(filepath.Join(base, "*", dataLink)) // the pattern is good
+	for _, link := range links {
+		if at, err := os.Readlink(link); err == nil && at == dataDir {
+			add(filepath.Dir(link))
+		}
+	}
+	return dirs
 }
 
 // Vacate removes the run directory of a data directory that root used, and
@@ -37,16 +154,8 @@ func Vacate(ctx context.Context, o Options) (used []string, err error) {
 }
 
 func vacate(ctx context.Context, o Options, base string) (used []string, err error) {
-	own := map[string]bool{}
-	if dir, err := os.Readlink(filepath.Join(o.Config.DataDir, runLink)); err == nil {
-		own[dir] = true
-	}
+	own := runDirs(o.Config.DataDir, base)
 	socket := filepath.Join(base, socketName)
-	if o.Config.DataDir == config.SystemDataDir {
-		if at, err := os.Readlink(socket); err == nil { // the data may be gone
-			own[filepath.Dir(at)] = true
-		}
-	}
 	entries, err := os.ReadDir(base)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -60,7 +169,7 @@ func vacate(ctx context.Context, o Options, base string) (used []string, err err
 		if !e.IsDir() {
 			continue
 		}
-		gone, err := clearRunDir(ctx, o, dir, own[dir])
+		gone, err := clearRunDir(ctx, o, dir, slices.Contains(own, dir))
 		if err != nil || !gone {
 			used = append(used, dir)
 			errs = append(errs, err)
@@ -88,24 +197,18 @@ func clearRunDir(ctx context.Context, o Options, dir string, own bool) (gone boo
 		return false, err
 	}
 	defer workers.Close()
-	ids, err := workers.List(ctx)
-	if err != nil {
-		return false, err
-	}
 	if !own {
+		ids, err := workers.List(ctx)
+		if err != nil {
+			return false, err
+		}
 		if len(ids) > 0 || counted(dir) {
 			return false, nil
 		}
 		return true, os.RemoveAll(dir)
 	}
-	for _, id := range ids {
-		w, err := workers.Find(ctx, id)
-		if err == nil && w != nil {
-			_, err = w.Stop(ctx)
-		}
-		if err != nil {
-			return false, fmt.Errorf("stop a worker: %w", err)
-		}
+	if err := stopIn(ctx, workers); err != nil {
+		return false, err
 	}
 	return true, os.RemoveAll(dir)
 }

@@ -88,3 +88,47 @@ func TestVacateWaitsForNobody(t *testing.T) {
 		t.Errorf("%q %v", used, err)
 	}
 }
+
+// A data directory's run directories are found whatever has become of its
+// store, and never those of the one that it is a copy of.
+func TestRunDirs(t *testing.T) {
+	base, data, twin := t.TempDir(), t.TempDir(), t.TempDir()
+	var dirs []string
+	for _, name := range []string{"before", "now", "others"} {
+		dir := filepath.Join(base, name)
+		dirs = append(dirs, dir)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{
+		filepath.Join(dirs[0], dataLink): data,
+		filepath.Join(dirs[1], dataLink): data,
+		filepath.Join(dirs[2], dataLink): t.TempDir(),
+		filepath.Join(data, runLink):     dirs[1],
+		filepath.Join(twin, runLink):     dirs[1],
+	} {
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{data, twin} {
+		if err := os.WriteFile(filepath.Join(dir, StoreFile), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := runDirs(data, base)
+	slices.Sort(got)
+	if !slices.Equal(got, dirs[:2]) {
+		t.Errorf("%q", got)
+	}
+	if got := runDirs(twin, base); len(got) > 0 {
+		t.Errorf("of a copy: %q", got)
+	}
+	if err := os.RemoveAll(data); err != nil {
+		t.Fatal(err)
+	}
+	if got := runDirs(data, base); len(got) != 2 {
+		t.Errorf("of a directory that is gone: %q", got)
+	}
+}

@@ -18,10 +18,6 @@ type Settings struct {
 	Binary  string `json:"binary"`   // what the service runs, an absolute path
 	DataDir string `json:"data_dir"` // an absolute path
 	Config  string `json:"config,omitempty"`
-
-	// NamesDataDir makes the daemon take DataDir and nothing else, because a
-	// person named it; otherwise it finds it as every command does.
-	NamesDataDir bool `json:"names_data_dir,omitempty"`
 }
 
 // File says how a definition stands to the one that this program would write.
@@ -72,12 +68,11 @@ func (s Settings) check() error {
 	return nil
 }
 
-// arguments are what follows the program and its command.
+// arguments are what follows the program and its command. They always name the
+// data directory: what ends the servers has to find them, whatever the
+// configuration says by then.
 func (s Settings) arguments() string {
-	var out string
-	if s.NamesDataDir {
-		out += " --data-dir " + s.DataDir
-	}
+	out := " --data-dir " + s.DataDir
 	if s.Config != "" {
 		out += " --config " + s.Config
 	}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"vpn/internal/selfupdate"
 	"vpn/internal/vpn"
 )
 
@@ -32,12 +34,28 @@ type Wish struct {
 // nothing.
 type Plan struct {
 	Settings
-	Copy     bool     // this program to Settings.Binary
-	Group    bool     // make the group
-	Members  []string // of a group that is there already
-	File     File     // what is there now
-	Program  string   // this one
-	contents []byte   // of the definition
+	Copy    bool     // this program to Settings.Binary
+	Group   bool     // make the group
+	Members []string // of a group that is there already
+	File    File     // what is there now
+	Program string   // this one
+	From    string   // the data directory of the installation before, if it was another
+
+	contents []byte // of the definition
+}
+
+// Steps says what an installation will do, but for the start.
+func (s *Service) Steps(p Plan) (steps []string) {
+	if p.Copy {
+		steps = append(steps, "copy this program to "+p.Binary)
+	}
+	if p.Group {
+		steps = append(steps, "make the group "+Name)
+	}
+	if p.File != Current {
+		steps = append(steps, "write "+s.init.path())
+	}
+	return steps
 }
 
 // Plan finds out what to do, and whether something is in the way: kinds
@@ -47,7 +65,16 @@ func (s *Service) Plan(ctx context.Context, w Wish) (Plan, error) {
 	if err := s.ownedByRoot(w.DataDir); err != nil {
 		return p, err
 	}
-	rec, err := s.readRecord(w.DataDir)
+	definition, err := s.read(s.init.path())
+	if err != nil {
+		return p, err
+	}
+	var was Settings
+	p.File, was = judge(definition, s.init.render)
+	if p.From = cmp.Or(was.DataDir, systemDataDir); p.From == p.DataDir {
+		p.From = ""
+	}
+	rec, err := s.records(p)
 	if err != nil {
 		return p, err
 	}
@@ -57,11 +84,6 @@ func (s *Service) Plan(ctx context.Context, w Wish) (Plan, error) {
 	if err := p.check(); err != nil {
 		return p, err
 	}
-	definition, err := s.read(s.init.path())
-	if err != nil {
-		return p, err
-	}
-	p.File, _ = judge(definition, s.init.render)
 	if err := s.mayReplace(ctx, p.File, w.Force); err != nil {
 		return p, err
 	}
@@ -197,7 +219,7 @@ func (s *Service) Install(ctx context.Context, p Plan, did func(string)) (change
 	if err := os.MkdirAll(s.at(p.DataDir), 0o700); err != nil {
 		return false, fmt.Errorf("make the data directory: %w", err)
 	}
-	rec, err := s.readRecord(p.DataDir)
+	rec, err := s.records(p)
 	if err != nil {
 		return false, err
 	}
@@ -209,8 +231,16 @@ func (s *Service) Install(ctx context.Context, p Plan, did func(string)) (change
 	if err := s.writeRecord(p.DataDir, rec); err != nil {
 		return false, fmt.Errorf("note what was installed: %w", err)
 	}
+	if p.From != "" { // one installation has one note
+		if _, err := s.remove(filepath.Join(p.From, recordFile)); err != nil {
+			return false, err
+		}
+	}
 	if p.Copy {
 		program, err := os.ReadFile(s.at(p.Program))
+		if err == nil {
+			err = s.keepOld(p.Binary)
+		}
 		if err == nil {
 			err = s.write(p.Binary, program, 0o755)
 		}
@@ -244,6 +274,16 @@ func (s *Service) Install(ctx context.Context, p Plan, did func(string)) (change
 	return p.Copy || p.File != Current, nil
 }
 
+// keepOld keeps the program at path, if there is one, beside it: "vpn upgrade
+// --back" goes back to the version before, and not to an older one.
+func (m machine) keepOld(path string) error {
+	program, err := m.read(path)
+	if err != nil || program == nil {
+		return err
+	}
+	return m.write(path+selfupdate.OldSuffix, program, 0o755)
+}
+
 // record is what an installation has made that nothing else tells from what
 // was there before. It lies in the data directory.
 type record struct {
@@ -264,6 +304,17 @@ func (m machine) readRecord(dataDir string) (record, error) {
 		return r, vpn.Errorf(vpn.Conflict, "%s cannot be read: %w", path, err).WithHint("remove it, then try again")
 	}
 	return r, nil
+}
+
+// records is what installations have made so far: a data directory elsewhere
+// does not make the machine another one.
+func (m machine) records(p Plan) (record, error) {
+	r, err := m.readRecord(p.DataDir)
+	if err != nil || p.From == "" {
+		return r, err
+	}
+	before, err := m.readRecord(p.From)
+	return record{Group: r.Group || before.Group, Binary: cmp.Or(r.Binary, before.Binary)}, err
 }
 
 func (m machine) writeRecord(dataDir string, r record) error {

@@ -92,12 +92,23 @@ func (o *openRC) state(ctx context.Context, st *Status) error {
 		return err
 	}
 	st.State = Running
-	pid, _ := o.read("/run/openrc/options/" + Name + "/child_pid") // root alone may read it
-	st.PID, _ = strconv.Atoi(strings.TrimSpace(string(pid)))
+	st.PID, st.Restarts = o.option("child_pid"), o.option("start_count")
+	if st.PID != 0 && !o.exists("/proc/"+strconv.Itoa(st.PID)) {
+		st.State, st.PID = Starting, 0 // to OpenRC, its supervisor is the service
+		return nil
+	}
 	if mark, err := os.Lstat(o.at("/run/openrc/started/" + Name)); err == nil {
 		st.Since = mark.ModTime().UTC()
 	}
 	return nil
+}
+
+// option returns a number that the supervisor has written down, 0 if there is
+// none or this is not root, who alone may read it.
+func (o *openRC) option(name string) int {
+	text, _ := o.read("/run/openrc/options/" + Name + "/" + name)
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n
 }
 
 func (o *openRC) lastWords(context.Context) string {

@@ -74,6 +74,9 @@ func (f *fake) booted(init string) *Service {
 	return s
 }
 
+// noneLeft is the end of servers where a stop has ended them.
+func noneLeft(context.Context) (int, error) { return 0, nil }
+
 var inits = []string{"systemd", "openrc"}
 
 func kind(t *testing.T, err error, want vpn.Kind, says string) {
@@ -128,7 +131,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestRender(t *testing.T) {
-	elsewhere := Settings{Binary: "/usr/bin/vpn", DataDir: "/srv/vpn", NamesDataDir: true, Config: "/etc/vpn/other.yaml"}
+	elsewhere := Settings{Binary: "/usr/bin/vpn", DataDir: "/srv/vpn", Config: "/etc/vpn/other.yaml"}
 	for _, c := range []struct {
 		init       string
 		settings   Settings
@@ -136,13 +139,21 @@ func TestRender(t *testing.T) {
 	}{
 		{
 			"systemd", settings,
-			[]string{"\nExecStart=/usr/local/bin/vpn serve\n", "\nStateDirectory=vpn\n", "\nExecStopPost=/usr/local/bin/vpn serve --after-stop %n\n"},
+			[]string{
+				"\nExecStart=/usr/local/bin/vpn serve --data-dir /var/lib/vpn\n", "\nStateDirectory=vpn\n",
+				"\nExecStopPost=/usr/local/bin/vpn serve --data-dir /var/lib/vpn --after-stop %n\n",
+			},
 			[]string{"ReadWritePaths", "{{", "<no value>"},
 		},
 		{
 			"systemd", elsewhere,
 			[]string{"\nExecStart=/usr/bin/vpn serve --data-dir /srv/vpn --config /etc/vpn/other.yaml\n", "\nReadWritePaths=/srv/vpn\n"},
 			[]string{"StateDirectory", "/usr/local"},
+		},
+		{
+			"openrc", settings,
+			[]string{`command_args="serve --supervised --data-dir /var/lib/vpn"`, "/usr/local/bin/vpn serve --data-dir /var/lib/vpn --end-workers\n"},
+			nil,
 		},
 		{
 			"openrc", elsewhere,
@@ -264,10 +275,10 @@ func TestInstallAndRemove(t *testing.T) {
 				t.Errorf("again: %v %v", changed, err)
 			}
 
-			if err := s.Uninstall(t.Context(), func(string) {}); err != nil || f.has(s.Definition()) {
+			if err := s.Uninstall(t.Context(), noneLeft, func(string) {}); err != nil || f.has(s.Definition()) {
 				t.Errorf("uninstall: %v", err)
 			}
-			kind2 := vpn.KindOf(s.Uninstall(t.Context(), func(string) {}))
+			kind2 := vpn.KindOf(s.Uninstall(t.Context(), noneLeft, func(string) {}))
 			if kind2 != vpn.NotFound {
 				t.Errorf("uninstall again: %s", kind2)
 			}
@@ -360,7 +371,7 @@ func TestConflicts(t *testing.T) {
 	f.put(s.Definition(), "[Unit]\n", 0o644)
 	_, err := s.Plan(t.Context(), wish)
 	kind(t, err, vpn.Conflict, s.Definition())
-	if vpn.KindOf(s.Uninstall(t.Context(), func(string) {})) != vpn.Conflict {
+	if vpn.KindOf(s.Uninstall(t.Context(), noneLeft, func(string) {})) != vpn.Conflict {
 		t.Error("somebody else's unit would be removed")
 	}
 	if plan, err := s.Plan(t.Context(), force); err != nil || plan.File != Foreign {
@@ -376,6 +387,73 @@ func TestConflicts(t *testing.T) {
 	_, err = s.Plan(t.Context(), force)
 	if vpn.KindOf(err) != vpn.Conflict {
 		t.Errorf("a file as data directory: %v", err)
+	}
+}
+
+// A stop that leaves servers is not called one, and the service stays.
+func TestUninstallLooksForServers(t *testing.T) {
+	for _, init := range inits {
+		f := newFake(t)
+		s := f.booted(init)
+		f.put(s.Definition(), s.init.render(settings), 0o755)
+		f.says["systemctl show"] = "ActiveState=failed\n"
+		f.says["rc-service --quiet vpn status"] = "exit 32"
+		say := func(what string) { t.Errorf("%s: with servers left: %s", init, what) }
+		stuck := func(context.Context) (int, error) { return 2, vpn.Errorf(vpn.Unavailable, "a worker does not end") }
+		if err := s.Uninstall(t.Context(), stuck, say); vpn.KindOf(err) != vpn.Unavailable || !f.has(s.Definition()) {
+			t.Errorf("%s: servers that do not end: %v", init, err)
+		}
+		f.says["systemctl show"], f.says["rc-service --quiet vpn status"] = "ActiveState=inactive\n", "exit 3"
+		var did []string
+		ended := func(context.Context) (int, error) { return 2, nil }
+		if err := s.Uninstall(t.Context(), ended, func(what string) { did = append(did, what) }); err != nil || !slices.Contains(did, "ended the servers that were left") {
+			t.Errorf("%s: servers of a service that was stopped: %q %v", init, did, err)
+		}
+	}
+}
+
+// An installation that goes to another data directory is still the one that
+// made the group and the program.
+func TestInstallElsewhereKeepsTheNote(t *testing.T) {
+	f := newFake(t)
+	s := f.booted("systemd")
+	f.put("/root/vpn", "program", 0o755)
+	for _, dir := range []string{"/srv/one", "/srv/two"} {
+		plan, err := s.Plan(t.Context(), Wish{Program: "/root/vpn", Settings: Settings{DataDir: dir}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Install(t.Context(), plan, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+		f.put("/etc/group", "vpn:x:997:\n", 0o644)
+	}
+	parts, err := Parts(s, "/srv/two", "", false)
+	if got := paths(parts); err != nil || !slices.Equal(got, []string{"/srv/two", "group vpn", ProgramPath}) {
+		t.Errorf("what belongs to it: %q %v", got, err)
+	}
+	if f.has("/srv/one/" + recordFile) {
+		t.Error("there are two notes of one installation")
+	}
+}
+
+// What "vpn upgrade --back" goes back to is the program before.
+func TestInstallKeepsTheProgramBefore(t *testing.T) {
+	f := newFake(t)
+	s := f.booted("systemd")
+	f.put(ProgramPath+".old", "first", 0o755)
+	for _, version := range []string{"second", "third"} {
+		f.put("/root/vpn", version, 0o755)
+		plan, err := s.Plan(t.Context(), Wish{Program: "/root/vpn", Settings: Settings{DataDir: systemDataDir}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Install(t.Context(), plan, func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if old, err := f.read(ProgramPath + ".old"); string(old) != "second" {
+		t.Errorf("the program before is %q %v", old, err)
 	}
 }
 
@@ -418,6 +496,16 @@ func TestSystemdState(t *testing.T) {
 			t.Errorf("%q: %+v %v", text, st, err)
 		}
 	}
+	f.says["journalctl"] = "level=INFO msg=x\nvpn: the store is damaged\nhint: restore it\n"
+	for text, want := range map[string]string{
+		"ActiveState=activating\nNRestarts=7": "the store is damaged", "ActiveState=failed": "the store is damaged",
+		"ActiveState=activating\nNRestarts=0": "", "ActiveState=active\nNRestarts=7": "",
+	} {
+		f.says["systemctl show"] = text + "\n"
+		if st, err := s.Status(t.Context()); err != nil || st.LastWords != want {
+			t.Errorf("%q: last words %q %v", text, st.LastWords, err)
+		}
+	}
 	f.says["systemctl show"] = "exit 1"
 	if _, err := s.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "it says no") {
 		t.Errorf("a systemd that does not answer: %v", err)
@@ -442,6 +530,12 @@ func TestOpenRCState(t *testing.T) {
 		}
 	}
 	f.says["rc-service"] = ""
+	f.put("/run/openrc/options/vpn/start_count", "3", 0o600)
+	f.put(logFile, "vpn: the store is damaged\nhint: restore it\n", 0o640)
+	if st, err := s.Status(t.Context()); err != nil || st.State != Starting || st.PID != 0 || st.Restarts != 3 || st.LastWords != "the store is damaged" {
+		t.Errorf("between two ends: %+v %v", st, err)
+	}
+	f.put("/proc/42/stat", "", 0o444)
 	if st, err := s.Status(t.Context()); err != nil || st.State != Running || st.PID != 42 {
 		t.Errorf("running: %+v %v", st, err)
 	}
@@ -450,7 +544,8 @@ func TestOpenRCState(t *testing.T) {
 func TestComplaint(t *testing.T) {
 	for log, want := range map[string]string{
 		"": "",
-		"level=INFO msg=x\nvpn: the data directory is in use\nhint: wait\n": "the data directory is in use",
+		"level=INFO msg=x\nvpn: the data directory is in use\nhint: wait\n":            "the data directory is in use",
+		"vpn: the store is damaged\nhint: restore it\nwarning: something at the end\n": "the store is damaged",
 		"panic: oh\n\n": "panic: oh",
 	} {
 		if got := complaint(log); got != want {

@@ -36,6 +36,7 @@ type Status struct {
 	Exposure   string    `json:"exposure,omitempty"` // by systemd-analyze security, 0 to 10
 	Binary     string    `json:"binary,omitempty"`
 	DataDir    string    `json:"data_dir,omitempty"`
+	LastWords  string    `json:"last_words,omitempty"` // of a daemon that has failed
 }
 
 // Status asks the init system. It needs no privileges.
@@ -53,6 +54,9 @@ func (s *Service) Status(ctx context.Context) (Status, error) {
 	}
 	if st.File == Missing && st.State == Stopped {
 		st.State = NotInstalled
+	}
+	if st.State == Failed || st.State == Starting && st.Restarts > 0 {
+		st.LastWords = s.init.lastWords(ctx)
 	}
 	return st, nil
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"strconv"
@@ -116,17 +117,18 @@ func (d *systemd) lastWords(ctx context.Context) string {
 	return complaint(out)
 }
 
-// complaint finds in the end of a log why a program has failed.
+// complaint finds in the end of a log why a program has failed: what it says
+// of itself as an error or else the last line.
 func complaint(log string) string {
-	last := ""
+	last, said := "", ""
 	for line := range strings.Lines(log) {
 		line = strings.TrimSpace(line)
-		if said, ok := strings.CutPrefix(line, "vpn: "); ok {
-			line = said
+		if text, ok := strings.CutPrefix(line, "vpn: "); ok {
+			said = text
 		}
 		if line != "" && !strings.HasPrefix(line, "hint: ") {
 			last = line
 		}
 	}
-	return last
+	return cmp.Or(said, last)
 }

@@ -7,30 +7,25 @@ import (
 	"os"
 	"path/filepath"
 
+	"vpn/internal/selfupdate"
 	"vpn/internal/vpn"
 )
 
-// Uninstall stops the service, which ends the workers, and takes it away from
-// the init system. What the daemon has stored stays, and so do drop-ins.
-func (s *Service) Uninstall(ctx context.Context, did func(string)) error {
+// Uninstall stops the service with its servers, and takes it away from the
+// init system. What the daemon has stored stays, and so do drop-ins. The
+// service's stop ends the workers; end is called after it, to end those that
+// are left nevertheless, and returns how many it has ended. With an error of
+// its the service stays installed.
+func (s *Service) Uninstall(ctx context.Context, end func(context.Context) (int, error), did func(string)) error {
 	st, err := s.Status(ctx)
 	if err != nil {
 		return err
 	}
-	switch st.File {
-	case Foreign:
-		return vpn.Errorf(vpn.Conflict, "vpn did not write %s, and leaves it alone", st.Definition).
-			WithHint("if it is in the way, stop and remove it by hand")
-	case Missing:
-		if st.State == NotInstalled {
-			return vpn.Errorf(vpn.NotFound, "the service is not installed").WithHint("see: vpn service status")
-		}
+	if _, err := s.WouldUninstall(st); err != nil {
+		return err
 	}
-	if st.State != Stopped {
-		if err := s.init.do(ctx, "stop"); err != nil {
-			return fmt.Errorf("stop the service: %w", err)
-		}
-		did("stopped the service and its servers")
+	if err := s.stop(ctx, st, end, did); err != nil {
+		return err
 	}
 	if st.File != Missing {
 		if err := s.init.do(ctx, "disable"); err != nil {
@@ -42,6 +37,53 @@ func (s *Service) Uninstall(ctx context.Context, did func(string)) error {
 		did("removed " + s.init.path())
 	}
 	return s.init.reload(ctx)
+}
+
+// WouldUninstall returns what [Service.Uninstall] would do where the service
+// is as st says, or why it would not.
+func (s *Service) WouldUninstall(st Status) (steps []string, err error) {
+	switch {
+	case st.File == Foreign:
+		return nil, vpn.Errorf(vpn.Conflict, "vpn did not write %s, and leaves it alone", st.Definition).
+			WithHint("if it is in the way, stop and remove it by hand")
+	case st.File == Missing && st.State == NotInstalled:
+		return nil, vpn.Errorf(vpn.NotFound, "the service is not installed").WithHint("see: vpn service status")
+	}
+	if st.State != Stopped {
+		steps = append(steps, "stop the service and its servers")
+	}
+	if st.File != Missing {
+		steps = append(steps, "remove "+st.Definition)
+	}
+	return steps, nil
+}
+
+// Stop stops the service with its servers, as [Service.Uninstall] does.
+func (s *Service) Stop(ctx context.Context, end func(context.Context) (int, error), did func(string)) error {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return s.stop(ctx, st, end, did)
+}
+
+func (s *Service) stop(ctx context.Context, st Status, end func(context.Context) (int, error), did func(string)) error {
+	stops := st.State != Stopped && st.State != NotInstalled
+	if stops {
+		if err := s.init.do(ctx, "stop"); err != nil {
+			return fmt.Errorf("stop the service: %w", err)
+		}
+	}
+	left, err := end(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("end the servers: %w", err)
+	case stops:
+		did("stopped the service and its servers")
+	case left > 0:
+		did("ended the servers that were left")
+	}
+	return nil
 }
 
 // DropIns returns the files beside the definition that administrators have
@@ -103,7 +145,7 @@ func Parts(s *Service, dataDir, config string, keepData bool) ([]Part, error) {
 		parts = append(parts, Part{"group " + Name, "who may use vpn without sudo", m.deleteGroup})
 	}
 	if rec.Binary != "" {
-		add("this program", rec.Binary, rec.Binary+".old") // which an upgrade leaves
+		add("this program", rec.Binary, rec.Binary+selfupdate.OldSuffix)
 	}
 	return parts, nil
 }

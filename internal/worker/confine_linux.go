@@ -61,7 +61,7 @@ func confine(log *slog.Logger) (confined bool, err error) {
 	}
 	switch abi := landlockABI(); {
 	case abi < 1:
-		log.Warn("this kernel has no Landlock: file permissions alone protect other files from this worker")
+		log.Warn("the kernel has no Landlock, or it is switched off: file permissions alone protect other files from this worker")
 	default:
 		if err := landlock(abi, workerFiles(os.Geteuid())); err != nil {
 			return false, err

@@ -84,6 +84,25 @@ func TestServiceSystemd(t *testing.T) {
 		t.Errorf("vpn service status:\n%s", out)
 	}
 
+	stopsAnyway(t, c, func(verb string) []string { return []string{"systemctl", verb, "vpn"} })
+
+	// No server outlives the service, even if the unit lets it.
+	c.Write("/etc/systemd/system/vpn.service.d/careless.conf", "[Service]\nExecStopPost=\n")
+	c.Must("systemctl", "daemon-reload")
+	c.Must("systemctl", "stop", "vpn")
+	if left := c.Workers(); len(left) != 1 {
+		t.Errorf("a stop that ends no servers has left the workers %v", left)
+	}
+	if r := c.Run("vpn", "service", "uninstall", "--yes"); r.Status != 0 || !strings.Contains(r.Err, "ended the servers that were left") {
+		t.Errorf("vpn service uninstall: %+v", r)
+	}
+	if left := c.Workers(); len(left) > 0 {
+		t.Errorf("the service's end: workers %v", left)
+	}
+	c.Must("rm", "-r", "/etc/systemd/system/vpn.service.d")
+	installed()
+	oneWorker(t, c)
+
 	// One that cannot start says why.
 	c.Must("vpn", "service", "uninstall", "--yes")
 	if left := c.Workers(); len(left) > 0 {
@@ -91,7 +110,7 @@ func TestServiceSystemd(t *testing.T) {
 	}
 	c.Must("sh", "-c", "cd /var/lib/vpn && mv vpn.db good && rm -f vpn.db-seal && head -c 8192 /dev/urandom >vpn.db")
 	refused(t, c, 6, []string{"does not start: ", "vpn.db", "journalctl -u vpn"}, rig.Download, "service", "install", "--yes")
-	refused(t, c, 6, []string{"hint: "}, "vpn", "service", "status")
+	endsAgain(t, c, "journalctl -u vpn")
 	c.Must("vpn", "service", "uninstall", "--yes")
 	c.Must("sh", "-c", "cd /var/lib/vpn && rm -f vpn.db* && mv good vpn.db")
 	installed()
@@ -138,6 +157,36 @@ func TestServiceElsewhere(t *testing.T) {
 	if r := c.Run("test", "-e", "/var/lib/vpn"); r.Status == 0 {
 		t.Error("there is a second data directory")
 	}
+
+	// Servers are not left alone for another data directory.
+	c.Must("vpn", "--data-dir", "/srv/vpn", "server", "create", "main", "--target", "self", "--port", strconv.Itoa(port), "--public-host", rig.ServerAddr)
+	runs := func(want int) []int {
+		t.Helper()
+		rig.Until(t, 10*time.Second, func() error {
+			if all := c.Workers(); len(all) != want {
+				return fmt.Errorf("workers %v", all)
+			}
+			return nil
+		})
+		return c.Workers()
+	}
+	worker := runs(1)
+	elsewhere := []string{rig.Download, "service", "install", "--yes", "--data-dir", "/srv/two"}
+	refused(t, c, 5, []string{"1 server", "/srv/vpn", "vpn service uninstall; then: vpn service install --data-dir /srv/two", "--force"}, elsewhere...)
+	if now := runs(1); now[0] != worker[0] {
+		t.Errorf("a refusal: workers %v, it was %v", now, worker)
+	}
+	c.Must(append(elsewhere, "--force")...)
+	runs(0)
+	if s := statusOf(t, c, 0); s.DataDir != "/srv/two" || s.State != "running" {
+		t.Errorf("status: %+v", s)
+	}
+	c.Must(install...) // nothing runs there: back
+	runs(1)
+	if s := statusOf(t, c, 0); s.DataDir != "/srv/vpn" || s.State != "running" {
+		t.Errorf("status: %+v", s)
+	}
+	c.Must("rm", "-r", "/srv/two")
 	refused(t, c, 5, []string{"/srv/vpn", "hint: vpn uninstall --data-dir /srv/vpn"}, "vpn", "uninstall", "--yes")
 	c.Write("/srv/vpn/photo.jpg", "mine\n")
 	refused(t, c, 6, []string{"photo.jpg"}, "vpn", "uninstall", "--yes", "--data-dir", "/srv/vpn")
@@ -202,7 +251,7 @@ func TestServiceOpenRC(t *testing.T) {
 	s = statusOf(t, c, 0)
 	c.Must("sh", "-c", "kill -KILL "+strconv.Itoa(s.PID))
 	rig.Until(t, 10*time.Second, func() error {
-		if now := statusOf(t, c, 0); now.PID == s.PID {
+		if r := c.Run("vpn", "service", "status", "-o", "json"); r.Status != 0 || strings.Contains(r.Out, `"pid": `+strconv.Itoa(s.PID)+",") {
 			return fmt.Errorf("OpenRC has not started another control plane")
 		}
 		return nil
@@ -223,6 +272,14 @@ func TestServiceOpenRC(t *testing.T) {
 	}
 	c.Must("rc-service", "vpn", "start")
 	oneWorker(t, c)
+	stopsAnyway(t, c, func(verb string) []string { return []string{"rc-service", "vpn", verb} })
+
+	c.Must("rc-service", "vpn", "stop")
+	c.Must("sh", "-c", "cd /var/lib/vpn && mkdir good && mv vpn.db* good/ && head -c 8192 /dev/urandom >vpn.db")
+	c.Must("rc-service", "vpn", "start")
+	endsAgain(t, c, "/var/log/vpn.log")
+	c.Must("rc-service", "vpn", "stop")
+	c.Must("sh", "-c", "cd /var/lib/vpn && rm vpn.db* && mv good/* . && rmdir good")
 }
 
 // lifecycle installs and uninstalls in every way, and returns how to install
@@ -259,7 +316,8 @@ func lifecycle(t *testing.T, c *rig.Container, definition, foreign string) (inst
 	c.Must("rm", rig.Installed)
 	refused(t, c, 2, []string{"--yes"}, rig.Download, "service", "install") // nobody can be asked
 	refused(t, c, 2, []string{"/home"}, rig.Download, "service", "install", "--yes", "--data-dir", "/home/alice/vpn")
-	c.Must(rig.Download, "service", "install", "--dry-run")
+	wouldDo(t, c, []string{"copy this program to " + rig.Installed, "make the group vpn", "write " + definition, "start the service"},
+		rig.Download, "service", "install")
 	same(t, before, c.Files(), "after refusals and a dry run")
 
 	// Installed, it answers.
@@ -277,7 +335,8 @@ func lifecycle(t *testing.T, c *rig.Container, definition, foreign string) (inst
 		t.Errorf("installing again has restarted it: process %d, it was %d", again.PID, s.PID)
 	}
 	refused(t, c, 5, []string{"runs already"}, "vpn", "serve")
-	c.Must("vpn", "service", "uninstall", "--dry-run")
+	wouldDo(t, c, nil, rig.Download, "service", "install")
+	wouldDo(t, c, []string{"stop the service and its servers", "remove " + definition}, "vpn", "service", "uninstall")
 	if all := c.Must("vpn", "uninstall", "--dry-run", "-o", "name"); !strings.Contains(all, definition+"\n") || !strings.Contains(all, "/var/lib/vpn\n") {
 		t.Errorf("would be removed: %q", all)
 	}
@@ -338,6 +397,69 @@ func lifecycle(t *testing.T, c *rig.Container, definition, foreign string) (inst
 		return nil
 	})
 	return install
+}
+
+// wouldDo checks what the dry run of a command says to programs.
+func wouldDo(t *testing.T, c *rig.Container, want []string, args ...string) {
+	t.Helper()
+	var got struct {
+		Would  []string
+		DryRun bool `json:"dry_run"`
+	}
+	decode(t, c.Must(append(args, "--dry-run", "-o", "json")...), &got)
+	if !got.DryRun || !slices.Equal(got.Would, want) {
+		t.Errorf("%v --dry-run: %+v", args, got)
+	}
+}
+
+// stopsAnyway checks that a stop ends the one server, whatever is wrong with
+// the configuration and the store by then.
+func stopsAnyway(t *testing.T, c *rig.Container, control func(verb string) []string) {
+	t.Helper()
+	stop := func(with string) {
+		t.Helper()
+		c.Must(control("stop")...)
+		if left := c.Workers(); len(left) > 0 {
+			t.Errorf("a stop with %s: workers %v", with, left)
+		}
+	}
+	start := func() {
+		t.Helper()
+		c.Must(control("start")...)
+		oneWorker(t, c)
+	}
+	c.Write("/etc/vpn/config.yaml", "log_levl: x\n")
+	stop("a bad configuration")
+	c.Must("rm", "/etc/vpn/config.yaml")
+	start()
+
+	set := c.Run("vpn", "config", "set", "data_dir", "/opt/x")
+	if move := strings.Join(control("stop"), " ") + "; mv /var/lib/vpn /opt/x; vpn service install"; set.Status != 0 || !strings.Contains(set.Err, move) {
+		t.Errorf("vpn config set data_dir: %q is not in: %+v", move, set)
+	}
+	stop("another data directory in the configuration")
+	c.Must("rm", "-r", "/etc/vpn")
+	start()
+
+	c.Must("sh", "-c", "cd /var/lib/vpn && mkdir good && mv vpn.db* good/ && head -c 8192 /dev/urandom >vpn.db")
+	stop("a damaged store")
+	c.Must("sh", "-c", "test -s /run/vpn/*/*.final") // the last of what was counted
+	c.Must("sh", "-c", "cd /var/lib/vpn && rm vpn.db* && mv good/* . && rmdir good")
+	start()
+}
+
+// endsAgain checks what is said of a service that ends again and again because
+// of its store.
+func endsAgain(t *testing.T, c *rig.Container, log string) {
+	t.Helper()
+	rig.Until(t, 10*time.Second, func() error {
+		r := c.Run("vpn", "service", "status")
+		if r.Status != 6 || !strings.Contains(r.Err, "the service is starting, after ") || !strings.Contains(r.Err, "vpn.db") ||
+			!strings.Contains(r.Err, log) || strings.Contains(r.Err, "start it") {
+			return fmt.Errorf("vpn service status of what ends again and again: %+v", r)
+		}
+		return nil
+	})
 }
 
 // same reports how two listings differ.

@@ -46,6 +46,9 @@ func TestSystemd(t *testing.T) {
 		}
 	}
 	unharmed("the start")
+	if shown := c.Must("vpn", "server", "show", "main"); !strings.Contains(shown, "yes: the kernel keeps it from other files") {
+		t.Errorf("in the unit's sandbox the worker is not confined:\n%s", shown)
+	}
 
 	// In its sandbox, too, the daemon sees a firewall that blocks a server.
 	w.Server.Output(t, "nft", "add table inet guard; add chain inet guard in { type filter hook input priority 0; policy accept; }; "+
