@@ -39,10 +39,6 @@ hand it ends then, with its terminal: use "vpn reload".`,
   vpn serve --check                          see whether it would start
   vpn serve --supervised                     under a supervisor other than systemd`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if p.global.socket != "" {
-				return vpn.Errorf(vpn.Invalid, "--socket is for commands that ask a daemon; this one is the daemon").
-					WithHint("leave it out, and unset VPN_SOCKET")
-			}
 			if err := servesHere(); err != nil {
 				return err
 			}
