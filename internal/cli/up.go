@@ -70,7 +70,11 @@ func (u *up) run(ctx context.Context) error {
 	}
 	cfg, err := u.config()
 	if err != nil {
-		return err
+		c, err := u.despite(ctx, err)
+		if err != nil {
+			return err
+		}
+		return u.welcome(ctx, c.Client, in, true)
 	}
 	c, err := u.running(ctx, cfg)
 	if err == nil {
