@@ -10,14 +10,21 @@ import (
 
 func configSet(p *program) *cobra.Command {
 	return changes[configEdit](p, &cobra.Command{
-		Use: "set KEY VALUE", Short: "Set a value in the configuration file", Args: exactly("KEY", "VALUE"),
+		Use: "set KEY VALUE", Short: "Set a value in the configuration file", Args: exactly("[KEY]", "[VALUE]"),
 		Long: `Set a value in the configuration file. It is checked first; everything else in
 the file stays as it is, comments included. A running daemon takes it once it
 is reloaded.`,
 		Example: `  vpn config set public_host vpn.example.org
   vpn config set log_level debug`,
-		RunE: func(_ *cobra.Command, args []string) error {
-			key, value := args[0], args[1]
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := configKey(p, cmd, args)
+			if err != nil {
+				return err
+			}
+			value, err := configNewValue(p, cmd, args, key)
+			if err != nil {
+				return err
+			}
 			path, changed, err := editConfig(p, func(path string, data []byte) ([]byte, error) {
 				return config.Set(path, data, key, value)
 			})
