@@ -67,7 +67,7 @@ func checkServe(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if err := actAsOwner(cfg.DataDir); err != nil {
+	if err := becomeOwner(cfg.DataDir, ""); err != nil { // whether a daemon answers is not asked here
 		return err
 	}
 	r, err := daemon.Check(ctx, daemon.Options{Config: cfg, Environ: p.Getenv})
