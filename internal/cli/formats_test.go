@@ -274,7 +274,7 @@ func TestWrongFields(t *testing.T) {
 		"users list --json name -o plain":      "--json and -o plain exclude each other\nhint: ",
 		"server logs main --json name":         "vpn server logs has no JSON\nhint: ",
 		"server list --json sessions":          "vpn server list has no field \"sessions\"\nhint: ",
-		"server show main --json pid":         "vpn server show has no field \"pid\"\nhint: did you mean worker.pid? ",
+		"server show main --json pid":          "vpn server show has no field \"pid\"\nhint: did you mean worker.pid? ",
 		"users delete alice --yes --json name": "vpn users delete has no field \"name\"\nhint: ",
 	} {
 		r := newRunner()
