@@ -27,6 +27,7 @@ var trying = map[string]string{
 	"server start main":              "would start server main\n",
 	"server stop main":               "would stop server main\n",
 	"server restart main":            "would restart server main\n",
+	"reload":                         "would change: log_level\n",
 	"server delete main":             "would delete server main\n",
 }
 
