@@ -91,10 +91,9 @@ func guarded(ts *testscript.TestScript, neg bool, args []string) {
 
 // booted runs a command on a machine that an init system seems to have booted:
 // none, systemd, or systemd with a unit named vpn that is not ours (foreign).
-// On full there is no room in /etc. On others root's daemon runs: on serving
-// that is all; on other another user runs the command; on wrong somebody has
-// broken its configuration since, and on moved that of one whose file names a
-// data directory.
+// On full there is no room in /etc. On the rest root's daemon runs: on other
+// another user runs the command; on wrong somebody has broken the daemon's
+// configuration file since, and on moved it names a data directory, too.
 // It sees a /etc, /run, /var/lib and a systemctl of its own. The last line that
 // it prints to standard error is its exit status:
 //
@@ -108,7 +107,6 @@ trap 'kill $daemon; wait $daemon' EXIT
 until "$0" status >/dev/null 2>&1; do kill -0 $daemon || { cat /run/log >&2; exit 99; }; done
 `
 	prepare := map[string]string{
-		"serving": serve,
 		"other":   serve + `cp "$0" /run/bin/vpn; run="setpriv --reuid 54321 --regid 54321 --clear-groups /run/bin/vpn"`,
 		"full":    "mount -t tmpfs -o size=4k none /etc; echo x >/etc/x",
 		"wrong":   serve + "printf '# data_dir: /x\nlog_levle: error\n' >/etc/vpn/config.yaml",
