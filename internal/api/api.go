@@ -37,6 +37,7 @@ type Config struct {
 type DryRun struct {
 	Users   Users
 	Servers Servers
+	System  System
 }
 
 // either picks between use cases that change something and those that only
@@ -71,7 +72,7 @@ func Handler(c Config) http.Handler {
 	}
 	addUsers(a, either[Users]{c.Users, c.DryRun.Users})
 	addServers(a, either[Servers]{c.Servers, c.DryRun.Servers})
-	addSystem(a, c.System)
+	addSystem(a, either[System]{c.System, c.DryRun.System})
 	mux.HandleFunc("GET /openapi.json", serveDocument(doc))
 	return a.guard(mux)
 }

@@ -129,6 +129,8 @@ type fakeSystem struct {
 	err   error
 	limit int
 	panic any
+
+	reloads int
 }
 
 func (f *fakeSystem) Status(context.Context) (vpn.Status, error) {
@@ -143,7 +145,10 @@ func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
 	return nil, f.err
 }
 
-func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) { return vpn.Reload{}, f.err }
+func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {
+	f.reloads++
+	return vpn.Reload{}, f.err
+}
 
 func (f *fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) {
 	return vpn.Upgrade{From: "1", To: "2"}, f.err
@@ -157,6 +162,7 @@ type fixture struct {
 	dry     struct {
 		users   fakeUsers
 		servers fakeServers
+		system  fakeSystem
 	}
 	log     strings.Builder
 	handler http.Handler
@@ -167,7 +173,7 @@ func newFixture(t testing.TB) *fixture {
 	f := &fixture{}
 	f.handler = api.Handler(api.Config{
 		Users: &f.users, Servers: &f.servers, System: &f.system,
-		DryRun: api.DryRun{Users: &f.dry.users, Servers: &f.dry.servers},
+		DryRun: api.DryRun{Users: &f.dry.users, Servers: &f.dry.servers, System: &f.dry.system},
 		Log:    slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
 	})
 	return f

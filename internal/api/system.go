@@ -21,7 +21,12 @@ type someEvents struct {
 	Limit int `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"at most so many"`
 }
 
-func addSystem(a *api, system System) {
+type reload struct {
+	DryRun bool `query:"dry_run" doc:"check everything and answer, but change nothing"`
+}
+
+func addSystem(a *api, to either[System]) {
+	system := to.real
 	add(a, huma.Operation{
 		OperationID: "system.status", Method: http.MethodGet, Path: "/v1/status",
 		Summary: "Show the state of the installation",
@@ -42,8 +47,8 @@ func addSystem(a *api, system System) {
 	add(a, huma.Operation{
 		OperationID: "system.reload", Method: http.MethodPost, Path: "/v1/reload",
 		Summary: "Read the configuration again",
-	}, func(ctx context.Context, _ *struct{}) (*body[vpn.Reload], error) {
-		r, err := system.Reload(ctx)
+	}, func(ctx context.Context, in *reload) (*body[vpn.Reload], error) {
+		r, err := to.of(in.DryRun).Reload(ctx)
 		r.Changed = orEmpty(r.Changed)
 		return answer(r, err)
 	})

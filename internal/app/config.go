@@ -38,6 +38,10 @@ type Process interface {
 	// changed. With an error everything is as it was.
 	Reload(ctx context.Context) (changed []string, err error)
 
+	// CheckReload does what Reload does up to the change, which it does not
+	// make. Nobody is warned of what it finds.
+	CheckReload(ctx context.Context) (changed []string, err error)
+
 	// Upgrade goes over to the program that is installed now, which was found
 	// fit for it, once the requests that are under way have been answered.
 	Upgrade(ctx context.Context) (vpn.Upgrade, error)

@@ -95,7 +95,7 @@ func (f follower) connections(ctx context.Context, u vpn.UserID) (int, error) {
 				total++
 			}
 		}
-		errs = append(errs, err)
+		errs = append(errs, f.blame(ctx, p.server, err))
 	}
 	return total, errors.Join(errs...)
 }

@@ -124,7 +124,24 @@ func (r *Reconciler) kick(ctx context.Context, u vpn.UserID) (int, error) {
 	for _, p := range r.purses() {
 		n, err := p.worker.Kick(ctx, u)
 		total += n
-		errs = append(errs, err)
+		errs = append(errs, r.blame(ctx, p.server, err))
 	}
 	return total, errors.Join(errs...)
+}
+
+// blame says which server's worker an error is of, and what ends it.
+func (r *Reconciler) blame(ctx context.Context, id vpn.ServerID, err error) error {
+	if err == nil {
+		return nil
+	}
+	name := string(id)
+	_ = r.store.View(ctx, func(tx Tx) error { // the error is told without a name, too
+		s, err := tx.Servers.Get(id)
+		if err == nil {
+			name = s.Name
+		}
+		return err
+	})
+	return vpn.Errorf(vpn.KindOf(err), "server %s: %w", name, err).
+		WithHint("its connections may stay open; this closes all of them: vpn server restart %s", name)
 }

@@ -12,7 +12,7 @@ import (
 
 // Reload makes the daemon read its configuration again. A configuration that
 // is wrong, or that cannot come into force without a restart, is refused as a
-// whole. Either way it is in the audit log.
+// whole. Either way it is in the audit log, unless it is a dry run.
 func (s *SystemInfo) Reload(ctx context.Context) (vpn.Reload, error) {
 	actor, err := authorize(ctx, "system.reload")
 	if err != nil {
@@ -20,6 +20,10 @@ func (s *SystemInfo) Reload(ctx context.Context) (vpn.Reload, error) {
 	}
 	if s.Process == nil {
 		return vpn.Reload{}, noDaemon()
+	}
+	if s.dryRun() {
+		changed, err := s.Process.CheckReload(ctx)
+		return vpn.Reload{Changed: changed, DryRun: true}, err
 	}
 	changed, err := s.Process.Reload(ctx)
 	detail := "nothing has changed"

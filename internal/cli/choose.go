@@ -84,6 +84,28 @@ func onA(p *program, n noun, cmd *cobra.Command, run func(cmd *cobra.Command, na
 	return cmd
 }
 
+// oneOf returns the first of args, which cmd's usage calls word. Left out, it
+// is chosen of options where there is somebody to choose.
+func oneOf(p *program, cmd *cobra.Command, args []string, word string, n noun, options []option) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	ask := p.prompter()
+	if !ask.able {
+		return "", missing(cmd, word)
+	}
+	return ask.choose(cmd.Context(), n, options)
+}
+
+// words are options that need no explanation.
+func words(list []string) []option {
+	out := make([]option, 0, len(list))
+	for _, w := range list {
+		out = append(out, option{name: w})
+	}
+	return out
+}
+
 // newName returns the NAME of what is to be made, which a person is asked for
 // if it is missing.
 func newName(p *program, cmd *cobra.Command, args []string, what string) (string, error) {
@@ -193,7 +215,7 @@ func lay(options []option, numbered bool) []string {
 		if numbered {
 			number = fmt.Sprintf("%*d  ", digits, i+1)
 		}
-		out = append(out, fmt.Sprintf("%s%-*s  %s", number, width, o.name, o.note))
+		out = append(out, strings.TrimRight(fmt.Sprintf("%s%-*s  %s", number, width, o.name, o.note), " "))
 	}
 	return out
 }

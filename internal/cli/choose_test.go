@@ -79,6 +79,61 @@ func TestChosenName(t *testing.T) {
 	}
 }
 
+// TestChosenWords: what is none of a server's or a user's names is chosen too,
+// where there is somebody to choose, and is missing elsewhere.
+func TestChosenWords(t *testing.T) {
+	for _, c := range []struct{ args, input, word, asks, out, err string }{
+		{"config get", "log_l\n", "KEY", "Keys:\n1  data_dir     the directory that holds everything", "info\n", ""},
+		{"config set --dry-run", "2\nvpn.example.org\n", "KEY", "Which one? The value of public_host: ", "", "would set public_host in "},
+		{"config set log_level --dry-run", "2\ndebug\n", "VALUE", "Values:\n1  debug\n2  info\n3  warn\n4  error\nWhich one? ", "", "would set log_level in "},
+		{"config unset --dry-run", "log_level\n", "KEY", "Keys:\n", "", "log_level is not set in "},
+		{"completions", "fish\n", "SHELL", "Shells:\n1  bash\n2  zsh\n", "# fish completion for vpn", ""},
+	} {
+		r := newRunner()
+		r.env = map[string]string{"NO_COLOR": "1", "HOME": t.TempDir()}
+		got := r.run(t, strings.Fields(c.args)...)
+		if got.status != 2 || got.out != "" || !strings.HasPrefix(got.err, "vpn: "+c.word+" is missing\nhint: usage: vpn ") {
+			t.Errorf("vpn %s: got %+v", c.args, got)
+		}
+		r.tty, r.input = true, c.input
+		got = r.run(t, strings.Fields(c.args)...)
+		if got.status != 0 || !strings.HasPrefix(got.out, c.out) || !strings.Contains(got.err, c.asks) || !strings.Contains(got.err, c.err) {
+			t.Errorf("vpn %s on a terminal: got %+v", c.args, got)
+		}
+	}
+	r := newRunner()
+	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1", "HOME": t.TempDir()}, "\n"
+	for args, says := range map[string]string{
+		"config set colour":      "unknown key \"colour\"",
+		"config set public_host": "VALUE is missing",
+		"config set":             "no key was chosen",
+	} {
+		if got := r.run(t, strings.Fields(args)...); got.status != 2 || !strings.Contains(got.err, says) {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
+	}
+}
+
+// TestChosenLink: a code is of one link, which may be to any server.
+func TestChosenLink(t *testing.T) {
+	r := newRunner()
+	paris := r.plane.servers["main"]
+	paris.Name = "paris"
+	r.plane.servers["paris"] = paris
+	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "2\n"
+	got := r.run(t, "users", "qr", "alice")
+	if got.status != 0 || got.err != "Servers:\n1  main   vless\n2  paris  vless\nWhich one? " {
+		t.Errorf("got %+v", got)
+	}
+	r.input = ""
+	if want := r.run(t, "users", "qr", "alice", "--server", "paris"); got.out != want.out {
+		t.Errorf("got the code of another link: %s", got.out)
+	}
+	if got := r.run(t, "users", "qr", "alice", "--no-input"); got.status != 2 || !strings.Contains(got.err, "--server: main, paris") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestWrongChoices(t *testing.T) {
 	for input, want := range map[string]struct {
 		status int

@@ -16,7 +16,7 @@ func shells() []string { return []string{"bash", "zsh", "fish", "powershell"} }
 
 func completionsCommand(p *program) *cobra.Command {
 	return &cobra.Command{
-		Use: "completions SHELL", Short: "Print a script that makes the shell complete commands and names", Args: exactly("SHELL"),
+		Use: "completions SHELL", Short: "Print a script that makes the shell complete commands and names", Args: exactly("[SHELL]"),
 		Long: `Print a script for bash, zsh, fish or powershell, which makes it complete
 commands, flags and their values, and the names of users and servers as they
 are at that moment.
@@ -31,7 +31,11 @@ bash wants the package bash-completion. For this shell only, or for good:
 		Example: `  vpn completions bash > /etc/bash_completion.d/vpn
   vpn completions fish | source              for this shell only`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			script, err := completionScript(cmd.Root(), args[0])
+			shell, err := oneOf(p, cmd, args, "SHELL", noun{one: "shell", many: "shells"}, words(shells()))
+			if err != nil {
+				return err
+			}
+			script, err := completionScript(cmd.Root(), shell)
 			if err != nil {
 				return err
 			}

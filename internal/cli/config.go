@@ -44,6 +44,39 @@ func sources(p *program) config.Sources {
 	return s
 }
 
+// configKey returns the KEY of a command, which a person chooses if it is
+// missing.
+func configKey(p *program, cmd *cobra.Command, args []string) (string, error) {
+	var keys []option
+	for _, v := range (config.Config{}).Values() {
+		keys = append(keys, option{v.Key, v.Help})
+	}
+	return oneOf(p, cmd, args, "KEY", noun{one: "key", many: "keys"}, keys)
+}
+
+// configNewValue returns the VALUE for a key, which a person is asked for if
+// it is missing.
+func configNewValue(p *program, cmd *cobra.Command, args []string, key string) (string, error) {
+	if len(args) > 1 {
+		return args[1], nil
+	}
+	if _, err := (config.Config{}).Get(key); err != nil {
+		return "", err
+	}
+	if few := config.Choices(key); len(few) > 0 {
+		return oneOf(p, cmd, nil, "VALUE", noun{one: "value", many: "values"}, words(few))
+	}
+	ask := p.prompter()
+	if !ask.able {
+		return "", missing(cmd, "VALUE")
+	}
+	value, err := ask.line(cmd.Context(), "The value of "+key+":")
+	if err == nil && value == "" {
+		err = missing(cmd, "VALUE")
+	}
+	return value, err
+}
+
 // configEdit is what a change of the configuration file says as JSON.
 type configEdit struct {
 	Key     string `json:"key"`

@@ -6,14 +6,18 @@ import (
 
 func configGet(p *program) *cobra.Command {
 	return answers[configValue](p, &cobra.Command{
-		Use: "get KEY", Short: "Print one value of the configuration", Args: exactly("KEY"),
+		Use: "get KEY", Short: "Print one value of the configuration", Args: exactly("[KEY]"),
 		Example: "  vpn config get public_host",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := configKey(p, cmd, args)
+			if err != nil {
+				return err
+			}
 			c, err := p.config()
 			if err != nil {
 				return err
 			}
-			v, err := c.Get(args[0])
+			v, err := c.Get(key)
 			if err != nil {
 				return err
 			}

@@ -26,6 +26,10 @@ func configPath(p *program) *cobra.Command {
 			}
 			if err != nil {
 				a.next = []string{"there is no such file yet; make it: vpn config set KEY VALUE"}
+				if _, err := config.FileToChange(sources(p)); vpn.KindOf(err) == vpn.Denied {
+					a.next = []string{"there is no such file; the system's installation is configured in " + config.SystemFile +
+						": sudo vpn config set KEY VALUE"}
+				}
 			}
 			return p.printer().show(a)
 		},

@@ -11,14 +11,21 @@ import (
 
 func configSet(p *program) *cobra.Command {
 	return changes[configEdit](p, &cobra.Command{
-		Use: "set KEY VALUE", Short: "Set a value in the configuration file", Args: exactly("KEY", "VALUE"),
+		Use: "set KEY VALUE", Short: "Set a value in the configuration file", Args: exactly("[KEY]", "[VALUE]"),
 		Long: `Set a value in the configuration file. It is checked first; everything else in
 the file stays as it is, comments included. A running daemon takes it once it
 is reloaded.`,
 		Example: `  vpn config set public_host vpn.example.org
   vpn config set log_level debug`,
-		RunE: func(_ *cobra.Command, args []string) error {
-			key, value := args[0], args[1]
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := configKey(p, cmd, args)
+			if err != nil {
+				return err
+			}
+			value, err := configNewValue(p, cmd, args, key)
+			if err != nil {
+				return err
+			}
 			before, _ := p.config() // what is wrong in it may be what is mended here
 			path, changed, err := editConfig(p, func(path string, data []byte) ([]byte, error) {
 				return config.Set(path, data, key, value)
@@ -33,7 +40,7 @@ is reloaded.`,
 
 // applies says how what was set comes into force. A daemon never changes its
 // data directory while it runs, for its servers would be left alone.
-func (p *program) applies(e configEdit, before config.Config) string {
+func applies(p *program, e configEdit, before config.Config) string {
 	if e.Key != "data_dir" {
 		return "make the daemon read it: vpn reload"
 	}
@@ -67,7 +74,7 @@ func configEdited(p *program, e configEdit, verb string, before config.Config) e
 	case e.DryRun:
 		a.done = "would " + verb + " " + e.Key + " in " + e.File
 	default:
-		a.done, a.next = verb+" "+e.Key+" in "+e.File, []string{p.applies(e, before)}
+		a.done, a.next = verb+" "+e.Key+" in "+e.File, []string{applies(p, e, before)}
 	}
 	return p.printer().show(a)
 }

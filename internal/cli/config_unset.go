@@ -8,18 +8,22 @@ import (
 
 func configUnset(p *program) *cobra.Command {
 	return changes[configEdit](p, &cobra.Command{
-		Use: "unset KEY", Short: "Take a value out of the configuration file: its default holds", Args: exactly("KEY"),
+		Use: "unset KEY", Short: "Take a value out of the configuration file: its default holds", Args: exactly("[KEY]"),
 		Example: "  vpn config unset log_level",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := configKey(p, cmd, args)
+			if err != nil {
+				return err
+			}
 			before, _ := p.config()
 			path, changed, err := editConfig(p, func(path string, data []byte) ([]byte, error) {
-				edited, _, err := config.Unset(path, data, args[0])
+				edited, _, err := config.Unset(path, data, key)
 				return edited, err
 			})
 			if err != nil {
 				return err
 			}
-			return configEdited(p, configEdit{Key: args[0], File: path, Changed: changed}, "unset", before)
+			return configEdited(p, configEdit{Key: key, File: path, Changed: changed}, "unset", before)
 		},
 	})
 }

@@ -41,9 +41,9 @@ type configVerdict struct {
 }
 
 func configIsGood(p *program, path string) error {
-	done := "the configuration is good: " + path
-	if path == "" {
-		done = "the configuration is good; there is no file, so the defaults hold"
+	a := answer{data: configVerdict{path, true}, plain: &table{}, done: "the configuration is good; there is no file, so the defaults hold"}
+	if path != "" {
+		a.names, a.plain, a.done = []string{path}, paths([]string{path}), "the configuration is good: "+path
 	}
-	return p.printer().show(answer{data: configVerdict{path, true}, names: []string{path}, plain: paths([]string{path}), done: done})
+	return p.printer().show(a)
 }

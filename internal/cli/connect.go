@@ -85,7 +85,7 @@ func (p *program) connect(ctx context.Context, i intent) (*connection, error) {
 	}
 	cfg, err := p.config()
 	if err != nil {
-		return nil, err
+		return p.despite(ctx, err)
 	}
 	c, noDaemon := p.running(ctx, cfg)
 	if vpn.KindOf(noDaemon) != vpn.Unavailable || errors.Is(noDaemon, client.ErrSilent) {

@@ -27,6 +27,9 @@ var trying = map[string]string{
 	"server start main":              "would start server main\n",
 	"server stop main":               "would stop server main\n",
 	"server restart main":            "would restart server main\n",
+	"up":                             "would print the link of user alice to server main\n",
+	"up --user carol --name paris":   "would make server paris (vless), make user carol, print the link of user carol to server paris\nwarning: the address is private\n",
+	"reload":                         "would change: log_level\n",
 	"server delete main":             "would delete server main\n",
 }
 

@@ -43,6 +43,9 @@ func (p *program) report(err error) int {
 		return statusPartly
 	}
 	hint := ""
+	if _, judged := errors.AsType[*vpn.Error](err); !judged && isFull(err) {
+		err = noRoom(err)
+	}
 	if e, ok := errors.AsType[*vpn.Error](err); ok {
 		hint = e.Hint
 	}

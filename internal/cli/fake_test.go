@@ -78,7 +78,7 @@ func (f *fakePlane) handler() http.Handler {
 	dry.users, dry.servers, dry.dry = maps.Clone(f.users), maps.Clone(f.servers), true
 	return api.Handler(api.Config{
 		Users: fakeUsers{f}, Servers: fakeServers{f}, System: fakeSystem{f},
-		DryRun: api.DryRun{Users: fakeUsers{&dry}, Servers: fakeServers{&dry}},
+		DryRun: api.DryRun{Users: fakeUsers{&dry}, Servers: fakeServers{&dry}, System: fakeSystem{&dry}},
 		Log:    slog.New(slog.DiscardHandler), Version: "test",
 	})
 }
@@ -292,7 +292,7 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
 
 func (f fakeSystem) Reload(context.Context) (vpn.Reload, error) {
-	return vpn.Reload{Changed: f.changed}, f.failure
+	return vpn.Reload{Changed: f.changed, DryRun: f.dry}, f.failure
 }
 
 func (f fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) { return vpn.Upgrade{}, f.failure }

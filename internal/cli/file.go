@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"vpn/internal/vpn"
 )
@@ -159,6 +160,8 @@ func fileProblem(verb, path string, err error) error {
 		err = e.Err // the path is in the message already
 	}
 	switch {
+	case isFull(err):
+		return noRoom(fmt.Errorf("%s %s: %w", verb, path, err))
 	case errors.Is(err, fs.ErrPermission):
 		return vpn.Errorf(vpn.Denied, "%s %s: %w", verb, path, err).WithHint("use sudo, or name a file of your own")
 	case errors.Is(err, fs.ErrExist):
@@ -167,4 +170,12 @@ func fileProblem(verb, path string, err error) error {
 		return vpn.Errorf(vpn.Invalid, "%s %s: its directory is not there", verb, path)
 	}
 	return fmt.Errorf("%s %s: %w", verb, path, err)
+}
+
+// isFull reports that there was no room for a file, or none that its owner
+// may fill.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+func noRoom(err error) error {
+	return vpn.Errorf(vpn.Unavailable, "%w", err).WithHint("make room on that disk, and try again; how full each is: df -h")
 }

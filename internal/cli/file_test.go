@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"vpn/internal/vpn"
@@ -87,5 +91,19 @@ func TestAFailedWriteLeavesNothing(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
+// A full disk is no fault of the program's, wherever it was met.
+func TestFullDiskIsNobodysFault(t *testing.T) {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		full := &fs.PathError{Op: "write", Path: ".a.png.1", Err: cause}
+		for _, err := range []error{fileProblem("write", "a.png", full), fmt.Errorf("write unit: %w", full)} {
+			var said strings.Builder
+			p := newProgram(IO{Out: io.Discard, Err: &said, Getenv: func(string) string { return "" }})
+			if status := p.report(err); status != 6 || !strings.Contains(said.String(), "\nhint: make room on that disk") {
+				t.Errorf("%v: status %d, %s", err, status, said.String())
+			}
+		}
 	}
 }

@@ -264,7 +264,7 @@ func TestPickedFields(t *testing.T) {
 // anything for it.
 func TestWrongFields(t *testing.T) {
 	for args, want := range map[string]string{
-		"users create carol --json nam3":       "vpn users create has no field \"nam3\"\nhint: there is: user, user.id, user.name,",
+		"users create carol --json nam3":       "vpn users create has no field \"nam3\"\nhint: did you mean user.name? there is: user, user.id, user.name,",
 		"users list --json nam3":               "vpn users list has no field \"nam3\"\nhint: did you mean name? there is: id, name, enabled,",
 		"users list --json limits.quot":        "vpn users list has no field \"limits.quot\"\nhint: did you mean limits.quota?",
 		"users list --json name.first":         "vpn users list has no field \"name.first\"",
@@ -274,6 +274,7 @@ func TestWrongFields(t *testing.T) {
 		"users list --json name -o plain":      "--json and -o plain exclude each other\nhint: ",
 		"server logs main --json name":         "vpn server logs has no JSON\nhint: ",
 		"server list --json sessions":          "vpn server list has no field \"sessions\"\nhint: ",
+		"server show main --json pid":          "vpn server show has no field \"pid\"\nhint: did you mean worker.pid? ",
 		"users delete alice --yes --json name": "vpn users delete has no field \"name\"\nhint: ",
 	} {
 		r := newRunner()

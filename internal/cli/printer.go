@@ -6,6 +6,8 @@ import (
 	"io"
 	"reflect"
 	"strings"
+
+	"vpn/internal/vpn"
 )
 
 // printer writes what a command has to say: data to out, messages to err.
@@ -73,7 +75,7 @@ func (o *printer) lines(list []string) error {
 
 func written(err error) error {
 	if err != nil {
-		return fmt.Errorf("write output: %w", err)
+		return vpn.Errorf(vpn.Internal, "write output: %w", err)
 	}
 	return nil
 }

@@ -51,6 +51,9 @@ func rootCommand(p *program) *cobra.Command {
 			if err := readEnvironment(cmd.Flags(), p.Getenv); err != nil {
 				return err
 			}
+			if err := mayNameSocket(p, cmd); err != nil {
+				return err
+			}
 			if err := chooseForm(p, cmd, args, outputGiven); err != nil {
 				return err
 			}
@@ -73,9 +76,9 @@ func rootCommand(p *program) *cobra.Command {
 	root.Flags().BoolVar(&p.global.showVersion, "version", false, "print the version")
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
-		upCommand(p), serveCommand(p), statusCommand(p),
-		usersCommand(p), serverCommand(p), configCommand(p),
-		serviceCommand(p), reloadCommand(p), upgradeCommand(p), uninstallCommand(p),
+		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
+		usersCommand(p), serverCommand(p), ofThisMachine(configCommand(p)),
+		ofThisMachine(serviceCommand(p)), reloadCommand(p), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())

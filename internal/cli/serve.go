@@ -39,10 +39,6 @@ hand it ends then, with its terminal: use "vpn reload".`,
   vpn serve --check                          see whether it would start
   vpn serve --supervised                     under a supervisor other than systemd`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if p.global.socket != "" {
-				return vpn.Errorf(vpn.Invalid, "--socket is for commands that ask a daemon; this one is the daemon").
-					WithHint("leave it out, and unset VPN_SOCKET")
-			}
 			if err := servesHere(); err != nil {
 				return err
 			}
@@ -71,7 +67,7 @@ func checkServe(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if err := actAsOwner(cfg.DataDir); err != nil {
+	if err := becomeOwner(cfg.DataDir, ""); err != nil { // whether a daemon answers is not asked here
 		return err
 	}
 	r, err := daemon.Check(ctx, daemon.Options{Config: cfg, Environ: p.Getenv})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 
+	"github.com/spf13/cobra"
+
 	"vpn/internal/client"
 	"vpn/internal/daemon"
 	"vpn/internal/vpn"
@@ -24,6 +26,37 @@ func (p *program) named(ctx context.Context) (*connection, error) {
 		}
 	}
 	return &connection{Client: client.Unix(path), daemon: true, close: func() error { return nil }}, nil
+}
+
+// hereOnly is the annotation of commands about this machine.
+const hereOnly = "here-only"
+
+// ofThisMachine marks a command, and those below it, as about this machine:
+// its programs, its init system, its configuration file. Where a daemon
+// elsewhere is named they are refused: they would do to this machine what was
+// meant for the other, or show its configuration for the other's. It returns
+// cmd.
+func ofThisMachine(cmd *cobra.Command) *cobra.Command {
+	if cmd.Annotations == nil {
+		cmd.Annotations = map[string]string{}
+	}
+	cmd.Annotations[hereOnly] = "true"
+	return cmd
+}
+
+// mayNameSocket returns an error if --socket or VPN_SOCKET names a daemon to a
+// command that asks none.
+func mayNameSocket(p *program, cmd *cobra.Command) error {
+	if p.global.socket == "" || cmd.HasSubCommands() { // a group only prints its help
+		return nil
+	}
+	for at := cmd; at != nil; at = at.Parent() {
+		if at.Annotations[hereOnly] != "" {
+			return vpn.Errorf(vpn.Invalid, "--socket is for commands that ask a daemon; this one is about this machine").
+				WithHint("leave it out, and unset VPN_SOCKET")
+		}
+	}
+	return nil
 }
 
 // wayTo tells how a daemon elsewhere is asked from a machine that runs goos,

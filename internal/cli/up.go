@@ -30,14 +30,15 @@ func newUp(p *program) *up {
 whose link and QR code are printed. What is there already is kept. ^C stops it
 all. Where a daemon runs already, only link and code are printed.`,
 		Example: `  vpn up
-  vpn up --user alice --public-host vpn.example.org`,
+  vpn up --user alice --public-host vpn.example.org
+  vpn up --dry-run                           see what it would make`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return up.run(cmd.Context()) },
 	}
 	fs := up.cmd.Flags()
 	fs.StringVar(&up.server, "name", "main", "the server's `NAME`")
 	fs.StringVar(&up.user, "user", "", "the user's `NAME` (default the first there is, or "+firstUser+")")
 	up.flags.add(fs)
-	answers[upResult](p, up.cmd)
+	changes[upResult](p, up.cmd)
 	return up
 }
 
@@ -58,6 +59,9 @@ func (u *up) run(ctx context.Context) error {
 		return err
 	}
 	in.Name = u.server
+	if u.global.dryRun {
+		return u.use(ctx, orMakeStore, func(c *connection) error { return u.tell(ctx, c, in) })
+	}
 	if u.global.socket != "" {
 		c, err := u.named(ctx)
 		if err != nil {
@@ -70,7 +74,11 @@ func (u *up) run(ctx context.Context) error {
 	}
 	cfg, err := u.config()
 	if err != nil {
-		return err
+		c, err := u.despite(ctx, err)
+		if err != nil {
+			return err
+		}
+		return u.welcome(ctx, c.Client, in, true)
 	}
 	c, err := u.running(ctx, cfg)
 	if err == nil {
@@ -156,6 +164,7 @@ type upResult struct {
 	User     vpn.UserInfo   `json:"user"`
 	Access   []vpn.Access   `json:"access"`
 	Warnings []string       `json:"warnings,omitempty"`
+	DryRun   bool           `json:"dry_run,omitempty"`
 }
 
 type serverKeeper interface {
@@ -180,7 +189,9 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 		first := slices.MinFunc(list, func(a, b vpn.ServerInfo) int { return a.CreatedAt.Compare(b.CreatedAt) })
 		return u.kept(ctx, servers, first, in)
 	}
-	u.printer().note("making server %s …", in.Name) // it may take a while, to look at other sites
+	if !u.global.dryRun {
+		u.printer().note("making server %s …", in.Name) // it may take a while, to look at other sites
+	}
 	u.busy.begin("making server " + in.Name)
 	change, err := servers.Create(ctx, in)
 	return change.Server, change.Warnings, err

@@ -243,6 +243,6 @@ func (u *upgrade) report(r vpn.Upgrade, after vpn.Status) error {
 	plain.add(r.From, r.To)
 	said := did(r.DryRun, "upgrade", "upgraded", "from %s to %s", r.From, r.To)
 	return u.printer().show(answer{
-		data: r, names: []string{r.To}, plain: plain, warnings: after.Warnings, lines: []string{said}, quiet: []string{said},
+		data: r, names: []string{r.To}, plain: plain, warnings: after.Warnings, lines: []string{said}, quiet: []string{r.To},
 	})
 }

@@ -83,3 +83,16 @@ func TestUpgradeWaitsForAnother(t *testing.T) {
 		})
 	}
 }
+
+// TestQuietUpgrade: the version, and no sentence for a script to take apart.
+func TestQuietUpgrade(t *testing.T) {
+	for _, dry := range []bool{false, true} {
+		var out strings.Builder
+		p := newProgram(IO{Out: &out, Err: io.Discard, Getenv: func(string) string { return "" }})
+		p.global.output, p.global.quiet = "table", true
+		u := &upgrade{program: p}
+		if err := u.report(vpn.Upgrade{From: "1.0", To: "2.0", DryRun: dry}, vpn.Status{}); err != nil || out.String() != "2.0\n" {
+			t.Errorf("got %q, %v", out.String(), err)
+		}
+	}
+}

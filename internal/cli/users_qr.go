@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,8 +66,9 @@ func showQR(ctx context.Context, p *program, users accessShower, user string, f 
 		return err
 	}
 	if len(access) > 1 {
-		return vpn.Errorf(vpn.Invalid, "user %q has %d links", user, len(access)).
-			WithHint("choose one with --server: %s", strings.Join(servers(access), ", "))
+		if access, err = oneAccess(ctx, p, user, access); err != nil {
+			return err
+		}
 	}
 	link := access[0].Link
 	if f.png != "" || f.svg != "" {
@@ -81,6 +83,24 @@ func showQR(ctx context.Context, p *program, users accessShower, user string, f 
 		return err
 	}
 	return out.print(code)
+}
+
+// oneAccess lets a person choose of which server the link is to be.
+func oneAccess(ctx context.Context, p *program, user string, access []vpn.Access) ([]vpn.Access, error) {
+	ask := p.prompter()
+	if !ask.able {
+		return nil, vpn.Errorf(vpn.Invalid, "user %q has %d links", user, len(access)).
+			WithHint("choose one with --server: %s", strings.Join(servers(access), ", "))
+	}
+	options := make([]option, 0, len(access))
+	for _, a := range access {
+		options = append(options, option{a.Server, string(a.Protocol)})
+	}
+	server, err := ask.choose(ctx, serverNoun(), options)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(access, func(a vpn.Access) bool { return a.Server != server }), nil
 }
 
 // writeQR writes the images that were asked for.

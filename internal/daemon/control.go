@@ -72,15 +72,36 @@ func (c *control) Reload(context.Context) ([]string, error) {
 	return changed, nil
 }
 
-func (c *control) reread() ([]string, error) {
-	if c.options.Load == nil {
-		return nil, vpn.Errorf(vpn.Unavailable, "this daemon cannot read its configuration again").WithHint("restart it")
+// CheckReload implements [app.Process].
+func (c *control) CheckReload(context.Context) ([]string, error) {
+	if !c.acting.TryLock() {
+		return nil, busy()
 	}
-	next, err := c.options.Load()
+	defer c.acting.Unlock()
+	_, changed, err := c.read()
+	return changed, err
+}
+
+func (c *control) reread() ([]string, error) {
+	next, changed, err := c.read()
 	if err != nil {
 		return nil, err
 	}
-	changed := []string{}
+	c.apply(next)
+	c.config = next
+	return changed, nil
+}
+
+// read returns the configuration that a reload would bring into force, and
+// which keys it would change.
+func (c *control) read() (next config.Config, changed []string, err error) {
+	if c.options.Load == nil {
+		return next, nil, vpn.Errorf(vpn.Unavailable, "this daemon cannot read its configuration again").WithHint("restart it")
+	}
+	if next, err = c.options.Load(); err != nil {
+		return next, nil, err
+	}
+	changed = []string{}
 	before := c.config.Values()
 	for i, v := range next.Values() {
 		if v.Value != before[i].Value {
@@ -88,12 +109,10 @@ func (c *control) reread() ([]string, error) {
 		}
 	}
 	if slices.Contains(changed, "data_dir") {
-		return nil, vpn.Errorf(vpn.Conflict, "data_dir cannot change while the daemon runs: it is %s, and %s would be another installation",
+		return next, nil, vpn.Errorf(vpn.Conflict, "data_dir cannot change while the daemon runs: it is %s, and %s would be another installation",
 			c.config.DataDir, next.DataDir).WithHint("put it back, or stop the daemon with its servers, move the directory and start it again; nothing else was changed either")
 	}
-	c.apply(next)
-	c.config = next
-	return changed, nil
+	return next, changed, nil
 }
 
 // Upgrade implements [app.Process].

@@ -205,6 +205,13 @@ func TestReload(t *testing.T) {
 	p := newPlant(t, dir)
 	next := configured(t, dir, "log_level: debug", "public_host: vpn.example.org", "worker_uids: 5000-5009")
 	p.set(next, nil)
+	before := p.events(t)
+	if r, err := p.client.DryRun().System.Reload(t.Context()); err != nil || len(r.Changed) != 3 || !r.DryRun {
+		t.Errorf("a dry run: %+v, %v", r, err)
+	}
+	if p.level == slog.LevelDebug || len(p.events(t)) != len(before) {
+		t.Error("a dry run has changed something")
+	}
 	r, err := p.client.System.Reload(t.Context())
 	if err != nil || !slices.Equal(r.Changed, []string{"public_host", "log_level", "worker_uids"}) {
 		t.Errorf("a change: %+v, %v", r, err)
@@ -216,8 +223,12 @@ func TestReload(t *testing.T) {
 		t.Errorf("the event is %+v", e)
 	}
 
-	// A broken file changes nothing, and is not forgotten.
+	// A broken file changes nothing, and is not forgotten, unless somebody only
+	// wanted to see.
 	p.set(config.Config{}, vpn.Errorf(vpn.Invalid, "config.yaml:3: no such key").WithHint("remove it"))
+	if _, err := p.client.DryRun().System.Reload(t.Context()); vpn.KindOf(err) != vpn.Invalid || p.warnings(t) != "" {
+		t.Errorf("a dry run of a broken file: %v, warnings %q", err, p.warnings(t))
+	}
 	if _, err := p.client.System.Reload(t.Context()); vpn.KindOf(err) != vpn.Invalid {
 		t.Errorf("a broken file: %v", err)
 	}

@@ -3,6 +3,7 @@ package vpn
 // Reload is what became of a request to read the configuration again.
 type Reload struct {
 	Changed []string `json:"changed"` // the keys that have another value now
+	DryRun  bool     `json:"dry_run,omitempty"`
 }
 
 // Upgrade is the answer of a daemon that is about to go over to the program

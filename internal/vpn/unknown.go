@@ -1,6 +1,9 @@
 package vpn
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Unknown returns an [Invalid] error about a word that should have been one
 // of known, with the nearest of them, or all, in its hint. What is the noun:
@@ -15,12 +18,33 @@ func Unknown(what, word string, known []string) *Error {
 
 // Nearest returns which of known somebody may have meant who wrote word: the
 // only one that begins so, or the one that is the fewest letters off, if it is
-// near enough.
+// near enough. Of a path with dots, such as "worker.pid", its last part may be
+// all that was written.
 func Nearest(word string, known []string) (string, bool) {
 	word = strings.ToLower(word)
 	if word == "" {
 		return "", false
 	}
+	for _, k := range known {
+		if strings.HasSuffix(strings.ToLower(k), "."+word) && !slices.Contains(known, word) {
+			return k, true
+		}
+	}
+	if best, ok := nearest(word, known); ok {
+		return best, true
+	}
+	last := map[string]string{} // the first path of each last part
+	var parts []string
+	for _, k := range known {
+		if part := k[strings.LastIndexByte(k, '.')+1:]; part != k && last[part] == "" {
+			last[part], parts = k, append(parts, part)
+		}
+	}
+	part, ok := nearest(word, parts)
+	return last[part], ok
+}
+
+func nearest(word string, known []string) (string, bool) {
 	var begins []string
 	best, at := "", min(3, 1+len(word)/3, len(word)/2)
 	for _, k := range known {

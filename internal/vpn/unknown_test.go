@@ -10,7 +10,7 @@ func TestNearest(t *testing.T) {
 	names := []string{"alice", "bob", "carol", "carol.work", "x"}
 	for word, want := range map[string]string{
 		"alice": "alice", "Alice": "alice", "alcie": "alice", "alic": "alice", "lice": "alice", "al": "alice",
-		"carrol": "carol", "carol.w": "carol.work", "bobo": "bob",
+		"work": "carol.work", "wok": "carol.work", "carrol": "carol", "carol.w": "carol.work", "bobo": "bob",
 		"ca": "", "zoe": "", "": "", "y": "",
 	} {
 		if got, ok := vpn.Nearest(word, names); got != want || ok != (want != "") {

@@ -91,12 +91,26 @@ func guarded(ts *testscript.TestScript, neg bool, args []string) {
 
 // booted runs a command on a machine that an init system seems to have booted:
 // none, systemd, or systemd with a unit named vpn that is not ours (foreign).
+// On full there is no room in /etc. On the rest root's daemon runs: on other
+// another user runs the command; on wrong somebody has broken the daemon's
+// configuration file since, and on moved it names a data directory, too.
 // It sees a /etc, /run, /var/lib and a systemctl of its own. The last line that
 // it prints to standard error is its exit status:
 //
 //	booted systemd vpn service status
 func booted(ts *testscript.TestScript, neg bool, args []string) {
+	const serve = `mkdir /etc/vpn
+echo 'log_level: error' >/etc/vpn/config.yaml
+"$0" serve --supervised 2>/run/log &
+daemon=$!
+trap 'kill $daemon; wait $daemon' EXIT
+until "$0" status >/dev/null 2>&1; do kill -0 $daemon || { cat /run/log >&2; exit 99; }; done
+`
 	prepare := map[string]string{
+		"other":   serve + `cp "$0" /run/bin/vpn; run="setpriv --reuid 54321 --regid 54321 --clear-groups /run/bin/vpn"`,
+		"full":    "mount -t tmpfs -o size=4k none /etc; echo x >/etc/x",
+		"wrong":   serve + "printf '# data_dir: /x\nlog_levle: error\n' >/etc/vpn/config.yaml",
+		"moved":   serve + "printf 'data_dir: /srv/vpn\nlog_levle: error\n' >/etc/vpn/config.yaml",
 		"none":    "",
 		"systemd": "mkdir -p /run/systemd/system",
 		"foreign": "mkdir -p /run/systemd/system /etc/systemd/system; echo '[Unit]' >/etc/systemd/system/vpn.service",
@@ -114,7 +128,9 @@ mkdir /run/bin
 printf '#!/bin/sh\n' >/run/bin/systemctl
 chmod 755 /run/bin/systemctl
 ` + setup + `
-PATH=/run/bin:$PATH exec "$0" "$@"`
+PATH=/run/bin:$PATH
+[ -z "$daemon" ] && exec "$0" "$@"
+${run:-"$0"} "$@"`
 	self, err := os.Readlink("/proc/self/exe")
 	ts.Check(err)
 	dir, err := os.MkdirTemp("", "vpn-script") // which is seen there

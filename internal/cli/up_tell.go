@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"vpn/internal/vpn"
+)
+
+// tell says what a run would make. Nothing runs for it but, where there is no
+// daemon, the look at the data directory.
+func (u *up) tell(ctx context.Context, c *connection, in vpn.NewServer) error {
+	servers, err := c.Servers.List(ctx)
+	if err != nil {
+		return err
+	}
+	users, err := c.Users.List(ctx)
+	if err != nil {
+		return err
+	}
+	server, warnings, err := u.firstServer(ctx, c.Servers, in)
+	if err != nil {
+		return err
+	}
+	user, access, err := u.firstUser(ctx, c.Users)
+	if err != nil {
+		return err
+	}
+	var would []string
+	if !c.daemon {
+		would = append(would, "run the daemon until ^C")
+	}
+	switch i := slices.IndexFunc(servers, func(s vpn.ServerInfo) bool { return s.Name == server.Name }); {
+	case i < 0:
+		would = append(would, "make server "+server.Name+" ("+string(server.Protocol)+")")
+	case servers[i].PublicHost != server.PublicHost:
+		would = append(would, "set the public host of server "+server.Name+" to "+server.PublicHost)
+	}
+	if !slices.ContainsFunc(users, func(x vpn.UserInfo) bool { return x.Name == user.Name }) {
+		would = append(would, "make user "+user.Name)
+	}
+	would = append(would, "print the link of user "+user.Name+" to server "+server.Name)
+	return u.printer().show(answer{
+		data:  upResult{Server: server, User: user, Access: append([]vpn.Access{}, access...), Warnings: warnings, DryRun: true},
+		names: []string{user.Name}, plain: accessTable(access), warnings: warnings, done: "would " + strings.Join(would, ", "),
+	})
+}
