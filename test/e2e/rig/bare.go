@@ -39,7 +39,7 @@ func (w *World) Bare(t testing.TB, port, users int) *BareServer {
 		id := fmt.Sprintf("00000000-0000-4000-8000-%012x", i)
 		accounts = append(accounts, object{"id": id, "flow": "xtls-rprx-vision"})
 		s.Links = append(s.Links, Link{
-			UUID: id, Host: ServerAddr, Port: port, ServerName: SiteName, ShortID: shortID,
+			Scheme: "vless", UUID: id, Host: ServerAddr, Port: port, ServerName: SiteName, ShortID: shortID,
 			PublicKey:   raw.EncodeToString(key.PublicKey().Bytes()),
 			Fingerprint: "chrome", Flow: "xtls-rprx-vision", SpiderX: "/",
 		})
