@@ -139,7 +139,7 @@ ${run:-"$0"} "$@"`
 	ts.Check(os.Symlink(self, filepath.Join(dir, "vpn"))) // the test binary goes by its name
 	cmd := exec.Command("/bin/sh", append([]string{"-c", script, filepath.Join(dir, "vpn")}, args[2:]...)...)
 	cmd.Dir = "/"
-	cmd.Env = []string{"HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	cmd.Env = []string{"HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOCOVERDIR=" + ts.Getenv("GOCOVERDIR")}
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	_ = cmd.Run() // its status is told
