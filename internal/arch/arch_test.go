@@ -45,6 +45,8 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine/inbound", "internal/vpn"},
 	{"internal/engine/egress", "internal/vpn"},
 	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
+	{"internal/engine/shadowsocks", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/inbound internal/engine/shadowsocks/* internal/protocol internal/protocol/shadowsocks"},
+	{"internal/engine/shadowsocks/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/inbound internal/protocol internal/protocol/shadowsocks"},
 	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/engine/inbound internal/protocol/*"},
 
 	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
@@ -75,6 +77,7 @@ var only = map[string]string{
 	"github.com/pressly/goose":        "internal/store/sqlite",
 	"github.com/xtls/xray-core":       "internal/engine/vless",
 	"github.com/xtls/reality":         "internal/engine/vless",
+	"github.com/Jigsaw-Code":          "internal/engine/shadowsocks test/e2e/*",
 	"github.com/spf13/cobra":          "internal/cli",
 	"github.com/danielgtaylor/huma":   "internal/api",
 	"go.yaml.in/yaml":                 "internal/config internal/cli",

@@ -98,6 +98,14 @@ func (g *Gate) Serve() {
 	g.accept(g.now.ln)
 }
 
+// Abandon undoes an Open that no Serve has followed.
+func (g *Gate) Abandon() {
+	if g.next.ln != nil && g.next.ln != g.now.ln {
+		_ = g.next.ln.Close()
+	}
+	g.next = place{}
+}
+
 // Closed reports whether nothing comes in.
 func (g *Gate) Closed() bool { return g.now.ln == nil }
 
