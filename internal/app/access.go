@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/netip"
 
 	"vpn/internal/vpn"
@@ -8,6 +9,16 @@ import (
 
 // mint gives u a credential on s.
 func (c *core) mint(tx Tx, s vpn.Server, u vpn.User) (vpn.Credential, error) {
+	seats, err := c.seating(tx, s)
+	if err != nil {
+		return vpn.Credential{}, err
+	}
+	return c.mintAt(tx, seats, u)
+}
+
+// mintAt gives u a credential in the next free seat.
+func (c *core) mintAt(tx Tx, seats *seating, u vpn.User) (vpn.Credential, error) {
+	s := seats.server
 	p, err := c.Protocols.Get(s.Protocol)
 	if err != nil {
 		return vpn.Credential{}, err
@@ -16,8 +27,12 @@ func (c *core) mint(tx Tx, s vpn.Server, u vpn.User) (vpn.Credential, error) {
 	if err != nil {
 		return vpn.Credential{}, err
 	}
+	slot, err := seats.seat()
+	if err != nil {
+		return vpn.Credential{}, err
+	}
 	cred := vpn.Credential{
-		ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: s.ID, Secret: secret, CreatedAt: c.Now(),
+		ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: s.ID, Secret: secret, Slot: slot, CreatedAt: c.Now(),
 	}
 	return cred, tx.Credentials.Put(cred)
 }
@@ -83,9 +98,16 @@ func (c *core) firewallWarnings(s vpn.Server) []string {
 	if err != nil || !s.Enabled || !s.DeletedAt.IsZero() {
 		return nil
 	}
+	ports := []uint16{s.Port}
+	_ = c.Store.View(context.Background(), func(tx Tx) (err error) { // without the others it is a warning less
+		ports, err = c.ports(tx, s)
+		return err
+	})
 	var out []string
 	for _, network := range p.Networks() {
-		out = append(out, c.Network.Blocked(network, s.Listen, s.Port)...)
+		for _, port := range ports {
+			out = append(out, c.Network.Blocked(network, s.Listen, port)...)
+		}
 	}
 	return out
 }

@@ -127,7 +127,7 @@ func listenPackets(ctx context.Context, addr netip.Addr, port uint16) (*net.UDPC
 	}
 	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, network, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	if err != nil {
-		return nil, bindError(err, addr, port)
+		return nil, bindError("UDP port", err, addr, port)
 	}
 	udp := conn.(*net.UDPConn)
 	_ = udp.SetReadBuffer(packetBuffer) // or as much as the kernel allows

@@ -23,3 +23,14 @@ func (Protocol) Admits(s, old vpn.Server) bool {
 	was, err := ParseSettings(old.Settings)
 	return err == nil && is.Method == was.Method
 }
+
+// Drops implements [protocol.Dropper]: between a method of 2022 and another
+// one, all that is said is another thing.
+func (Protocol) Drops(s, old vpn.Server) bool {
+	is, err := ParseSettings(s.Settings)
+	if err != nil {
+		return false
+	}
+	was, err := ParseSettings(old.Settings)
+	return err == nil && is.Method.Is2022() != was.Method.Is2022()
+}

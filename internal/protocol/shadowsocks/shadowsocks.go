@@ -33,6 +33,7 @@ type Protocol struct{}
 var (
 	_ protocol.Protocol = Protocol{}
 	_ protocol.Reviser  = Protocol{}
+	_ protocol.Dropper  = Protocol{}
 	_ protocol.Spreader = Protocol{}
 )
 

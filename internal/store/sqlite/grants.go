@@ -24,7 +24,7 @@ func (s credentials) Grants(server vpn.ServerID, since uint64) (app.GrantChanges
 	if since == 0 || since < uint64(purged) || since > revision {
 		out.Whole, since = true, 0
 	}
-	rows, err := collect(s.t, scanGrant, `SELECT c.id, c.user_id, u.name, c.secret, c.not_before, c.not_after, c.deleted_at,
+	rows, err := collect(s.t, scanGrant, `SELECT c.id, c.user_id, u.name, c.secret, c.slot, c.not_before, c.not_after, c.deleted_at,
 			u.enabled, u.expires_at, u.quota, u.rate_up, u.rate_down, u.devices, u.connections, u.deleted_at
 		FROM credentials c JOIN users u ON u.id = c.user_id
 		WHERE c.server_id = $1 AND c.revision > $2`, string(server), stored(since))
@@ -57,7 +57,7 @@ func scanGrant(row scanner) (grantRow, error) {
 		quota, rateUp, rateDown, devices, conns int64
 		credentialDeletedAt, userDeletedAt      int64
 	)
-	err := row.Scan(&id, &user, &name, &secret, &notBefore, &notAfter, &credentialDeletedAt,
+	err := row.Scan(&id, &user, &name, &secret, &g.Slot, &notBefore, &notAfter, &credentialDeletedAt,
 		&enabled, &expires, &quota, &rateUp, &rateDown, &devices, &conns, &userDeletedAt)
 	g.Credential, g.User, g.Name = vpn.CredentialID(id), vpn.UserID(user), name
 	g.Secret = vpn.NewSecret(secret)
