@@ -77,7 +77,7 @@ var only = map[string]string{
 	"github.com/pressly/goose":        "internal/store/sqlite",
 	"github.com/xtls/xray-core":       "internal/engine/vless",
 	"github.com/xtls/reality":         "internal/engine/vless",
-	"github.com/Jigsaw-Code":          "internal/engine/shadowsocks test/e2e/*",
+	"github.com/Jigsaw-Code":          "internal/engine/shadowsocks test/outline",
 	"github.com/spf13/cobra":          "internal/cli",
 	"github.com/danielgtaylor/huma":   "internal/api",
 	"go.yaml.in/yaml":                 "internal/config internal/cli",

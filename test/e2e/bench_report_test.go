@@ -44,6 +44,7 @@ func TestBench(t *testing.T) {
 		{"commands", benchCommands},
 		{"memory", benchMemory},
 		{"speed", benchSpeed},
+		{"shadowsocks", benchShadowsocks},
 	}
 	ran := 0
 	for _, p := range parts {

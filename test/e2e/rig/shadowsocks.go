@@ -4,6 +4,9 @@ package rig
 
 import (
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 )
@@ -42,11 +45,34 @@ func shadowsocks(l Link) []string {
 // it with its link.
 func (w *World) SSServer(t testing.TB, port int, method string) *BareServer {
 	t.Helper()
-	l := Link{Scheme: "ss", Host: ServerAddr, Port: port, Method: method, Password: "of a server that is bare"}
-	s := &BareServer{Links: []Link{l}}
+	l := bareLink(port, method)
 	at := l
 	at.Host = "0.0.0.0"
-	s.Process = w.Server.Spawn(t, nil, "ss-server", append(shadowsocks(at), "-u")...)
+	s := &BareServer{w.Server.Spawn(t, nil, "ss-server", append(shadowsocks(at), "-u")...), []Link{l}}
 	w.WaitForPort(t, port)
 	return s
+}
+
+// BareOutline starts a server that is nothing but Outline's library on a port
+// of the server host, and returns it with its link.
+func (w *World) BareOutline(t testing.TB, port int, method string) *BareServer {
+	t.Helper()
+	root, err := repository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(t.TempDir(), "outline")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "./test/outline")
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the bare server: %v\n%s", err, out)
+	}
+	l := bareLink(port, method)
+	s := &BareServer{w.Server.Spawn(t, nil, bin, net.JoinHostPort("0.0.0.0", strconv.Itoa(port)), l.Method, l.Password), []Link{l}}
+	w.WaitForPort(t, port)
+	return s
+}
+
+func bareLink(port int, method string) Link {
+	return Link{Scheme: "ss", Host: ServerAddr, Port: port, Method: method, Password: "of a server that is bare"}
 }
