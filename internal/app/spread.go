@@ -29,26 +29,32 @@ func (c *core) seating(tx Tx, s vpn.Server) (*seating, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := &seating{core: c, server: s, per: protocol.PerPort(p, s), taken: map[uint32]bool{}, open: map[uint16]bool{s.Port: true}}
+	if out.per == 0 {
+		return out, nil
+	}
 	slots, err := tx.Credentials.Slots(s.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := &seating{core: c, server: s, per: protocol.PerPort(p, s), taken: make(map[uint32]bool, len(slots)), open: map[uint16]bool{s.Port: true}}
 	for _, slot := range slots {
 		out.taken[slot.Number] = true
 		if port, ok := protocol.PortOf(s.Port, out.per, slot.Number); ok && slot.Lives {
 			out.open[port] = true
 		}
 	}
-	if out.per > 0 {
-		out.others, err = c.portsOfOthers(tx, s)
-	}
+	out.others, err = c.portsOfOthers(tx, s)
 	return out, err
 }
 
 // seat returns the next free slot. One whose port somebody else has is left
-// out.
+// out. Where it makes no difference who has which, it is one from which on the
+// store takes the next that is free.
 func (s *seating) seat() (uint32, error) {
+	if s.per == 0 {
+		s.next++
+		return s.next - 1, nil
+	}
 	for {
 		for s.taken[s.next] {
 			s.next++

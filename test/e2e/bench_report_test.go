@@ -45,6 +45,7 @@ func TestBench(t *testing.T) {
 		{"memory", benchMemory},
 		{"speed", benchSpeed},
 		{"shadowsocks", benchShadowsocks},
+		{"keys", benchKeys},
 	}
 	ran := 0
 	for _, p := range parts {

@@ -31,7 +31,6 @@ func benchShadowsocks(t *testing.T, r *report) {
 		b.transfer(true)
 	}
 	benchIdle(t, r, client, all)
-	t.Run("10,000 keys", func(t *testing.T) { benchKeys(t, r) })
 }
 
 type named struct {

@@ -72,6 +72,7 @@ func (g *Gate) instead(ctx context.Context, addr netip.Addr, port uint16) (*net.
 	}
 	ln, err := listen(ctx, addr, port)
 	if err == nil {
+		g.now.ln = nil // Abandon would go back
 		return ln, nil
 	}
 	restored, lost := listen(ctx, g.now.addr, g.now.port)
@@ -98,12 +99,23 @@ func (g *Gate) Serve() {
 	g.accept(g.now.ln)
 }
 
-// Abandon undoes an Open that no Serve has followed.
+// Abandon undoes an Open that no Serve has followed, as far as Closed does not
+// say that it could not be.
 func (g *Gate) Abandon() {
 	if g.next.ln != nil && g.next.ln != g.now.ln {
 		_ = g.next.ln.Close()
 	}
 	g.next = place{}
+	if g.now.ln != nil || g.now.port == 0 {
+		return
+	}
+	ln, err := listen(context.Background(), g.now.addr, g.now.port)
+	if err != nil {
+		g.now = place{}
+		return
+	}
+	g.now.ln = ln
+	g.accept(ln)
 }
 
 // Closed reports whether nothing comes in.

@@ -62,6 +62,7 @@ func (g *PacketGate) instead(ctx context.Context, addr netip.Addr, port uint16) 
 	}
 	conn, err := listenPackets(ctx, addr, port)
 	if err == nil {
+		g.now.conn = nil // Abandon would go back
 		return conn, nil
 	}
 	restored, lost := listenPackets(ctx, g.now.addr, g.now.port)
@@ -88,12 +89,23 @@ func (g *PacketGate) Serve() {
 	g.run(g.now.conn)
 }
 
-// Abandon undoes an Open that no Serve has followed.
+// Abandon undoes an Open that no Serve has followed, as far as Closed does not
+// say that it could not be.
 func (g *PacketGate) Abandon() {
 	if g.next.conn != nil && g.next.conn != g.now.conn {
 		_ = g.next.conn.Close()
 	}
 	g.next = packetPlace{}
+	if g.now.conn != nil || g.now.port == 0 {
+		return
+	}
+	conn, err := listenPackets(context.Background(), g.now.addr, g.now.port)
+	if err != nil {
+		g.now = packetPlace{}
+		return
+	}
+	g.now.conn = conn
+	g.run(conn)
 }
 
 // Closed reports whether nothing comes in.

@@ -3,10 +3,10 @@ package shadowsocks
 import "sync"
 
 const (
-	// portionSize is how much is read at a time: four chunks.
-	portionSize = 4 * maxPayload
+	// portionSize is how much is read at a time: two chunks. More gain nothing.
+	portionSize = 2 * maxPayload
 	// sealedSize has room for a portion as it is sent, with a salt in front.
-	sealedSize = 4*chunkSize + 32
+	sealedSize = 2*chunkSize + 32
 
 	// datagramSize has room for any datagram, and what is around it.
 	datagramSize = 64<<10 + 128

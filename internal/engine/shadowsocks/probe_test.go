@@ -32,7 +32,7 @@ import (
 const (
 	patience  = 10 * time.Second
 	handshake = 600 * time.Millisecond // instead of 59 s
-	spread    = 400 * time.Millisecond // what the machine may add to that
+	spread    = time.Second            // what a busy machine may add to that
 )
 
 // running is an engine with some users who may reach loopback.
@@ -135,13 +135,13 @@ func (r *running) silent(probes []probe) {
 		tokens <- struct{}{}
 		all.Go(func() {
 			defer func() { <-tokens }()
+			begin := time.Now() // before the server can begin to count
 			conn, err := net.Dial("tcp", r.addr())
 			if err != nil {
 				r.Error(err)
 				return
 			}
 			defer func() { _ = conn.Close() }()
-			begin := time.Now()
 			if _, err := conn.Write(p.data); err != nil {
 				r.Errorf("%s: %v", p.what, err)
 			}
@@ -151,7 +151,7 @@ func (r *running) silent(probes []probe) {
 			if len(got) > 0 {
 				r.Errorf("%s: %d bytes come back", p.what, len(got))
 			}
-			if errors.Is(err, os.ErrDeadlineExceeded) || took < handshake-50*time.Millisecond || took > handshake+spread {
+			if err != nil || took < handshake || took > handshake+spread {
 				r.Errorf("%s: ended after %v, %v", p.what, took, err)
 			}
 		})
@@ -302,12 +302,19 @@ func TestAStreamThatWasChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.Write(append(hello, random(100)...)); err != nil {
+	if _, err := conn.Write(hello); err != nil {
+		t.Fatal(err)
+	}
+	const sealed = 32 + 2 + 16 + len("hello") + 16
+	if _, err := io.ReadFull(conn, make([]byte, sealed)); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
+	if _, err := conn.Write(random(100)); err != nil {
+		t.Fatal(err)
+	}
 	_ = conn.SetReadDeadline(begin.Add(patience))
-	if _, err := io.ReadAll(conn); err != nil || time.Since(begin) < handshake-50*time.Millisecond {
+	if _, err := io.ReadAll(conn); err != nil || time.Since(begin) < handshake {
 		t.Errorf("ended after %v, %v", time.Since(begin), err)
 	}
 }

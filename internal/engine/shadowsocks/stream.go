@@ -72,8 +72,35 @@ func (s *aead) stream(d *door) func(*net.TCPConn) {
 // absorb reads what a client sends, and answers nothing, until it ends or its
 // time is over.
 func (c *client) absorb() {
-	_ = c.conn.SetReadDeadline(c.until)
-	_, _ = io.Copy(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{c.conn})
+	c.drain(c.until)
+}
+
+// drain reads what a client sends until it ends, or until a time. What has come
+// by now is read at least: a connection that is closed with something unread
+// ends with a reset, and not as others do.
+func (c *client) drain(until time.Time) {
+	const moment = 50 * time.Millisecond
+	if soon := time.Now().Add(moment); until.Before(soon) {
+		until = soon
+	}
+	_ = c.conn.SetReadDeadline(until)
+	from, err := newWaiter(c.conn)
+	for err == nil {
+		err = drainSome(from)
+	}
+}
+
+func drainSome(from waiter) error {
+	var buf *[sealedSize]byte
+	give := func() { sealedBuffers.Put(buf) }
+	_, err := from.read(func() []byte {
+		buf = sealedBuffers.Get().(*[sealedSize]byte)
+		return buf[:]
+	}, give)
+	if err == nil {
+		give()
+	}
+	return err
 }
 
 var (

@@ -164,8 +164,7 @@ func (t *tunnel) upload(early []byte) {
 	case errors.Is(err, errSealed):
 		// Somebody has meddled with the stream. That it ends shall not tell
 		// them what they have hit.
-		_ = t.client.conn.SetReadDeadline(time.Now().Add(t.client.handshake))
-		_, _ = io.Copy(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{t.client.conn})
+		t.client.drain(time.Now().Add(t.client.handshake))
 		t.hangUp()
 	case errors.Is(err, errDestination): // it may have something to say
 		t.idle.Within(inbound.Linger)

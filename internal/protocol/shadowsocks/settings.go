@@ -107,7 +107,7 @@ func (s Settings) parsePrefix() ([]byte, error) {
 	}
 	invalid := func(format string, args ...any) error {
 		return vpn.Errorf(vpn.Invalid, format, args...).
-			WithHint("write it as in the access keys of Outline, such as POST%%20 or %%16%%03%%01%%00%%C2%%A8%%01%%01")
+			WithHint("write it as in the access keys of Outline, such as %s", `POST%20 or %16%03%01%00%C2%A8%01%01`)
 	}
 	if strings.ContainsFunc(s.Prefix, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, invalid("the prefix is not percent-encoded")
