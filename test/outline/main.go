@@ -15,7 +15,6 @@ import (
 
 	"github.com/Jigsaw-Code/outline-sdk/transport"
 	"github.com/Jigsaw-Code/outline-sdk/transport/shadowsocks"
-	onet "github.com/Jigsaw-Code/outline-ss-server/net"
 	"github.com/Jigsaw-Code/outline-ss-server/service"
 )
 
@@ -51,7 +50,7 @@ func serve(address, method, password string) error {
 	anywhere := func(net.IP) error { return nil }
 	replays := service.NewReplayCache(service.MaxCapacity)
 	streams := service.NewStreamHandler(service.NewShadowsocksStreamAuthenticator(ciphers, &replays, nil, nil), time.Minute)
-	streams.SetTargetDialer(service.MakeValidatingTCPStreamDialer(onet.TargetIPValidator(anywhere), 0))
+	streams.SetTargetDialer(service.MakeValidatingTCPStreamDialer(anywhere, 0))
 	associations := service.NewAssociationHandler(ciphers, nil)
 	associations.SetTargetIPValidator(anywhere)
 	go service.PacketServe(packets, func(ctx context.Context, conn net.Conn) {
