@@ -3,11 +3,13 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,28 +211,43 @@ func TestViewsChangeNoFile(t *testing.T) {
 	}
 }
 
-// withVersion2 is what a newer program brings.
-func withVersion2(t *testing.T, statements string) fs.FS {
+// newest is the version that this program writes.
+func newest(t *testing.T) int {
 	t.Helper()
-	first, err := fs.ReadFile(migrations(), "00001_store.sql")
+	all, err := fs.Glob(migrations(), "*.sql")
 	check(t, err)
-	return fstest.MapFS{
-		"00001_store.sql": {Data: first},
-		"00002_notes.sql": {Data: []byte("-- +goose Up\n" + statements)},
+	last := all[len(all)-1] // which Glob has sorted
+	n, err := strconv.Atoi(last[:5])
+	check(t, err)
+	return n
+}
+
+// withNext is what a newer program brings.
+func withNext(t *testing.T, statements string) fs.FS {
+	t.Helper()
+	out := fstest.MapFS{}
+	all, err := fs.Glob(migrations(), "*.sql")
+	check(t, err)
+	for _, name := range all {
+		data, err := fs.ReadFile(migrations(), name)
+		check(t, err)
+		out[name] = &fstest.MapFile{Data: data}
 	}
+	out[fmt.Sprintf("%05d_next.sql", newest(t)+1)] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + statements)}
+	return out
 }
 
 func TestOpenRefusesANewerStore(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "vpn.db")
-	s, err := open(t.Context(), path, Options{}, withVersion2(t, `ALTER TABLE users ADD COLUMN note TEXT;`))
+	s, err := open(t.Context(), path, Options{}, withNext(t, `ALTER TABLE users ADD COLUMN next TEXT;`))
 	check(t, err)
 	populate(t, s, 10)
 	refuse := func(what string) {
 		t.Helper()
 		before := contents(t, dir)
 		_, err := Open(t.Context(), path, Options{})
-		if vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(err.Error(), "has version 2") || !strings.Contains(err.Error(), "up to 1") {
+		if vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(err.Error(), fmt.Sprintf("has version %d,", newest(t)+1)) || !strings.Contains(err.Error(), fmt.Sprintf("up to %d", newest(t))) {
 			t.Errorf("%s: got %v", what, err)
 		}
 		after := contents(t, dir)
@@ -266,8 +283,8 @@ func TestMigrationKeepsABackup(t *testing.T) {
 	check(t, s.Close())
 
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	version2 := withVersion2(t, `ALTER TABLE users ADD COLUMN note TEXT;`)
-	s, err := open(t.Context(), path, Options{Now: func() time.Time { return now }}, version2)
+	next := withNext(t, `ALTER TABLE users ADD COLUMN next TEXT;`)
+	s, err := open(t.Context(), path, Options{Now: func() time.Time { return now }}, next)
 	check(t, err)
 	if got := snapshot(t, s); !maps.Equal(got, want) || s.ID() != id || s.Generation() != generation {
 		t.Errorf("after the migration: %v, want %v", got, want)
@@ -280,12 +297,12 @@ func TestMigrationKeepsABackup(t *testing.T) {
 		return err
 	})
 	check(t, s.Close())
-	if got := listing(t, dir); !slices.Equal(got, []string{"vpn.db", "vpn.db-seal", "vpn.db.before-2"}) {
+	if got := listing(t, dir); !slices.Equal(got, []string{"vpn.db", "vpn.db-seal", fmt.Sprintf("vpn.db.before-%d", newest(t)+1)}) {
 		t.Errorf("the directory holds %q", got)
 	}
 
 	// Back to the older program: its backup takes the store's place.
-	check(t, os.Rename(path+".before-2", path))
+	check(t, os.Rename(fmt.Sprintf("%s.before-%d", path, newest(t)+1), path))
 	s = mustOpen(t, path)
 	if got := snapshot(t, s); !maps.Equal(got, want) || s.ID() != id || s.Generation() == generation {
 		t.Errorf("the backup holds %v, want %v; generation %s, was %s", got, want, s.Generation(), generation)
@@ -298,7 +315,7 @@ func TestMigrationThatFailsChangesNothing(t *testing.T) {
 	populate(t, s, 10)
 	want := snapshot(t, s)
 	check(t, s.Close())
-	bad := withVersion2(t, "DELETE FROM credentials; DELETE FROM users;\nINSERT INTO nothing VALUES (1);")
+	bad := withNext(t, "DELETE FROM credentials; DELETE FROM users;\nINSERT INTO nothing VALUES (1);")
 	if _, err := open(t.Context(), path, Options{}, bad); err == nil {
 		t.Fatal("a bad migration: no error")
 	}
