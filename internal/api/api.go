@@ -25,6 +25,7 @@ import (
 // Config is what the API stands in front of. Every field must be set.
 type Config struct {
 	Users   Users
+	Devices Devices
 	Servers Servers
 	System  System
 	DryRun  DryRun
@@ -36,6 +37,7 @@ type Config struct {
 // change that is asked for with dry_run=true.
 type DryRun struct {
 	Users   Users
+	Devices Devices
 	Servers Servers
 	System  System
 }
@@ -71,6 +73,7 @@ func Handler(c Config) http.Handler {
 		log: c.Log,
 	}
 	addUsers(a, either[Users]{c.Users, c.DryRun.Users})
+	addDevices(a, either[Devices]{c.Devices, c.DryRun.Devices})
 	addServers(a, either[Servers]{c.Servers, c.DryRun.Servers})
 	addSystem(a, either[System]{c.System, c.DryRun.System})
 	mux.HandleFunc("GET /openapi.json", serveDocument(doc))

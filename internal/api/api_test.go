@@ -78,6 +78,10 @@ func TestOperationIDs(t *testing.T) {
 		"users.delete":    "DELETE /v1/users/{user}",
 		"users.kick":      "POST /v1/users/{user}/kick",
 		"users.access":    "GET /v1/users/{user}/access",
+		"users.rotate":    "POST /v1/users/{user}/rotate",
+		"devices.add":     "POST /v1/users/{user}/devices",
+		"devices.list":    "GET /v1/users/{user}/devices",
+		"devices.remove":  "DELETE /v1/users/{user}/devices/{device}",
 		"servers.create":  "POST /v1/servers",
 		"servers.list":    "GET /v1/servers",
 		"servers.show":    "GET /v1/servers/{server}",
@@ -110,6 +114,23 @@ func TestCreateDecodesEveryField(t *testing.T) {
 	}
 	if d := cmp.Diff(want, f.users.created); d != "" {
 		t.Error(d)
+	}
+}
+
+// An empty list of servers is none, and not every one.
+func TestAListOfServersMayBeEmpty(t *testing.T) {
+	f := newFixture(t)
+	for body, want := range map[string]*[]string{
+		`{"name": "a"}`:                      nil,
+		`{"name": "a", "servers": []}`:       {},
+		`{"name": "a", "servers": ["main"]}`: {"main"},
+	} {
+		if w := f.do("POST", "/v1/users", body); w.Code != http.StatusCreated {
+			t.Errorf("%s: got %d %s", body, w.Code, w.Body)
+		}
+		if d := cmp.Diff(want, f.users.created.Servers); d != "" {
+			t.Errorf("%s: %s", body, d)
+		}
 	}
 }
 

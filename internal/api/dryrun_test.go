@@ -36,17 +36,17 @@ func TestEveryChangeCanBeTried(t *testing.T) {
 			}
 			body := ""
 			switch op.OperationID {
-			case "users.create", "servers.create":
+			case "users.create", "servers.create", "devices.add":
 				body = `{"name":"x"}`
 			case "users.update":
 				body = `{"quota":1}`
-			case "users.restore":
+			case "users.restore", "users.rotate":
 				body = `{}`
 			case "servers.update":
 				body = `{"port":1}`
 			}
 			f := newFixture(t)
-			path := strings.NewReplacer("{user}", "x", "{server}", "x").Replace(path)
+			path := strings.NewReplacer("{user}", "x", "{server}", "x", "{device}", "x").Replace(path)
 			w := f.do(strings.ToUpper(method), path+"?dry_run=true", body)
 			if w.Code >= 300 {
 				t.Errorf("%s: got %d %s", op.OperationID, w.Code, w.Body)

@@ -20,6 +20,7 @@ type fakeUsers struct {
 	name    string
 	patch   vpn.UserPatch
 
+	device   string
 	restored vpn.UserRestore
 	reset    string
 }
@@ -70,6 +71,26 @@ func (f *fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
 func (f *fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error) {
 	f.name = name
 	return []vpn.Access{{Server: "main", Protocol: "vless", Link: "vless://x?a=1&b=2"}}, f.err
+}
+
+// fakeDevices are fakeUsers by another face.
+type fakeDevices struct{ *fakeUsers }
+
+func (f fakeDevices) Add(_ context.Context, user string, in vpn.NewDevice) (vpn.UserChange, error) {
+	f.device = in.Name
+	return f.change(user)
+}
+
+func (f fakeDevices) Remove(_ context.Context, user, device string) (vpn.UserChange, error) {
+	f.device = device
+	return f.change(user)
+}
+
+func (f fakeDevices) List(context.Context, string) ([]vpn.Device, error) { return nil, f.err }
+
+func (f fakeDevices) Rotate(_ context.Context, user string, in vpn.Rotation) (vpn.UserChange, error) {
+	f.device = in.Device
+	return f.change(user)
 }
 
 type fakeServers struct {
@@ -172,8 +193,8 @@ func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{}
 	f.handler = api.Handler(api.Config{
-		Users: &f.users, Servers: &f.servers, System: &f.system,
-		DryRun: api.DryRun{Users: &f.dry.users, Servers: &f.dry.servers, System: &f.dry.system},
+		Users: &f.users, Devices: fakeDevices{&f.users}, Servers: &f.servers, System: &f.system,
+		DryRun: api.DryRun{Users: &f.dry.users, Devices: fakeDevices{&f.dry.users}, Servers: &f.dry.servers, System: &f.dry.system},
 		Log:    slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
 	})
 	return f

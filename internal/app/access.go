@@ -3,21 +3,22 @@ package app
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"vpn/internal/vpn"
 )
 
-// mint gives u a credential on s.
-func (c *core) mint(tx Tx, s vpn.Server, u vpn.User) (vpn.Credential, error) {
+// mint gives u a credential on s, for a device of that name or for none.
+func (c *core) mint(tx Tx, s vpn.Server, u vpn.User, device string) (vpn.Credential, error) {
 	seats, err := c.seating(tx, s)
 	if err != nil {
 		return vpn.Credential{}, err
 	}
-	return c.mintAt(tx, seats, u)
+	return c.mintAt(tx, seats, u, device)
 }
 
-// mintAt gives u a credential in the next free seat.
-func (c *core) mintAt(tx Tx, seats *seating, u vpn.User) (vpn.Credential, error) {
+// mintAt is mint in the next free seat.
+func (c *core) mintAt(tx Tx, seats *seating, u vpn.User, device string) (vpn.Credential, error) {
 	s := seats.server
 	p, err := c.Protocols.Get(s.Protocol)
 	if err != nil {
@@ -32,13 +33,46 @@ func (c *core) mintAt(tx Tx, seats *seating, u vpn.User) (vpn.Credential, error)
 		return vpn.Credential{}, err
 	}
 	cred := vpn.Credential{
-		ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: s.ID, Secret: secret, Slot: slot, CreatedAt: c.Now(),
+		ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: s.ID, Label: device, Secret: secret, Slot: slot, CreatedAt: c.Now(),
 	}
 	return cred, tx.Credentials.Put(cred)
 }
 
-// access renders what u puts into a client application, server by server.
+// equip gives u a credential on every server that lets it in and on which it
+// has none yet.
+func (c *core) equip(tx Tx, u vpn.User) error {
+	creds, err := tx.Credentials.ForUser(u.ID)
+	if err != nil {
+		return err
+	}
+	servers, err := tx.Servers.List()
+	if err != nil {
+		return err
+	}
+	for _, s := range servers {
+		has := slices.ContainsFunc(creds, func(cred vpn.Credential) bool { return cred.Server == s.ID && isCurrent(cred) })
+		if has || !u.MayUse(s.ID) {
+			continue
+		}
+		if _, err := c.mint(tx, s, u, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isCurrent reports whether cred is one to hand out: not one that has been
+// replaced and is about to end.
+func isCurrent(cred vpn.Credential) bool { return cred.NotAfter.IsZero() }
+
+// access renders what u puts into a client application, server by server. What
+// does not let u in, or is about to end, is left out.
 func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
+	return c.accessBy(tx, u, func(vpn.Credential) bool { return true })
+}
+
+// accessBy is access by those credentials alone that the caller wants.
+func (c *core) accessBy(tx Tx, u vpn.User, want func(vpn.Credential) bool) ([]vpn.Access, error) {
 	creds, err := tx.Credentials.ForUser(u.ID)
 	if err != nil {
 		return nil, err
@@ -54,15 +88,16 @@ func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
 			return nil, err
 		}
 		for _, cred := range creds {
-			if cred.Server != s.ID {
+			if cred.Server != s.ID || !u.MayUse(s.ID) || !isCurrent(cred) || !want(cred) {
 				continue
 			}
 			a, err := p.Access(s, u, cred, c.host(s))
 			if err != nil {
 				return nil, err
 			}
+			a.Device = cred.Label
 			if c.dryRun() {
-				a = vpn.Access{Server: a.Server, Protocol: a.Protocol} // it is minted anew for real
+				a = vpn.Access{Server: a.Server, Protocol: a.Protocol, Device: a.Device} // it is minted anew for real
 			}
 			out = append(out, a)
 		}

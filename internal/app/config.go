@@ -87,6 +87,7 @@ type Logs interface {
 // App holds the use cases, one field per noun.
 type App struct {
 	Users      *Users
+	Devices    *Devices
 	Servers    *Servers
 	System     *SystemInfo
 	Reconciler *Reconciler
@@ -102,6 +103,7 @@ func New(c Config) *App {
 	core.publicHost.Store(&c.PublicHost)
 	return &App{
 		Users:      &Users{core},
+		Devices:    &Devices{core},
 		Servers:    &Servers{core},
 		System:     &SystemInfo{core: core, since: c.Now()},
 		Reconciler: r,

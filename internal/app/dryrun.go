@@ -19,6 +19,7 @@ func (a *App) DryRun() *App {
 	core.reconciler.dry = true
 	return &App{
 		Users:      &Users{&core},
+		Devices:    &Devices{&core},
 		Servers:    &Servers{&core},
 		System:     &SystemInfo{core: &core, since: a.System.since},
 		Reconciler: a.Reconciler,

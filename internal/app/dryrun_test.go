@@ -26,6 +26,9 @@ func TestDryRun(t *testing.T) {
 	if _, err := b.app.Users.Delete(b.ctx, "gone"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := b.app.Devices.Add(b.ctx, "alice", vpn.NewDevice{Name: "laptop"}); err != nil {
+		t.Fatal(err)
+	}
 	b.until("a worker", func() bool { return b.workers.worker(id) != nil })
 	dry := b.app.DryRun()
 
@@ -44,6 +47,13 @@ func TestDryRun(t *testing.T) {
 				return dry.Users.Restore(ctx, "gone", vpn.UserRestore{As: "back"})
 			},
 		},
+		"Devices": {
+			"Add": func(ctx context.Context) (any, error) {
+				return dry.Devices.Add(ctx, "alice", vpn.NewDevice{Name: "phone"})
+			},
+			"Remove": func(ctx context.Context) (any, error) { return dry.Devices.Remove(ctx, "alice", "laptop") },
+			"Rotate": func(ctx context.Context) (any, error) { return dry.Devices.Rotate(ctx, "alice", vpn.Rotation{}) },
+		},
 		"Servers": {
 			"Create": func(ctx context.Context) (any, error) {
 				return dry.Servers.Create(ctx, vpn.NewServer{Name: "two", Settings: []byte(`{"target":"self"}`)})
@@ -57,7 +67,9 @@ func TestDryRun(t *testing.T) {
 			"Delete":  func(ctx context.Context) (any, error) { return dry.Servers.Delete(ctx, "main") },
 		},
 	}
-	for noun, of := range map[string]reflect.Type{"Users": reflect.TypeOf(dry.Users), "Servers": reflect.TypeOf(dry.Servers)} {
+	for noun, of := range map[string]reflect.Type{
+		"Users": reflect.TypeOf(dry.Users), "Devices": reflect.TypeOf(dry.Devices), "Servers": reflect.TypeOf(dry.Servers),
+	} {
 		for m := range of.Methods() {
 			if changes[noun][m.Name] == nil && !slices.Contains(reading, m.Name) {
 				t.Errorf("%s.%s is not tried here: does a dry run of it change something?", noun, m.Name)

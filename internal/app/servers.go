@@ -40,7 +40,10 @@ func (s *Servers) Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChang
 			return err
 		}
 		for _, u := range users {
-			if _, err := s.mintAt(tx, seats, u); err != nil {
+			if !u.MayUse(stored.ID) {
+				continue
+			}
+			if _, err := s.mintAt(tx, seats, u, ""); err != nil {
 				return err
 			}
 		}

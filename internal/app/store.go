@@ -87,6 +87,7 @@ type CredentialStore interface {
 	Grants(server vpn.ServerID, since uint64) (GrantChanges, error)
 
 	// Purge forgets users, servers and credentials that were deleted before t.
+	// Credentials that ended before it are deleted.
 	Purge(t time.Time) error
 }
 

@@ -12,7 +12,8 @@ import (
 // Users are the use cases of users. A user is named by name or ID.
 type Users struct{ *core }
 
-// Create makes a user with a credential on every server. The user exists once
+// Create makes a user with a credential on every server, or on those that are
+// to let it in. The user exists once
 // it returns without an error, whatever the workers say.
 func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, error) {
 	actor, err := authorize(ctx, "users.create")
@@ -29,17 +30,16 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 	}
 	var access []vpn.Access
 	err = u.Store.Update(ctx, func(tx Tx) error {
+		if in.Servers != nil {
+			if usr.AllowedServers, err = serverIDs(tx, *in.Servers); err != nil {
+				return err
+			}
+		}
 		if err := tx.Users.Put(usr); err != nil {
 			return err
 		}
-		servers, err := tx.Servers.List()
-		if err != nil {
+		if err := u.equip(tx, usr); err != nil {
 			return err
-		}
-		for _, s := range servers {
-			if _, err := u.mint(tx, s, usr); err != nil {
-				return err
-			}
 		}
 		if access, err = u.access(tx, usr); err != nil {
 			return err
@@ -107,10 +107,13 @@ func (u *Users) List(ctx context.Context) ([]vpn.UserInfo, error) {
 	return out, nil
 }
 
-// info derives what is shown of usr from what is stored and what is live.
-func (u *Users) info(usr vpn.User, l live) vpn.UserInfo {
+// info is [core.userInfo].
+func (u *Users) info(usr vpn.User, l live) vpn.UserInfo { return u.userInfo(usr, l) }
+
+// userInfo derives what is shown of usr from what is stored and what is live.
+func (c *core) userInfo(usr vpn.User, l live) vpn.UserInfo {
 	usr.Used = usr.Used.Add(l.pending)
-	return vpn.UserInfo{User: usr, Status: usr.Status(u.Now()), Online: l.conns, Rate: l.rate}
+	return vpn.UserInfo{User: usr, Status: usr.Status(c.Now()), Online: l.conns, Rate: l.rate}
 }
 
 // Show returns one user with its traffic per server and its live sessions.
@@ -141,7 +144,7 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	pending := l.pendingOn(usr.ID)
 	out := vpn.UserDetail{UserInfo: u.info(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}}
 	for _, s := range servers {
-		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Used: used[s.ID].Add(pending[s.ID])})
+		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Allowed: usr.MayUse(s.ID), Used: used[s.ID].Add(pending[s.ID])})
 		for _, x := range u.reconciler.sessions(ctx, s) {
 			if x.User == usr.ID {
 				x.UserName = usr.Name
@@ -155,14 +158,18 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 
 // Update changes a user. What the change forbids is cut at once.
 func (u *Users) Update(ctx context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
-	return u.change(ctx, "users.update", name, func(usr *vpn.User) (string, error) {
-		return u.patch(usr, p)
+	return u.change(ctx, "users.update", name, func(tx Tx, usr *vpn.User) (string, error) {
+		servers, err := allow(tx, usr, p)
+		if err != nil {
+			return "", err
+		}
+		return u.patch(usr, p, servers)
 	})
 }
 
-// patch applies p and says, for the audit log, what it changes.
-func (u *Users) patch(usr *vpn.User, p vpn.UserPatch) (string, error) {
-	var did []string
+// patch applies p, but for what was done before, and says for the audit log
+// what it changes.
+func (u *Users) patch(usr *vpn.User, p vpn.UserPatch, did []string) (string, error) {
 	note := func(format string, args ...any) { did = append(did, fmt.Sprintf(format, args...)) }
 	if p.Name != nil {
 		if err := vpn.ValidName(*p.Name); err != nil {
@@ -210,7 +217,7 @@ func (u *Users) patch(usr *vpn.User, p vpn.UserPatch) (string, error) {
 // Delete removes a user: cut at once, gone from every list. Its traffic stays
 // counted in the servers' totals.
 func (u *Users) Delete(ctx context.Context, name string) (vpn.UserChange, error) {
-	return u.change(ctx, "users.delete", name, func(usr *vpn.User) (string, error) {
+	return u.change(ctx, "users.delete", name, func(_ Tx, usr *vpn.User) (string, error) {
 		usr.DeletedAt = u.Now()
 		return "", nil
 	})
@@ -218,7 +225,7 @@ func (u *Users) Delete(ctx context.Context, name string) (vpn.UserChange, error)
 
 // change loads a user, lets edit change it, stores it with an audit event and
 // makes the workers follow.
-func (u *Users) change(ctx context.Context, action, name string, edit func(*vpn.User) (string, error)) (vpn.UserChange, error) {
+func (u *Users) change(ctx context.Context, action, name string, edit func(Tx, *vpn.User) (string, error)) (vpn.UserChange, error) {
 	actor, err := authorize(ctx, action)
 	if err != nil {
 		return vpn.UserChange{}, err
@@ -230,7 +237,7 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(*vpn.
 			return err
 		}
 		was := usr.Name
-		detail, err := edit(&usr)
+		detail, err := edit(tx, &usr)
 		if err != nil {
 			return err
 		}
@@ -242,6 +249,8 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(*vpn.
 			if err := u.revoke(tx, usr); err != nil {
 				return err
 			}
+		} else if err := u.equip(tx, usr); err != nil {
+			return err
 		}
 		return u.record(tx, actor, action, was, detail)
 	})

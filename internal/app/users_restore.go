@@ -88,7 +88,6 @@ func (u *Users) readmit(tx Tx, usr vpn.User, deleted time.Time) error {
 	if err != nil {
 		return err
 	}
-	has := map[vpn.ServerID]bool{}
 	for _, c := range gone {
 		if c.DeletedAt.Before(deleted) {
 			continue // it was taken from the user before
@@ -97,21 +96,8 @@ func (u *Users) readmit(tx Tx, usr vpn.User, deleted time.Time) error {
 		if err := tx.Credentials.Put(c); err != nil {
 			return err
 		}
-		has[c.Server] = true
 	}
-	servers, err := tx.Servers.List()
-	if err != nil {
-		return err
-	}
-	for _, s := range servers {
-		if has[s.ID] {
-			continue
-		}
-		if _, err := u.mint(tx, s, usr); err != nil {
-			return err
-		}
-	}
-	return nil
+	return u.equip(tx, usr)
 }
 
 // tombstones returns the deleted users that can still be restored, the last

@@ -11,20 +11,6 @@ import (
 	"vpn/internal/vpn"
 )
 
-// links returns a user's links by server.
-func (b *bench) links(name string) map[string]string {
-	b.t.Helper()
-	access, err := b.app.Users.Access(b.ctx, name)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	out := map[string]string{}
-	for _, a := range access {
-		out[a.Server] = a.Link
-	}
-	return out
-}
-
 func (b *bench) do(what string, err error) {
 	b.t.Helper()
 	if err != nil {

@@ -61,27 +61,54 @@ func onA(p *program, n noun, cmd *cobra.Command, run func(cmd *cobra.Command, na
 		if len(args) == 1 {
 			return run(cmd, args[0])
 		}
-		if !p.prompter().able {
-			return missing(cmd, "NAME")
-		}
-		var options []option
-		err := p.read(cmd.Context(), func(ctx context.Context, c *client.Client) (err error) {
-			options, err = n.list(ctx, c)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if len(options) == 0 {
-			return vpn.Errorf(vpn.NotFound, "there are no %s yet", n.many).WithHint("make one: %s", n.create)
-		}
-		name, err := p.prompter().choose(cmd.Context(), n, options)
+		name, err := chooseA(p, cmd, n, "NAME")
 		if err != nil {
 			return err
 		}
 		return run(cmd, name)
 	}
 	return cmd
+}
+
+// chooseA lets a person choose what is missing on the command line, which
+// cmd's usage calls word.
+func chooseA(p *program, cmd *cobra.Command, n noun, word string) (string, error) {
+	if !p.prompter().able {
+		return "", missing(cmd, word)
+	}
+	var options []option
+	err := p.read(cmd.Context(), func(ctx context.Context, c *client.Client) (err error) {
+		options, err = n.list(ctx, c)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if len(options) == 0 {
+		return "", vpn.Errorf(vpn.NotFound, "there are no %s yet", n.many).WithHint("make one: %s", n.create)
+	}
+	return p.prompter().choose(cmd.Context(), n, options)
+}
+
+// onDevice returns what runs a command about a DEVICE of the user NAME. Left
+// out, the user is chosen from a list, and the device is found by which.
+func onDevice(p *program, which func(cmd *cobra.Command, user string, args []string) (string, error),
+	run func(cmd *cobra.Command, user, device string) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			user, err := chooseA(p, cmd, userNoun(), "NAME")
+			if err != nil {
+				return err
+			}
+			args = []string{user}
+		}
+		device, err := which(cmd, args[0], args[1:])
+		if err != nil {
+			return err
+		}
+		return run(cmd, args[0], device)
+	}
 }
 
 // oneOf returns the first of args, which cmd's usage calls word. Left out, it

@@ -2,11 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"testing"
+
+	"vpn/internal/vpn"
 )
 
 // naming is every command that takes the NAME of something that is there.
@@ -14,6 +17,7 @@ var naming = []string{
 	"users show", "users update --quota 1GB", "users delete --yes", "users enable", "users disable", "users kick",
 	"users link", "users qr", "server show", "server start", "server stop --yes", "server restart --yes",
 	"server delete --yes", "server logs", "users reset", "users restore", "server update --port 8443 --yes",
+	"users rotate --yes", "users device list", "users device add", "users device remove --yes",
 }
 
 // TestMissingName: nobody can be asked, so it is an error that shows the way.
@@ -29,7 +33,7 @@ func TestMissingName(t *testing.T) {
 	}
 	for _, args := range append(naming, "users create") {
 		words := strings.Fields(args)
-		path := "vpn " + words[0] + " " + words[1]
+		path, _, _ := strings.Cut("vpn "+args, " --")
 		for _, more := range [][]string{nil, {"--no-input"}} {
 			r := newRunner()
 			r.tty = more != nil
@@ -47,6 +51,9 @@ func TestMissingName(t *testing.T) {
 // chosen: a number, a name, or its beginning.
 func TestChosenName(t *testing.T) {
 	for _, args := range naming {
+		if args == "users device add" || args == "users device remove --yes" {
+			continue // they want a DEVICE, too: TestChosenDevice
+		}
 		answers := []string{"1", "alice", "al", "AL"}
 		name := "alice"
 		if strings.HasPrefix(args, "server") {
@@ -122,7 +129,7 @@ func TestChosenLink(t *testing.T) {
 	r.plane.servers["paris"] = paris
 	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "2\n"
 	got := r.run(t, "users", "qr", "alice")
-	if got.status != 0 || got.err != "Servers:\n1  main   vless\n2  paris  vless\nWhich one? " {
+	if got.status != 0 || got.err != "Links:\n1  main   vless\n2  paris  vless\nWhich one? " {
 		t.Errorf("got %+v", got)
 	}
 	r.input = ""
@@ -294,3 +301,60 @@ func TestConfirmByWeight(t *testing.T) {
 		t.Errorf("nobody is connected, and nobody need be asked: got %+v", got)
 	}
 }
+
+// TestChosenDevice: a device is of the user who was chosen before.
+func TestChosenDevice(t *testing.T) {
+	for args, c := range map[string]struct{ input, err string }{
+		"users device add alice":          {"tablet\n", "The new device's name: added device tablet of user alice\n"},
+		"users device add":                {"alice\ntablet\n", "Which one? The new device's name: added device tablet of user alice\n"},
+		"users device remove alice --yes": {"ph\n", "Devices:\n1  phone\nWhich one? removed device phone of user alice\n"},
+		"users device remove --yes":       {"1\n1\n", "Which one? Devices:\n1  phone\nWhich one? removed device phone of user alice\n"},
+	} {
+		r := newRunner()
+		r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, c.input
+		if got := r.run(t, strings.Fields(args)...); got.status != 0 || !strings.HasSuffix(got.err, c.err) {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
+		words := strings.Fields(args)
+		if len(words) < 4 || words[3] != "alice" {
+			continue
+		}
+		r.tty = false
+		if got := r.run(t, words...); got.status != 2 || !strings.HasPrefix(got.err, "vpn: DEVICE is missing\nhint: usage: vpn "+strings.Join(words[:3], " ")+" NAME DEVICE") {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
+	}
+	r := newRunner()
+	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "1\n"
+	if got := r.run(t, "users", "device", "remove", "bob", "--yes"); got.status != 3 || !strings.Contains(got.err, "there are no devices yet") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestLinkOfADevice: a link is chosen by its server, its device or both.
+func TestLinkOfADevice(t *testing.T) {
+	all := []vpn.Access{
+		{Server: "main", Link: "a"}, {Server: "main", Device: "phone", Link: "b"}, {Server: "wg", Device: "phone", Link: "c"},
+	}
+	for _, c := range []struct{ server, device, want, err, hint string }{
+		{"", "", "a b c", "", ""},
+		{"main", "", "a b", "", ""},
+		{"", "phone", "b c", "", ""},
+		{"wg", "phone", "c", "", ""},
+		{"mian", "", "", `user "alice" has no link to a server "mian"`, `did you mean "main"?`},
+		{"", "tablet", "", `user "alice" has no link for a device "tablet"`, "there is: phone"},
+	} {
+		got, err := accessTo(t.Context(), accessOf(all), "alice", c.server, c.device)
+		if text := strings.Join(links(got), " "); text != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.server, c.device, text, c.want)
+		}
+		e, ok := errors.AsType[*vpn.Error](err)
+		if ok != (c.err != "") || ok && (e.Message != c.err || e.Hint != c.hint || e.Kind != vpn.NotFound) {
+			t.Errorf("%s %s: got %+v", c.server, c.device, e)
+		}
+	}
+}
+
+type accessOf []vpn.Access
+
+func (a accessOf) Access(context.Context, string) ([]vpn.Access, error) { return a, nil }

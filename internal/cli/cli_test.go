@@ -53,8 +53,8 @@ online       2 connections, 3 kB/s up, 1.2 MB/s down
 created      2026-11-22 10:00 UTC
 id           aliceid
 
-SERVER  PROTOCOL    USED
-main    vless     1.2 GB
+SERVER  PROTOCOL  ALLOWED    USED
+main    vless     yes      1.2 GB
 
 SESSION FROM    SERVER  NETWORK  SINCE                   UP  DOWN
 192.0.2.7:5000  main    tcp      2026-11-23 10:00 UTC  1 kB  1 MB
@@ -228,6 +228,8 @@ func TestJSON(t *testing.T) {
 		"users list --deleted":              must(users.Deleted(ctx)),
 		"users restore gone":                must(users.Restore(ctx, "gone", vpn.UserRestore{})),
 		"users reset alice":                 must(users.Reset(ctx, "alice")),
+		"users rotate alice -y":             must(fakeDevices{users}.Rotate(ctx, "alice", vpn.Rotation{})),
+		"users device list alice":           must(fakeDevices{users}.List(ctx, "alice")),
 		"users kick alice":                  must(users.Kick(ctx, "alice")),
 		"users link alice":                  must(users.Access(ctx, "alice")),
 		"users qr alice":                    must(users.Access(ctx, "alice")),
@@ -373,7 +375,7 @@ func TestEmptyLists(t *testing.T) {
 		"server list":        {err: "there are no servers yet; make one: vpn server create\n"},
 		"server status -q":   {},
 		"users create zoe":   {err: "created user zoe\nthere is no server yet, and so no link; make one: vpn server create\n"},
-		"users link zoe":     {status: 3, err: "vpn: there is no server, and so no link\nhint: make one: vpn server create\n"},
+		"users link zoe":     {status: 3, err: "vpn: there is no server that lets the user in, and so no link\nhint: make one: vpn server create; or see: vpn users show zoe\n"},
 	} {
 		if strings.Contains(args, "link") {
 			r.run(t, "users", "create", "zoe")

@@ -72,6 +72,11 @@ func argument(p *program, cmd *cobra.Command, word string) completer {
 		return fixed(config.Keys())
 	case "VALUE":
 		return func(_ context.Context, before []string) []string { return config.Choices(before[0]) }
+	case "DEVICE":
+		if cmd.Name() == "add" {
+			return nil // a new one
+		}
+		return deviceNames(p)
 	case "NAME", "NAME|ID":
 	default:
 		return nil
@@ -81,7 +86,7 @@ func argument(p *program, cmd *cobra.Command, word string) completer {
 		return nil // a new one
 	case noun == "users" && cmd.Name() == "restore":
 		return live(p, deletedNames)
-	case noun == "users":
+	case noun == "users", noun == "device":
 		return live(p, userNames)
 	case noun == "server":
 		return live(p, serverNames)

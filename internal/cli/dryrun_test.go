@@ -31,6 +31,10 @@ var trying = map[string]string{
 	"up --user carol --name paris":   "would make server paris (vless), make user carol, print the link of user carol to server paris\nwarning: the address is private\n",
 	"reload":                         "would change: log_level\n",
 	"server delete main":             "would delete server main\n",
+	"users rotate alice":             "would make 1 link of user alice anew\n",
+	"users device add alice tablet":  "would add device tablet of user alice\n",
+
+	"users device remove alice phone": "would remove device phone of user alice\n",
 }
 
 func TestDryRun(t *testing.T) {

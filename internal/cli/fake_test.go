@@ -77,8 +77,8 @@ func (f *fakePlane) handler() http.Handler {
 	dry := *f
 	dry.users, dry.servers, dry.dry = maps.Clone(f.users), maps.Clone(f.servers), true
 	return api.Handler(api.Config{
-		Users: fakeUsers{f}, Servers: fakeServers{f}, System: fakeSystem{f},
-		DryRun: api.DryRun{Users: fakeUsers{&dry}, Servers: fakeServers{&dry}, System: fakeSystem{&dry}},
+		Users: fakeUsers{f}, Devices: fakeDevices{fakeUsers{f}}, Servers: fakeServers{f}, System: fakeSystem{f},
+		DryRun: api.DryRun{Users: fakeUsers{&dry}, Devices: fakeDevices{fakeUsers{&dry}}, Servers: fakeServers{&dry}, System: fakeSystem{&dry}},
 		Log:    slog.New(slog.DiscardHandler), Version: "test",
 	})
 }
@@ -136,7 +136,7 @@ func (f fakeUsers) List(context.Context) ([]vpn.UserInfo, error) {
 
 func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
 	u, err := f.find(name)
-	d := vpn.UserDetail{UserInfo: u, Servers: []vpn.UserServer{{Server: "main", Protocol: "vless", Used: u.Used}}}
+	d := vpn.UserDetail{UserInfo: u, Servers: []vpn.UserServer{{Server: "main", Protocol: "vless", Allowed: true, Used: u.Used}}}
 	if u.Online > 0 {
 		d.Sessions = []vpn.Session{{
 			ID: 1, User: u.ID, Server: "main", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "tcp",
@@ -187,6 +187,40 @@ func (f fakeUsers) Kick(_ context.Context, name string) (vpn.Kicked, error) {
 func (f fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error) {
 	_, err := f.find(name)
 	return f.access(), err
+}
+
+// fakeDevices are those of users of whom each has a phone.
+type fakeDevices struct{ fakeUsers }
+
+func (f fakeDevices) change(name, device string) (vpn.UserChange, error) {
+	u, err := f.find(name)
+	access := f.access()
+	for i := range access {
+		access[i].Device = device
+	}
+	return vpn.UserChange{User: u, Access: access, Synced: f.synced, DryRun: f.dry}, err
+}
+
+func (f fakeDevices) Add(_ context.Context, user string, in vpn.NewDevice) (vpn.UserChange, error) {
+	return f.change(user, in.Name)
+}
+
+func (f fakeDevices) Rotate(_ context.Context, user string, in vpn.Rotation) (vpn.UserChange, error) {
+	return f.change(user, in.Device)
+}
+
+func (f fakeDevices) Remove(_ context.Context, user, device string) (vpn.UserChange, error) {
+	c, err := f.change(user, device)
+	c.Access = nil
+	return c, err
+}
+
+func (f fakeDevices) List(_ context.Context, user string) ([]vpn.Device, error) {
+	_, err := f.find(user)
+	if user == "bob" {
+		return nil, err
+	}
+	return []vpn.Device{{Name: "phone", Servers: []string{"main", "paris"}, CreatedAt: now}}, err
 }
 
 type fakeServers struct{ *fakePlane }

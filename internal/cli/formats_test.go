@@ -30,6 +30,7 @@ var answering = []string{
 	"server create paris", "server list", "server show main", "server start main", "server stop main --yes",
 	"server restart main --yes", "server delete main --yes", "server status", "server status main",
 	"status", "version", "reload",
+	"users rotate alice --yes", "users device add alice tablet", "users device list alice", "users device remove alice phone --yes",
 }
 
 // commandsOf walks the tree of a new program.

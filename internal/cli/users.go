@@ -14,7 +14,7 @@ func usersCommand(p *program) *cobra.Command {
   vpn users list
   vpn users link alice`,
 		usersCreate(p), usersList(p), usersShow(p), usersUpdate(p), usersDelete(p), usersRestore(p), usersReset(p),
-		usersEnable(p), usersDisable(p), usersKick(p), usersLink(p), usersQR(p),
+		usersEnable(p), usersDisable(p), usersKick(p), usersLink(p), usersQR(p), usersRotate(p), usersDevice(p),
 	)
 	cmd.Aliases = []string{"user"}
 	return cmd

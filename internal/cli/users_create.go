@@ -10,24 +10,29 @@ import (
 )
 
 func usersCreate(p *program) *cobra.Command {
-	var limits limitFlags
+	var (
+		limits  limitFlags
+		servers allowFlags
+	)
 	cmd := &cobra.Command{
 		Use: "create NAME", Aliases: []string{"add"}, Short: "Create a user and print its links", Args: exactly("[NAME]"),
 		Example: `  vpn users create alice
   vpn users create bob --quota 50GB --expires 30d --rate-down 20mbit --devices 2
+  vpn users create eve --server main --server wg
   vpn users create bob --dry-run             see whether it would work`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := newName(p, cmd, args, "user")
 			if err != nil {
 				return err
 			}
-			in := vpn.NewUser{Name: name, Limits: limits.limits, ExpiresAt: limits.expires}
+			in := vpn.NewUser{Name: name, Limits: limits.limits, ExpiresAt: limits.expires, Servers: servers.given(cmd.Flags())}
 			return p.change(cmd.Context(), orMakeStore, func(ctx context.Context, c *client.Client) (bool, error) {
 				return createUser(ctx, p.printer(), c.Users, in)
 			})
 		},
 	}
 	limits.add(cmd.Flags(), p.Now)
+	servers.add(cmd.Flags(), "the only server, by `NAME`, that lets the user in; may be given several times")
 	return changes[vpn.UserChange](p, cmd)
 }
 
@@ -45,7 +50,7 @@ func createUser(ctx context.Context, out *printer, users userCreator, in vpn.New
 		done:  did(change.DryRun, "create", "created", "user %s", change.User.Name),
 		lines: links(change.Access), quiet: links(change.Access),
 	}
-	if len(change.Access) == 0 {
+	if len(change.Access) == 0 && in.Servers == nil {
 		a.next = []string{"there is no server yet, and so no link; make one: vpn server create"}
 	}
 	return change.Synced, out.show(a)

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,16 +14,18 @@ import (
 )
 
 func usersLink(p *program) *cobra.Command {
-	var server string
+	var server, device string
 	cmd := &cobra.Command{
 		Use: "link NAME", Aliases: []string{"links"}, Short: "Print what a user puts into a client application",
 		Example: `  vpn users link alice
-  vpn users link alice --server main`,
+  vpn users link alice --server main
+  vpn users link alice --device phone`,
 	}
 	cmd.Flags().StringVar(&server, "server", "", "only for the server `NAME`")
+	cmd.Flags().StringVar(&device, "device", "", "only for the `DEVICE`")
 	return answers[[]vpn.Access](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
 		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-			access, err := accessTo(ctx, c.Users, name, server)
+			access, err := accessTo(ctx, c.Users, name, server, device)
 			if err != nil {
 				return err
 			}
@@ -55,33 +60,56 @@ type accessShower interface {
 	Access(context.Context, string) ([]vpn.Access, error)
 }
 
-// accessTo returns a user's access to one server, or to all if none is named.
-// None at all is an error: there is nothing to print.
-func accessTo(ctx context.Context, users accessShower, user, server string) ([]vpn.Access, error) {
+// accessTo returns a user's access to one server, and of one device, or to all
+// if none is named. None at all is an error: there is nothing to print.
+func accessTo(ctx context.Context, users accessShower, user, server, device string) ([]vpn.Access, error) {
 	all, err := users.Access(ctx, user)
 	if err != nil {
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, vpn.Errorf(vpn.NotFound, "there is no server, and so no link").WithHint("make one: vpn server create")
+		return nil, vpn.Errorf(vpn.NotFound, "there is no server that lets the user in, and so no link").
+			WithHint("make one: vpn server create; or see: vpn users show %s", printable(user))
 	}
-	if server == "" {
+	if all, err = only(all, "server", server, func(a vpn.Access) string { return a.Server }); err == nil {
+		all, err = only(all, "device", device, func(a vpn.Access) string { return a.Device })
+	}
+	if e, ok := errors.AsType[*vpn.Error](err); ok {
+		e.Message = fmt.Sprintf("user %q has no link %s", user, e.Message)
+	}
+	return all, err
+}
+
+// only returns what of all is wanted by the name that of returns, or says
+// which names there are.
+func only(all []vpn.Access, what, want string, of func(vpn.Access) string) ([]vpn.Access, error) {
+	if want == "" {
 		return all, nil
 	}
-	var one []vpn.Access
+	var some []vpn.Access
+	var names []string
 	for _, a := range all {
-		if a.Server == server {
-			one = append(one, a)
+		if of(a) == want {
+			some = append(some, a)
+		}
+		if name := of(a); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	if len(one) == 0 {
-		err := vpn.Errorf(vpn.NotFound, "user %q has no link to a server %q", user, server)
-		if near, ok := vpn.Nearest(server, servers(all)); ok {
-			return nil, err.WithHint("did you mean %q?", near)
-		}
-		return nil, err.WithHint("there is: %s", strings.Join(servers(all), ", "))
+	if len(some) > 0 {
+		return some, nil
 	}
-	return one, nil
+	err := vpn.Errorf(vpn.NotFound, "to a server %q", want)
+	if what == "device" {
+		err = vpn.Errorf(vpn.NotFound, "for a device %q", want)
+	}
+	if near, ok := vpn.Nearest(want, names); ok {
+		return nil, err.WithHint("did you mean %q?", near)
+	}
+	if len(names) == 0 {
+		return nil, err.WithHint("no device has keys of its own: vpn users device add NAME DEVICE")
+	}
+	return nil, err.WithHint("there is: %s", strings.Join(names, ", "))
 }
 
 func servers(access []vpn.Access) []string {

@@ -30,6 +30,7 @@ file that only you may read. A file that is there already is replaced with
   vpn users qr alice --svg - > alice.svg`,
 	}
 	cmd.Flags().StringVar(&f.server, "server", "", "for the server `NAME`")
+	cmd.Flags().StringVar(&f.device, "device", "", "for the `DEVICE`")
 	cmd.Flags().StringVar(&f.png, "png", "", "write a PNG image to the `FILE`, or to - for standard output")
 	cmd.Flags().StringVar(&f.svg, "svg", "", "write an SVG image to the `FILE`, or to -")
 	return answers[[]vpn.Access](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
@@ -43,7 +44,7 @@ file that only you may read. A file that is there already is replaced with
 }
 
 // qrFlags say of which link and where to.
-type qrFlags struct{ server, png, svg string }
+type qrFlags struct{ server, device, png, svg string }
 
 func (f qrFlags) check(p *program) error {
 	switch {
@@ -61,7 +62,7 @@ func (f qrFlags) check(p *program) error {
 const pngScale = 8
 
 func showQR(ctx context.Context, p *program, users accessShower, user string, f qrFlags) error {
-	access, err := accessTo(ctx, users, user, f.server)
+	access, err := accessTo(ctx, users, user, f.server, f.device)
 	if err != nil {
 		return err
 	}
@@ -85,22 +86,35 @@ func showQR(ctx context.Context, p *program, users accessShower, user string, f 
 	return out.print(code)
 }
 
-// oneAccess lets a person choose of which server the link is to be.
+// oneAccess lets a person choose of which server, and for which device, the
+// link is to be.
 func oneAccess(ctx context.Context, p *program, user string, access []vpn.Access) ([]vpn.Access, error) {
 	ask := p.prompter()
-	if !ask.able {
-		return nil, vpn.Errorf(vpn.Invalid, "user %q has %d links", user, len(access)).
-			WithHint("choose one with --server: %s", strings.Join(servers(access), ", "))
-	}
+	names := make([]string, 0, len(access))
 	options := make([]option, 0, len(access))
 	for _, a := range access {
-		options = append(options, option{a.Server, string(a.Protocol)})
+		name := strings.TrimSuffix(a.Server+"/"+a.Device, "/")
+		names = append(names, name)
+		options = append(options, option{name, string(a.Protocol)})
 	}
-	server, err := ask.choose(ctx, serverNoun(), options)
+	if !ask.able {
+		return nil, vpn.Errorf(vpn.Invalid, "user %q has %d links", user, len(access)).
+			WithHint("choose one with %s: %s", choosingFlags(access), strings.Join(names, ", "))
+	}
+	chosen, err := ask.choose(ctx, noun{one: "link", many: "links"}, options)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(access, func(a vpn.Access) bool { return a.Server != server }), nil
+	i := slices.Index(names, chosen)
+	return access[i : i+1], nil
+}
+
+// choosingFlags says by which flags one of several links can be chosen.
+func choosingFlags(access []vpn.Access) string {
+	if slices.ContainsFunc(access, func(a vpn.Access) bool { return a.Device != "" }) {
+		return "--server and --device"
+	}
+	return "--server"
 }
 
 // writeQR writes the images that were asked for.

@@ -31,9 +31,9 @@ func showUser(ctx context.Context, out *printer, users userShower, name string) 
 	if err != nil {
 		return err
 	}
-	servers := &table{head: []string{"SERVER", "PROTOCOL", ">USED"}}
+	servers := &table{head: []string{"SERVER", "PROTOCOL", "ALLOWED", ">USED"}}
 	for _, s := range u.Servers {
-		servers.add(s.Server, string(s.Protocol), usedCell(s.Used))
+		servers.add(s.Server, string(s.Protocol), allowedCell(s), usedCell(s.Used))
 	}
 	return out.show(answer{
 		data: u, names: []string{u.Name}, quiet: []string{u.Name}, fields: userFields(u.UserInfo),

@@ -11,21 +11,28 @@ import (
 
 func usersUpdate(p *program) *cobra.Command {
 	var (
-		limits limitFlags
-		name   string
+		limits  limitFlags
+		servers allowFlags
+		all     bool
+		name    string
 	)
 	cmd := &cobra.Command{
 		Use: "update NAME", Aliases: []string{"edit"}, Short: "Change a user's limits or name",
 		Example: `  vpn users update alice --quota 100GB --expires never
-  vpn users update alice --name alice.work`,
+  vpn users update alice --name alice.work
+  vpn users update alice --server main       only there, from now on
+  vpn users update alice --all-servers`,
 	}
 	limits.add(cmd.Flags(), p.Now)
 	cmd.Flags().StringVar(&name, "name", "", "the `NAME` from now on")
+	servers.add(cmd.Flags(), "the only server, by `NAME`, that lets the user in; may be given several times, or none")
+	cmd.Flags().BoolVar(&all, "all-servers", false, "every server lets the user in, new ones too")
 	return changes[vpn.UserChange](p, onUser(p, cmd, func(cmd *cobra.Command, user string) error {
 		patch := limits.patch(cmd.Flags())
 		if cmd.Flags().Changed("name") {
 			patch.Name = &name
 		}
+		patch.Servers, patch.AllServers = servers.given(cmd.Flags()), all
 		if patch == (vpn.UserPatch{}) {
 			return vpn.Errorf(vpn.Invalid, "there is nothing to change").
 				WithHint("say what: vpn users update %s --quota 100GB", printable(user))

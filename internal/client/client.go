@@ -24,6 +24,7 @@ import (
 // API. It may be used concurrently.
 type Client struct {
 	Users   *Users
+	Devices *Devices
 	Servers *Servers
 	System  *System
 	caller  *caller
@@ -38,7 +39,7 @@ func newClient(rt http.RoundTripper) *Client {
 }
 
 func clientOf(c *caller) *Client {
-	return &Client{Users: &Users{c}, Servers: &Servers{c}, System: &System{c}, caller: c}
+	return &Client{Users: &Users{c}, Devices: &Devices{c}, Servers: &Servers{c}, System: &System{c}, caller: c}
 }
 
 // DryRun returns a client of the same control plane whose changes are none:
@@ -140,14 +141,19 @@ func refusal(resp *http.Response) error {
 // pathOf returns the path of a thing, or of what belongs to it. The name may
 // hold anything; an empty one is refused, because it would name the whole list.
 func pathOf(noun, name string, more ...string) (string, error) {
-	if name == "" {
+	segment, err := segment(name)
+	return "/v1/" + noun + "/" + segment + strings.Join(more, ""), err
+}
+
+// segment returns name as a part of a path.
+func segment(name string) (string, error) {
+	switch name {
+	case "":
 		return "", vpn.Errorf(vpn.Invalid, "the name is empty")
+	case ".", "..":
+		return strings.ReplaceAll(name, ".", "%2E"), nil // a server resolves them if they stand bare
 	}
-	segment := url.PathEscape(name)
-	if name == "." || name == ".." {
-		segment = strings.ReplaceAll(name, ".", "%2E") // a server resolves them if they stand bare
-	}
-	return "/v1/" + noun + "/" + segment + strings.Join(more, ""), nil
+	return url.PathEscape(name), nil
 }
 
 // callOn is call for a thing that is given by name.

@@ -96,6 +96,18 @@ func TestRequests(t *testing.T) {
 		"users.access": {"GET", "/v1/users/alice/access", "", []vpn.Access{{Link: "vless://a&b"}}, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Users.Access(ctx, "alice")
 		}},
+		"users.rotate": {"POST", "/v1/users/alice/rotate", `{"server":"main"}`, user, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Devices.Rotate(ctx, "alice", vpn.Rotation{Server: "main"})
+		}},
+		"devices.add": {"POST", "/v1/users/alice/devices", `{"name":"phone"}`, user, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Devices.Add(ctx, "alice", vpn.NewDevice{Name: "phone"})
+		}},
+		"devices.list": {"GET", "/v1/users/alice/devices", "", []vpn.Device{{Name: "phone"}}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Devices.List(ctx, "alice")
+		}},
+		"devices.remove": {"DELETE", "/v1/users/alice/devices/a%2Fb", "", user, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Devices.Remove(ctx, "alice", "a/b")
+		}},
 		"servers.create": {"POST", "/v1/servers", `{"name":"main","port":443}`, server, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Servers.Create(ctx, vpn.NewServer{Name: "main", Port: 443})
 		}},
@@ -173,6 +185,9 @@ func TestNames(t *testing.T) {
 		}
 		if _, err := c.Users.Delete(t.Context(), ""); vpn.KindOf(err) != vpn.Invalid {
 			t.Errorf("an empty name: %v", err)
+		}
+		if _, err := c.Devices.Remove(t.Context(), "alice", ""); vpn.KindOf(err) != vpn.Invalid {
+			t.Errorf("an empty device: %v", err)
 		}
 	})
 }

@@ -1,6 +1,9 @@
 package vpn
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Limits are what a user may use, over all protocols and servers together. A
 // zero field is no limit.
@@ -23,6 +26,15 @@ type User struct {
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 	DeletedAt time.Time `json:"deleted_at,omitzero"` // set: a tombstone, kept for undo and late counters
+
+	// AllowedServers are the only ones that let the user in; nil is every one,
+	// those that are yet to come too.
+	AllowedServers []ServerID `json:"allowed_servers,omitzero"`
+}
+
+// MayUse reports whether a server is one of those that let u in.
+func (u User) MayUse(s ServerID) bool {
+	return u.AllowedServers == nil || slices.Contains(u.AllowedServers, s)
 }
 
 // UserStatus is what a user's fields come to at one moment. It is derived,
@@ -58,6 +70,7 @@ type NewUser struct {
 	Name      string    `json:"name"`
 	Limits    Limits    `json:"limits,omitzero"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Servers   *[]string `json:"servers,omitempty" doc:"the only servers that let the user in, by name or ID; left out: every one"`
 }
 
 // UserPatch changes the fields that are set. A zero ExpiresAt means never.
@@ -70,6 +83,8 @@ type UserPatch struct {
 	RateDown    *uint64    `json:"rate_down,omitempty"`
 	Devices     *int       `json:"devices,omitempty"`
 	Connections *int       `json:"connections,omitempty"`
+	Servers     *[]string  `json:"servers,omitempty" doc:"the only servers that let the user in from now on, by name or ID"`
+	AllServers  bool       `json:"all_servers,omitempty" doc:"every server lets the user in again"`
 }
 
 // UserRestore says how a deleted user comes back.
@@ -101,6 +116,7 @@ type UserDetail struct {
 type UserServer struct {
 	Server   string   `json:"server"`
 	Protocol Protocol `json:"protocol"`
+	Allowed  bool     `json:"allowed" doc:"the server lets the user in, as far as the user's list of servers goes"`
 	Used     Traffic  `json:"used"` // ever, resets or not
 }
 
@@ -108,7 +124,7 @@ type UserServer struct {
 // workers follow already.
 type UserChange struct {
 	User   UserInfo `json:"user"`
-	Access []Access `json:"access,omitempty"` // set when a user was created or restored
+	Access []Access `json:"access,omitempty"` // set when the user was given new links
 	Synced bool     `json:"synced" doc:"false: stored, and the workers follow when they are back"`
 	DryRun bool     `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
 }
@@ -117,6 +133,7 @@ type UserChange struct {
 type Access struct {
 	Server   string   `json:"server"`
 	Protocol Protocol `json:"protocol"`
+	Device   string   `json:"device,omitempty" doc:"the device that it is for, if the user has several"`
 	Link     string   `json:"link"`
 	Others   []string `json:"others,omitempty" doc:"links to the same server for other kinds of clients"`
 	Note     string   `json:"note,omitempty" doc:"what to know when using them"`

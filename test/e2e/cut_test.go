@@ -37,6 +37,8 @@ func cuts() []cut {
 		{name: "delete", do: command("users", "delete", "--yes")},
 		{name: "disable", do: command("users", "disable")},
 		{name: "kick", do: command("users", "kick"), comes: true},
+		{name: "access", do: command("users", "update", "--server", "none")},
+		{name: "rotate", do: command("users", "rotate", "--yes")},
 		{name: "expiry", do: func(_ *testing.T, i *rig.Instance, user string) time.Time {
 			at := time.Now().Add(2 * time.Second).Truncate(time.Second)
 			i.Must("users", "update", user, "--expires", at.UTC().Format(time.RFC3339))

@@ -93,6 +93,26 @@ func (s suite) ownAccess(t *testing.T) {
 	}
 }
 
+// deviceAccess: a link for a device says so in its name, and nowhere else.
+func (s suite) deviceAccess(t *testing.T) {
+	srv := s.sample.Server
+	a, err := s.p.Access(srv, vpn.User{Name: "alice"}, vpn.Credential{Secret: s.sample.Secret, Label: "phone"}, hosts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := s.access(t, srv, "alice", s.sample.Secret, hosts[0])
+	for i, link := range append([]string{a.Link}, a.Others...) {
+		u, want := s.parse(t, link), s.parse(t, plain[i])
+		if name := srv.Name + "-alice-phone"; u.Fragment != name {
+			t.Errorf("the link's name is %q, want %q", u.Fragment, name)
+		}
+		u.Fragment, want.Fragment, u.RawFragment, want.RawFragment = "", "", "", ""
+		if u.String() != want.String() {
+			t.Errorf("the device leaks into the link: %s", u)
+		}
+	}
+}
+
 // eachText calls fn with every text in a decoded JSON value that is long
 // enough to be a secret.
 func eachText(v any, fn func(string)) {

@@ -45,6 +45,7 @@ func Run(t *testing.T, p protocol.Protocol, sample Sample) {
 	t.Run("mint", s.mint)
 	t.Run("access is as recorded", s.golden)
 	t.Run("access is the user's own", s.ownAccess)
+	t.Run("access for a device says so", s.deviceAccess)
 	t.Run("access stands hostile names", s.hostileNames)
 	t.Run("access stands any host", s.hosts)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vpn/internal/protocol"
 	"vpn/internal/vpn"
 )
 
@@ -25,7 +26,7 @@ func (p Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint st
 	}
 	rest := "://" + escape(u.Name) + ":" + escape(c.Secret.Reveal()) +
 		"@" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) +
-		"#" + escape(s.Name+"-"+u.Name)
+		"#" + escape(protocol.LinkName(s, u, c))
 	web := "http" + rest
 	if set.Enabled {
 		web = "https" + rest

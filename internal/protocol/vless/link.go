@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vpn/internal/protocol"
 	"vpn/internal/vpn"
 )
 
@@ -38,7 +39,7 @@ func (Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint stri
 	link := "vless://" + escape(c.Secret.Reveal()) +
 		"@" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) +
 		"?" + strings.Join(query, "&") +
-		"#" + escape(s.Name+"-"+u.Name)
+		"#" + escape(protocol.LinkName(s, u, c))
 	return vpn.Access{Server: s.Name, Protocol: Name, Link: link}, nil
 }
 

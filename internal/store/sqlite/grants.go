@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"vpn/internal/app"
@@ -24,8 +26,9 @@ func (s credentials) Grants(server vpn.ServerID, since uint64) (app.GrantChanges
 	if since == 0 || since < uint64(purged) || since > revision {
 		out.Whole, since = true, 0
 	}
-	rows, err := collect(s.t, scanGrant, `SELECT c.id, c.user_id, u.name, c.secret, c.slot, c.not_before, c.not_after, c.deleted_at,
-			u.enabled, u.expires_at, u.quota, u.rate_up, u.rate_down, u.devices, u.connections, u.deleted_at
+	scan := func(row scanner) (grantRow, error) { return scanGrant(row, server) }
+	rows, err := collect(s.t, scan, `SELECT c.id, c.user_id, u.name, c.secret, c.slot, c.not_before, c.not_after, c.deleted_at,
+			u.enabled, u.expires_at, u.quota, u.rate_up, u.rate_down, u.devices, u.connections, u.deleted_at, u.allowed_servers
 		FROM credentials c JOIN users u ON u.id = c.user_id
 		WHERE c.server_id = $1 AND c.revision > $2`, string(server), stored(since))
 	if err != nil {
@@ -48,22 +51,27 @@ type grantRow struct {
 	lives bool // its credential and its user do
 }
 
-func scanGrant(row scanner) (grantRow, error) {
+// scanGrant reads a grant on a server. Who may not use that server is kept in
+// place, and out.
+func scanGrant(row scanner, server vpn.ServerID) (grantRow, error) {
 	var (
 		g                                       grantRow
-		id, user, name, secret                  string
+		id, user, name, secret, allowed         string
 		enabled                                 bool
 		notBefore, notAfter, expires            int64
 		quota, rateUp, rateDown, devices, conns int64
 		credentialDeletedAt, userDeletedAt      int64
 	)
 	err := row.Scan(&id, &user, &name, &secret, &g.Slot, &notBefore, &notAfter, &credentialDeletedAt,
-		&enabled, &expires, &quota, &rateUp, &rateDown, &devices, &conns, &userDeletedAt)
+		&enabled, &expires, &quota, &rateUp, &rateDown, &devices, &conns, &userDeletedAt, &allowed)
 	g.Credential, g.User, g.Name = vpn.CredentialID(id), vpn.UserID(user), name
 	g.Secret = vpn.NewSecret(secret)
 	g.Devices, g.Connections = int(devices), int(conns)
 	g.NotBefore, g.NotAfter = moment(notBefore), earlier(moment(notAfter), moment(expires))
 	g.Blocked, g.Capped = !enabled, quota > 0
+	if allowed != everyServer && !slices.Contains(strings.Fields(allowed), string(server)) {
+		g.Blocked = true
+	}
 	g.RateUp, g.RateDown = uint64(rateUp), uint64(rateDown)
 	g.lives = credentialDeletedAt == 0 && userDeletedAt == 0
 	return g, err

@@ -13,6 +13,9 @@ const (
 // Purge implements [app.CredentialStore].
 func (s credentials) Purge(t time.Time) error {
 	before := micros(t)
+	if err := s.lapse(before); err != nil {
+		return err
+	}
 	if err := s.forgetRemovals(before); err != nil {
 		return err
 	}
@@ -56,4 +59,21 @@ func (s credentials) forgetRemovals(before int64) error {
 		}
 	}
 	return nil
+}
+
+// lapse makes tombstones of the credentials that have ended by themselves, so
+// that workers hear of it; a later Purge forgets them.
+func (s credentials) lapse(before int64) error {
+	ended, err := collect(s.t, scanNumber, `SELECT COUNT(*) FROM credentials
+		WHERE deleted_at = 0 AND not_after <> 0 AND not_after < $1`, before)
+	if err != nil || ended[0] == 0 {
+		return err
+	}
+	revision, err := s.t.change()
+	if err != nil {
+		return err
+	}
+	_, err = s.t.exec(`UPDATE credentials SET deleted_at = $1, revision = $2
+		WHERE deleted_at = 0 AND not_after <> 0 AND not_after < $1`, before, int64(revision))
+	return err
 }

@@ -12,24 +12,25 @@ import (
 type users struct{ t *txn }
 
 const userColumns = `id, name, enabled, quota, rate_up, rate_down, devices, connections,
-	expires_at, used_up, used_down, created_at, updated_at, deleted_at`
+	expires_at, used_up, used_down, created_at, updated_at, deleted_at, allowed_servers`
 
 // scanUser scans plain types: database/sql takes several times as long for
 // named and unsigned ones, and a list has many.
 func scanUser(row scanner) (vpn.User, error) {
 	var (
 		u                                                       vpn.User
-		id                                                      string
+		id, allowed                                             string
 		quota, rateUp, rateDown, devices, conns, usedUp, usedDn int64
 		expires, created, updated, deleted                      int64
 	)
 	err := row.Scan(&id, &u.Name, &u.Enabled, &quota, &rateUp, &rateDown, &devices, &conns,
-		&expires, &usedUp, &usedDn, &created, &updated, &deleted)
+		&expires, &usedUp, &usedDn, &created, &updated, &deleted, &allowed)
 	u.ID = vpn.UserID(id)
 	u.Limits = vpn.Limits{
 		Quota: uint64(quota), RateUp: uint64(rateUp), RateDown: uint64(rateDown),
 		Devices: int(devices), Connections: int(conns),
 	}
+	u.AllowedServers = allowedServers(allowed)
 	u.Used = traffic(usedUp, usedDn)
 	u.ExpiresAt, u.CreatedAt, u.UpdatedAt, u.DeletedAt = moment(expires), moment(created), moment(updated), moment(deleted)
 	return u, err
@@ -74,14 +75,15 @@ func (s users) Put(u vpn.User) error {
 		return err
 	}
 	_, err = s.t.exec(`INSERT INTO users (`+userColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled,
 			quota = excluded.quota, rate_up = excluded.rate_up, rate_down = excluded.rate_down,
 			devices = excluded.devices, connections = excluded.connections, expires_at = excluded.expires_at,
-			created_at = excluded.created_at, updated_at = excluded.updated_at, deleted_at = excluded.deleted_at`,
+			created_at = excluded.created_at, updated_at = excluded.updated_at, deleted_at = excluded.deleted_at,
+			allowed_servers = excluded.allowed_servers`,
 		string(u.ID), u.Name, u.Enabled, stored(u.Limits.Quota), stored(u.Limits.RateUp), stored(u.Limits.RateDown),
 		int64(u.Limits.Devices), int64(u.Limits.Connections), micros(u.ExpiresAt),
-		micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.DeletedAt))
+		micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.DeletedAt), storedServers(u.AllowedServers))
 	if isUnique(err) {
 		return s.t.fail(taken("user", u.Name, err))
 	}
@@ -109,4 +111,36 @@ func (s users) ResetUsed(id vpn.UserID) error {
 		err = noUser(id)
 	}
 	return err
+}
+
+// everyServer is how a list of servers is stored that is none: all there are
+// and will be.
+const everyServer = "*"
+
+// storedServers is how the servers that a user may use are stored: their ids,
+// with spaces between. Those of servers that are gone do no harm: no other
+// gets one of theirs.
+func storedServers(ids []vpn.ServerID) string {
+	if ids == nil {
+		return everyServer
+	}
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(string(id))
+	}
+	return b.String()
+}
+
+func allowedServers(text string) []vpn.ServerID {
+	if text == everyServer {
+		return nil
+	}
+	out := []vpn.ServerID{}
+	for id := range strings.FieldsSeq(text) {
+		out = append(out, vpn.ServerID(id))
+	}
+	return out
 }

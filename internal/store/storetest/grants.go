@@ -46,6 +46,14 @@ func grantsFollow(b *bench) {
 	if g := b.grants(s.ID, 0).Upsert[0]; g.Capped || !g.Blocked {
 		b.Errorf("a disabled user: %+v", g)
 	}
+	u.Enabled = true
+	for _, allowed := range [][]vpn.ServerID{nil, {"another", s.ID}, {"another"}, {}} {
+		u.AllowedServers = allowed
+		b.putUser(u)
+		if g := b.grants(s.ID, 0).Upsert[0]; g.Blocked == u.MayUse(s.ID) {
+			b.Errorf("a user of the servers %v: %+v", allowed, g)
+		}
+	}
 	b.kind("grants of no server", b.try(func(tx app.Tx) error { _, err := tx.Credentials.Grants("nothing", 0); return err }), vpn.NotFound)
 }
 
@@ -150,7 +158,7 @@ func (p population) grants(s vpn.ServerID) known {
 		}
 		k[c.ID] = vpn.Grant{
 			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, Slot: c.Slot, NotBefore: c.NotBefore, NotAfter: end,
-			Blocked: !u.Enabled, Capped: u.Limits.Quota > 0, RateUp: u.Limits.RateUp,
+			Blocked: !u.Enabled || !u.MayUse(s), Capped: u.Limits.Quota > 0, RateUp: u.Limits.RateUp,
 		}
 	}
 	return k
@@ -226,6 +234,7 @@ func (p population) step(t *rapid.T, tx app.Tx) error {
 			u.Limits.Quota = rapid.Uint64Range(0, 1).Draw(t, "quota")
 			u.Limits.RateUp = rapid.Uint64Range(0, 3).Draw(t, "rate")
 			u.ExpiresAt = end()
+			u.AllowedServers = rapid.SampledFrom([][]vpn.ServerID{nil, {}, {p.servers[0].ID}, {"gone", p.servers[1].ID}}).Draw(t, "servers")
 		}
 		p.users[u.ID] = u
 		return tx.Users.Put(u)
@@ -250,6 +259,9 @@ func (p population) step(t *rapid.T, tx app.Tx) error {
 			c := p.credentials[id]
 			if _, ok := p.users[c.User]; !ok || !c.DeletedAt.IsZero() {
 				delete(p.credentials, id)
+			} else if !c.NotAfter.IsZero() && c.NotAfter.Before(day.Add(time.Hour)) {
+				c.DeletedAt = day.Add(time.Hour) // it has ended by itself
+				p.credentials[id] = c
 			}
 		}
 		return tx.Credentials.Purge(day.Add(time.Hour))

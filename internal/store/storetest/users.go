@@ -15,7 +15,7 @@ func usersRoundTrip(b *bench) {
 		ID: "abcdefgh23456722", Name: "alice@example.org", Enabled: true,
 		Limits:    vpn.Limits{Quota: 1, RateUp: 2, RateDown: 3, Devices: 4, Connections: 5},
 		ExpiresAt: day.In(zone), CreatedAt: day.Add(time.Hour + 999*time.Nanosecond), UpdatedAt: day.Add(2 * time.Hour),
-		DeletedAt: day.Add(3 * time.Hour),
+		DeletedAt: day.Add(3 * time.Hour), AllowedServers: []vpn.ServerID{"second", "first"},
 	}
 	b.putUser(u)
 	want := u
@@ -26,6 +26,9 @@ func usersRoundTrip(b *bench) {
 	changed := vpn.User{ID: u.ID, Name: "bob"}
 	b.putUser(changed)
 	b.equal("a user put again", b.user(u.ID), changed)
+	changed.AllowedServers = []vpn.ServerID{} // not every one: none
+	b.putUser(changed)
+	b.equal("a user of no server", b.user(u.ID), changed)
 }
 
 func usersLookup(b *bench) {
