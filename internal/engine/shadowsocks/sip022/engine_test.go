@@ -13,11 +13,12 @@ func TestEngine(t *testing.T) {
 	for method, size := range sizes {
 		t.Run(method, func(t *testing.T) {
 			enginetest.Run(t, enginetest.Harness{
-				New:    New,
-				Server: func(t testing.TB) vpn.ServerSpec { return newServer(t, method) },
-				Secret: func() vpn.Secret { return newSecret(size) },
-				Dial:   dial,
-				Mute:   true,
+				New:        New,
+				Server:     func(t testing.TB) vpn.ServerSpec { return newServer(t, method) },
+				Secret:     func() vpn.Secret { return newSecret(size) },
+				Dial:       dial,
+				PacketPort: true,
+				Mute:       true,
 			})
 		})
 	}
