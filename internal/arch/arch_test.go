@@ -88,6 +88,7 @@ var only = map[string]string{
 	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
+	"lukechampine.com/blake3":         "internal/engine/shadowsocks/sip022",
 	"go.uber.org/goleak":              "",
 	"github.com/google/go-cmp":        "",
 	"pgregory.net/rapid":              "internal/*/*test",
@@ -186,6 +187,10 @@ func TestEveryProtocolIsListed(t *testing.T) {
 		}
 		for _, p := range ps {
 			dir, name := path.Split(p.path)
+			// What is below a folder belongs to it, and to nobody else.
+			if over := path.Dir(p.path); path.Dir(over) == "internal/"+kind && ps[over] != nil && !slices.Contains(ps[over].imports, module+p.path) {
+				t.Errorf("%s does not import %s", over, p.path)
+			}
 			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", "splice", "inbound", kind + "test"}, name) {
 				continue
 			}

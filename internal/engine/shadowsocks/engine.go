@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"vpn/internal/engine"
+	"vpn/internal/engine/shadowsocks/sip022"
 	"vpn/internal/protocol/shadowsocks"
 	"vpn/internal/vpn"
 )
@@ -70,9 +71,7 @@ func (e *Engine) Apply(ctx context.Context, spec vpn.Spec) error {
 // pick returns how the engine is made of methods of 2022, or of others.
 func pick(of2022 bool) engine.New {
 	if of2022 {
-		return func(engine.Config) (engine.Engine, error) {
-			return nil, vpn.Errorf(vpn.Invalid, "this version has no methods of 2022").WithHint("take %s", shadowsocks.ChaCha20)
-		}
+		return sip022.New
 	}
 	return newAEAD
 }
