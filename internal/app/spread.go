@@ -153,12 +153,12 @@ func meet(a, b netip.Addr) bool {
 
 // respread returns an error if srv, which was old, cannot have the ports that
 // it needs beside its first one.
-func (s *Servers) respread(tx Tx, srv, old vpn.Server) error {
-	p, err := s.Protocols.Get(srv.Protocol)
+func (c *core) respread(tx Tx, srv, old vpn.Server) error {
+	p, err := c.Protocols.Get(srv.Protocol)
 	if err != nil {
 		return err
 	}
-	has, err := s.ports(tx, old)
+	has, err := c.ports(tx, old)
 	if err != nil {
 		return err
 	}
@@ -172,11 +172,11 @@ func (s *Servers) respread(tx Tx, srv, old vpn.Server) error {
 			return vpn.Errorf(vpn.Invalid, "with so few users at one port, there are too many ports").WithHint("give a larger number")
 		}
 	}
-	needs, err := s.ports(tx, srv)
+	needs, err := c.ports(tx, srv)
 	if err != nil {
 		return err
 	}
-	others, err := s.portsOfOthers(tx, srv)
+	others, err := c.portsOfOthers(tx, srv)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (s *Servers) respread(tx Tx, srv, old vpn.Server) error {
 		if slices.Contains(has, port) && srv.Listen == old.Listen {
 			continue // the server itself would be in the way of a probe
 		}
-		if err := s.probe(srv, port); err != nil {
+		if err := c.probe(srv, port); err != nil {
 			return err
 		}
 	}
@@ -195,8 +195,8 @@ func (s *Servers) respread(tx Tx, srv, old vpn.Server) error {
 }
 
 // moves reports whether a user of old is let in at another port of srv.
-func (s *Servers) moves(ctx context.Context, srv, old vpn.Server) (bool, error) {
-	p, err := s.Protocols.Get(srv.Protocol)
+func (c *core) moves(ctx context.Context, srv, old vpn.Server) (bool, error) {
+	p, err := c.Protocols.Get(srv.Protocol)
 	if err != nil || srv.Port != old.Port {
 		return srv.Port != old.Port, err
 	}
@@ -205,7 +205,7 @@ func (s *Servers) moves(ctx context.Context, srv, old vpn.Server) (bool, error) 
 		return false, nil
 	}
 	moved := false
-	err = s.Store.View(ctx, func(tx Tx) error {
+	err = c.Store.View(ctx, func(tx Tx) error {
 		slots, err := tx.Credentials.Slots(srv.ID)
 		for _, slot := range slots {
 			a, _ := protocol.PortOf(srv.Port, is, slot.Number)

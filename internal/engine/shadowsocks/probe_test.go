@@ -421,6 +421,29 @@ func TestAnotherMethod(t *testing.T) {
 	}
 }
 
+// Between the methods of 2022 and the others nothing is kept, and there is a way
+// back.
+func TestAMethodOfTheOtherKind(t *testing.T) {
+	r := startWith(t, shadowsocks.New, settings.ChaCha20, "", 1)
+	echo := listenEcho(t)
+	for range 2 {
+		live := r.dial(0, "tcp", echo)
+		if err := echoes(live); err != nil {
+			t.Fatal(err)
+		}
+		was := r.spec.Server
+		now := newServer(t, `{"method": "2022-blake3-aes-256-gcm"}`)
+		r.spec.Server.Settings, r.spec.Server.Private = now.Settings, now.Private
+		r.apply()
+		_ = live.SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := live.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a connection by the old method: %v", err)
+		}
+		r.spec.Server = was
+		r.apply()
+	}
+}
+
 // Of two clients that come from one address and port one after the other, each
 // is who it is.
 func TestAnotherClientAtTheSameAddress(t *testing.T) {

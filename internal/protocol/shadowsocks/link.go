@@ -34,7 +34,7 @@ func (Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint stri
 	if err != nil {
 		return vpn.Access{}, err
 	}
-	link := "ss://" + login + "@" + net.JoinHostPort(host, strconv.Itoa(int(port))) + query + "#" + escape(s.Name+"-"+u.Name)
+	link := "ss://" + login + "@" + net.JoinHostPort(host, strconv.Itoa(int(port))) + query + "#" + escape(protocol.LinkName(s, u, c))
 	return vpn.Access{Server: s.Name, Protocol: Name, Link: link}, nil
 }
 

@@ -190,11 +190,13 @@ func TestAdmits(t *testing.T) {
 	for _, c := range []struct {
 		changes string
 		admits  bool
+		drops   bool
 	}{
-		{`{"prefix": "POST%20"}`, true},
-		{`{"keys_per_port": "10"}`, true},
-		{`{"method": "aes-256-gcm"}`, false},
-		{`{"method": null}`, true},
+		{`{"prefix": "POST%20"}`, true, false},
+		{`{"keys_per_port": "10"}`, true, false},
+		{`{"method": "aes-256-gcm"}`, false, false},
+		{`{"method": "2022-blake3-aes-256-gcm"}`, false, true},
+		{`{"method": null}`, true, false},
 	} {
 		old, _ := prepare(t, `{}`)
 		draft, check, err := protocol.Revise(p, old, json.RawMessage(c.changes))
@@ -207,6 +209,9 @@ func TestAdmits(t *testing.T) {
 		}
 		if got := protocol.Admits(p, revised, old); got != c.admits {
 			t.Errorf("%s: admits clients: %v", c.changes, got)
+		}
+		if protocol.Drops(p, revised, old) != c.drops || protocol.Drops(p, old, revised) != c.drops {
+			t.Errorf("%s: it is not said whether connections end", c.changes)
 		}
 		if !revised.Private.Equal(old.Private) {
 			t.Errorf("%s: other keys", c.changes)
