@@ -101,8 +101,11 @@ func TestShadowsocksChurn(t *testing.T) {
 	for k := range rounds {
 		name := fmt.Sprint("new", k)
 		for _, args := range [][]string{
-			{"users", "create", name}, {"users", "update", name, "--quota", "1GB"},
-			{"users", "disable", name}, {"users", "enable", name}, {"users", "delete", name, "--yes"},
+			{"users", "create", name},
+			{"users", "update", name, "--quota", "1GB"},
+			{"users", "disable", name},
+			{"users", "enable", name},
+			{"users", "delete", name, "--yes"},
 		} {
 			i.Must(args...)
 		}

@@ -107,7 +107,7 @@ func TestSources(t *testing.T) {
 		if wait, ok := s.trial(b); wait > 0 || !ok {
 			t.Errorf("another network has to wait: %v, %v", wait, ok)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		for range maxWaiting {
 			s.waited(a)
 		}
