@@ -87,6 +87,7 @@ type App struct {
 	Users      *Users
 	Devices    *Devices
 	Servers    *Servers
+	Usage      *Usage
 	System     *SystemInfo
 	Reconciler *Reconciler
 }
@@ -103,6 +104,7 @@ func New(c Config) *App {
 		Users:      &Users{core},
 		Devices:    &Devices{core},
 		Servers:    &Servers{core},
+		Usage:      &Usage{core},
 		System:     &SystemInfo{core: core, since: c.Now()},
 		Reconciler: r,
 	}

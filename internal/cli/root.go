@@ -77,7 +77,7 @@ func rootCommand(p *program) *cobra.Command {
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
-		usersCommand(p), serverCommand(p), ofThisMachine(configCommand(p)),
+		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), ofThisMachine(configCommand(p)),
 		ofThisMachine(serviceCommand(p)), reloadCommand(p), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)

@@ -17,6 +17,7 @@ import (
 	"vpn/internal/client"
 	"vpn/internal/config"
 	"vpn/internal/daemon"
+	"vpn/internal/protocol/all"
 	"vpn/internal/vpn"
 )
 
@@ -37,6 +38,7 @@ all. Where a daemon runs already, only link and code are printed.`,
 	fs := up.cmd.Flags()
 	fs.StringVar(&up.server, "name", "main", "the server's `NAME`")
 	fs.StringVar(&up.user, "user", "", "the user's `NAME` (default the first there is, or "+firstUser+")")
+	up.flags.protocols = all.Protocols()
 	up.flags.add(fs)
 	changes[upResult](p, up.cmd)
 	return up

@@ -133,7 +133,7 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	})
 	dry := p.app.DryRun()
 	p.handler = api.Handler(api.Config{
-		Users: p.app.Users, Devices: p.app.Devices, Servers: p.app.Servers, System: p.app.System,
+		Users: p.app.Users, Devices: p.app.Devices, Servers: p.app.Servers, Usage: p.app.Usage, System: p.app.System,
 		DryRun: api.DryRun{Users: dry.Users, Devices: dry.Devices, Servers: dry.Servers, System: dry.System}, Log: o.Log, Version: o.Version,
 	})
 	return p, nil
