@@ -23,6 +23,9 @@ VULN     := $(TOOLS)/govulncheck-$(VULN_VERSION)
 XRAY     := $(TOOLS)/xray-$(XRAY_VERSION)
 SINGBOX  := $(TOOLS)/sing-box-$(SINGBOX_VERSION)
 
+# A program with the race detector waits a second at its end, unless told otherwise; tests start a great many.
+export GORACE := atexit_sleep_ms=10
+
 # xray finds fields of crypto/tls by arithmetic that -race would end the program for.
 RACE := -race -gcflags=github.com/xtls/xray-core/...=-d=checkptr=0
 E2E_TIMEOUT := 20m

@@ -174,7 +174,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: interrupt STATUS REGEXP vpn [ARGS]")
 	}
 	env := []string{"NO_COLOR=1"}
-	for _, name := range []string{"HOME", "VPN_DATA_DIR", "TMPDIR"} {
+	for _, name := range []string{"HOME", "VPN_DATA_DIR", "TMPDIR", "GORACE", "GOCOVERDIR"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	s, err := begin(env, ts.Getenv("WORK"), args[3:]...)
