@@ -28,7 +28,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
 
 // Scripts wait more than they compute: for locks, for daemons, for people.
-const atOnce = "6"
+const atOnce = "4"
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", atOnce) // -parallel rules over it
