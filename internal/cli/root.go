@@ -179,7 +179,11 @@ func exactly(names ...string) cobra.PositionalArgs {
 func missing(cmd *cobra.Command, name string) error {
 	example, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
 	example, _, _ = strings.Cut(example, "   ") // what it does
-	return vpn.Errorf(vpn.Invalid, "%s is missing", name).WithHint("%s; as in: %s", usage(cmd), example)
+	hint := usage(cmd)
+	if example != "" {
+		hint += "; as in: " + example
+	}
+	return vpn.Errorf(vpn.Invalid, "%s is missing", name).WithHint("%s", hint)
 }
 
 func usage(cmd *cobra.Command) string { return "usage: " + cmd.UseLine() }

@@ -47,7 +47,6 @@ func createA(p *program, protocols protocol.Set, usual string, cmd *cobra.Comman
 		})
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&flags.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak (default "+string(protocols.All()[0].Name())+")")
 	flags.add(fs)
 	fs.Var(addrValue(&flags.in.Listen), "listen", "the address to listen on (default every one)")
 	fs.Var(prefixList(&flags.in.Allow), "allow", "a private network that users may reach; may be given several times")
@@ -67,6 +66,7 @@ type serverFlags struct {
 
 // add adds the flags that "up" has too.
 func (f *serverFlags) add(fs *pflag.FlagSet) {
+	fs.StringVarP(&f.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak (default "+string(f.protocols.All()[0].Name())+")")
 	fs.Var(portValue(&f.in.Port), "port", "the port to listen on (default one that is free: 443, or from 8443 on; for proxies from 8080 or 1080 on)")
 	fs.StringVar(&f.in.PublicHost, "public-host", "", "the `HOST` that clients dial (default the address of this machine)")
 	f.settings.add(fs, f.protocols.All())

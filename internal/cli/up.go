@@ -215,7 +215,7 @@ func (u *up) kept(ctx context.Context, servers serverKeeper, s vpn.ServerInfo, i
 func (u *up) ignored(s vpn.ServerInfo) []string {
 	var flags []string
 	u.cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == "port" || u.flags.settings.values[f.Name] != nil {
+		if f.Name == "port" || f.Name == "protocol" || u.flags.settings.values[f.Name] != nil {
 			flags = append(flags, "--"+f.Name)
 		}
 	})
