@@ -17,8 +17,6 @@ func ValidDomain(name string) error {
 		WithHint("write it like www.example.com, and an international name in its xn-- form")
 }
 
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
 // ValidHost returns an [Invalid] error unless host is a DNS name or an
 // address that can be dialed from elsewhere: no port, no brackets, no zone.
 func ValidHost(host string) error {
@@ -26,7 +24,7 @@ func ValidHost(host string) error {
 		return nil
 	}
 	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" {
-		if a := a.Unmap(); a.IsUnspecified() || a.IsMulticast() || a == broadcast {
+		if a := a.Unmap(); a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 			return Errorf(Invalid, "%s is no single machine's address", quoted(host)).
 				WithHint("take the one by which the machine is reached, like 203.0.113.7")
 		}
