@@ -27,6 +27,7 @@ type Config struct {
 	Users   Users
 	Devices Devices
 	Servers Servers
+	Usage   Usage
 	System  System
 	DryRun  DryRun
 	Log     *slog.Logger
@@ -75,6 +76,7 @@ func Handler(c Config) http.Handler {
 	addUsers(a, either[Users]{c.Users, c.DryRun.Users})
 	addDevices(a, either[Devices]{c.Devices, c.DryRun.Devices})
 	addServers(a, either[Servers]{c.Servers, c.DryRun.Servers})
+	addUsage(a, c.Usage)
 	addSystem(a, either[System]{c.System, c.DryRun.System})
 	mux.HandleFunc("GET /openapi.json", serveDocument(doc))
 	return a.guard(mux)

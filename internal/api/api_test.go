@@ -82,6 +82,8 @@ func TestOperationIDs(t *testing.T) {
 		"devices.add":     "POST /v1/users/{user}/devices",
 		"devices.list":    "GET /v1/users/{user}/devices",
 		"devices.remove":  "DELETE /v1/users/{user}/devices/{device}",
+		"usage.history":   "GET /v1/usage",
+		"usage.sessions":  "GET /v1/sessions",
 		"servers.create":  "POST /v1/servers",
 		"servers.list":    "GET /v1/servers",
 		"servers.show":    "GET /v1/servers/{server}",
@@ -114,6 +116,27 @@ func TestCreateDecodesEveryField(t *testing.T) {
 	}
 	if d := cmp.Diff(want, f.users.created); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestHistoryDecodesEveryParameter(t *testing.T) {
+	f := newFixture(t)
+	w := f.do("GET", "/v1/usage?since=2026-11-01T00:00:00Z&until=2026-11-02T00:00:00Z&step=3600&by=user&user=alice&server=main", "")
+	want := vpn.HistoryQuery{
+		Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC),
+		Step: time.Hour, By: vpn.ByUser, User: "alice", Server: "main",
+	}
+	if d := cmp.Diff(want, f.usage.query); w.Code != http.StatusOK || d != "" {
+		t.Errorf("got %d %s, %s", w.Code, w.Body, d)
+	}
+	for _, query := range []string{"", "?since=yesterday", "?since=2026-11-01T00:00:00Z&step=-1", "?since=2026-11-01T00:00:00Z&nonsense=1"} {
+		if w := f.do("GET", "/v1/usage"+query, ""); w.Code != http.StatusBadRequest {
+			t.Errorf("%s: got %d %s", query, w.Code, w.Body)
+		}
+	}
+	if w := f.do("GET", "/v1/sessions?user=alice&server=main", ""); w.Code != http.StatusOK || w.Body.String() != "[]\n" ||
+		f.usage.sessions != (vpn.SessionFilter{User: "alice", Server: "main"}) {
+		t.Errorf("got %d %s, %+v", w.Code, w.Body, f.usage.sessions)
 	}
 }
 

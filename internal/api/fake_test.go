@@ -93,6 +93,23 @@ func (f fakeDevices) Rotate(_ context.Context, user string, in vpn.Rotation) (vp
 	return f.change(user)
 }
 
+// fakeUsage remembers what it was asked.
+type fakeUsage struct {
+	err      error
+	query    vpn.HistoryQuery
+	sessions vpn.SessionFilter
+}
+
+func (f *fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, error) {
+	f.query = q
+	return vpn.History{Points: []vpn.HistoryPoint{}}, f.err
+}
+
+func (f *fakeUsage) Sessions(_ context.Context, q vpn.SessionFilter) ([]vpn.Session, error) {
+	f.sessions = q
+	return nil, f.err
+}
+
 type fakeServers struct {
 	err    error
 	asked  string
@@ -179,6 +196,7 @@ func (f *fakeSystem) Upgrade(context.Context) (vpn.Upgrade, error) {
 type fixture struct {
 	users   fakeUsers
 	servers fakeServers
+	usage   fakeUsage
 	system  fakeSystem
 	dry     struct {
 		users   fakeUsers
@@ -193,7 +211,7 @@ func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{}
 	f.handler = api.Handler(api.Config{
-		Users: &f.users, Devices: fakeDevices{&f.users}, Servers: &f.servers, System: &f.system,
+		Users: &f.users, Devices: fakeDevices{&f.users}, Servers: &f.servers, Usage: &f.usage, System: &f.system,
 		DryRun: api.DryRun{Users: &f.dry.users, Devices: fakeDevices{&f.dry.users}, Servers: &f.dry.servers, System: &f.dry.system},
 		Log:    slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
 	})

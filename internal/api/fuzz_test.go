@@ -3,6 +3,8 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,9 +14,7 @@ import (
 // FuzzBodies gives every operation that takes a body any body. What it answers
 // is a change or a problem that says whose fault it is: the caller's.
 func FuzzBodies(f *testing.F) {
-	operations := []struct{ method, path string }{
-		{"POST", "/v1/users"}, {"PATCH", "/v1/users/alice"}, {"POST", "/v1/servers"}, {"POST", "/v1/users/alice/kick"},
-	}
+	operations := append(withBody(f), operation{"POST", "/v1/users/alice/kick"}) // which takes none
 	for k := range operations {
 		for _, body := range []string{
 			`{"name":"alice"}`, `{"name":"alice","limits":{"quota":1,"rate_up":2,"rate_down":3,"devices":4,"connections":5},"expires_at":"2030-01-01T00:00:00Z"}`,
@@ -47,6 +47,33 @@ func FuzzBodies(f *testing.F) {
 			t.Fatalf("%s %s answers %d, %s", op.method, op.path, w.Code, w.Body)
 		}
 	})
+}
+
+type operation struct{ method, path string }
+
+// withBody returns the operations that take a body, whatever the names in
+// their paths are.
+func withBody(t testing.TB) (found []operation) {
+	t.Helper()
+	var doc struct {
+		Paths map[string]map[string]struct{ RequestBody any }
+	}
+	if err := json.Unmarshal(newFixture(t).do("GET", "/openapi.json", "").Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range doc.Paths {
+		path = regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "alice")
+		for method, op := range methods {
+			if op.RequestBody != nil {
+				found = append(found, operation{strings.ToUpper(method), path})
+			}
+		}
+	}
+	if len(found) < 5 {
+		t.Fatalf("only %v take a body", found)
+	}
+	slices.SortFunc(found, func(a, b operation) int { return strings.Compare(a.path+a.method, b.path+b.method) })
+	return found
 }
 
 // A field that there is not is refused, wherever it is: a typing error must

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"vpn/internal/vpn"
 )
@@ -150,14 +151,22 @@ func (c *core) firewallWarnings(s vpn.Server) []string {
 // hostWarnings returns what a person should know about the address in the
 // links of s.
 func (c *core) hostWarnings(s vpn.Server) []string {
-	a, err := netip.ParseAddr(c.host(s))
-	if err != nil || !(a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || cgnat.Contains(a.Unmap())) {
+	host := c.host(s)
+	if !isPrivate(host) {
 		return nil
 	}
 	return []string{
-		"the address in the links, " + a.String() + ", is private: clients elsewhere cannot reach it. " +
+		"the address in the links, " + host + ", is private: clients elsewhere cannot reach it. " +
 			"Set the public one: vpn server update " + s.Name + " --public-host HOST",
 	}
+}
+
+func isPrivate(host string) bool {
+	if name := strings.ToLower(host); name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && (a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || cgnat.Contains(a.Unmap()))
 }
 
 // cgnat is RFC 6598's shared space: as unreachable from outside as RFC 1918's.

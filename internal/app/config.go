@@ -89,6 +89,7 @@ type App struct {
 	Users      *Users
 	Devices    *Devices
 	Servers    *Servers
+	Usage      *Usage
 	System     *SystemInfo
 	Reconciler *Reconciler
 }
@@ -105,6 +106,7 @@ func New(c Config) *App {
 		Users:      &Users{core},
 		Devices:    &Devices{core},
 		Servers:    &Servers{core},
+		Usage:      &Usage{core},
 		System:     &SystemInfo{core: core, since: c.Now()},
 		Reconciler: r,
 	}

@@ -21,6 +21,7 @@ func (a *App) DryRun() *App {
 		Users:      &Users{&core},
 		Devices:    &Devices{&core},
 		Servers:    &Servers{&core},
+		Usage:      &Usage{&core},
 		System:     &SystemInfo{core: &core, since: a.System.since},
 		Reconciler: a.Reconciler,
 	}

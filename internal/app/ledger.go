@@ -217,7 +217,7 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 	var quotas []Quota
 	err := l.store.Update(ctx, func(tx Tx) error {
 		for name, cs := range batches {
-			if err := tx.Usage.Record(l.epochs[name].server, name, cs); err != nil {
+			if err := tx.Usage.Record(l.epochs[name].server, name, cs, l.now()); err != nil {
 				return err
 			}
 		}

@@ -300,7 +300,13 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 }
 
 func (r *Reconciler) purge(ctx context.Context) {
-	err := r.store.Update(ctx, func(tx Tx) error { return tx.Credentials.Purge(r.clock.Now().Add(-tombstoneAge)) })
+	err := r.store.Update(ctx, func(tx Tx) error {
+		now := r.clock.Now()
+		if err := tx.Credentials.Purge(now.Add(-tombstoneAge)); err != nil {
+			return err
+		}
+		return tx.History.Roll(now)
+	})
 	if err != nil {
 		r.log.Warn("deleted things could not be purged", slog.Any("err", err))
 	}

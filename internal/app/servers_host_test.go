@@ -43,6 +43,10 @@ func TestAPrivateAddressInTheLinksIsToldOf(t *testing.T) {
 			if err != nil || strings.Contains(strings.Join(named.Warnings, "\n"), "private") {
 				t.Errorf("with a public host: %v, %v", named.Warnings, err)
 			}
+			local, err := b.app.Servers.Create(b.ctx, vpn.NewServer{Name: "local", PublicHost: "localhost", Port: 9001, Settings: []byte(`{"target":"self"}`)})
+			if err != nil || !strings.Contains(strings.Join(local.Warnings, "\n"), "localhost, is private") {
+				t.Errorf("with localhost as its public host: %v, %v", local.Warnings, err)
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -59,13 +60,7 @@ func TestWhereAServerListens(t *testing.T) {
 			b := newBench(t)
 			b.network = tt.network
 			b.reset()
-			for i, o := range tt.others {
-				o.Name = "s" + string(rune('0'+i%10)) + strings.Repeat("x", i/10)
-				o.Settings = []byte(`{"target":"self"}`)
-				if _, err := b.app.Servers.Create(b.ctx, o); err != nil {
-					t.Fatal(err)
-				}
-			}
+			b.occupy(tt.others)
 			tt.in.Name, tt.in.Settings = "new", []byte(`{"target":"self"}`)
 			c, err := b.app.Servers.Create(b.ctx, tt.in)
 			said := ""
@@ -80,6 +75,29 @@ func TestWhereAServerListens(t *testing.T) {
 			}
 		})
 	}
+}
+
+// occupy makes servers s0, s1, … The first is made; the rest are like it and
+// put into the store at once, for they may be many.
+func (b *bench) occupy(others []vpn.NewServer) {
+	b.t.Helper()
+	if len(others) == 0 {
+		return
+	}
+	first := others[0]
+	first.Name, first.Settings = "s0", []byte(`{"target":"self"}`)
+	made, err := b.app.Servers.Create(b.ctx, first)
+	b.do("create", err)
+	b.do("occupy", b.store.Update(b.ctx, func(tx app.Tx) error {
+		for i, o := range others[1:] {
+			s := made.Server.Server
+			s.ID, s.Name, s.Port = vpn.ServerID(vpn.NewID()), fmt.Sprint("s", i+1), o.Port
+			if _, err := tx.Servers.Put(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 // all201 is a server on each port that is tried unasked.

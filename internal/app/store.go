@@ -38,6 +38,7 @@ type Tx struct {
 	Servers     ServerStore
 	Credentials CredentialStore
 	Usage       UsageStore
+	History     HistoryStore
 	Events      EventStore
 	Revision    func() (uint64, error) // of the last change that is visible here
 }
@@ -109,10 +110,10 @@ type GrantChanges struct {
 type UsageStore interface {
 	// Record takes the counters of one epoch of a server's worker, cumulative
 	// since the epoch began, and adds what each has moved beyond the last
-	// record of that epoch to its user and server. The same counters twice,
-	// older ones, and those of an epoch that was ended add nothing.
-	// Counters of unknown credentials are ignored.
-	Record(server vpn.ServerID, epoch string, cs []vpn.Counter) error
+	// record of that epoch to its user and server, and to the history at that
+	// time. The same counters twice, older ones, and those of an epoch that was
+	// ended add nothing. Counters of unknown credentials are ignored.
+	Record(server vpn.ServerID, epoch string, cs []vpn.Counter, at time.Time) error
 
 	// Marks returns what Record has seen of an epoch.
 	Marks(epoch string) (map[vpn.CredentialID]vpn.Traffic, error)
@@ -134,6 +135,37 @@ type Quota struct {
 	User  vpn.UserID
 	Quota uint64
 	Used  vpn.Traffic
+}
+
+// HistoryStore keeps what was moved over time: every byte that [UsageStore.Record]
+// adds, once, in steps that grow with its age.
+type HistoryStore interface {
+	// List returns what was moved from since until until, in steps of that many
+	// seconds, or together with 0: by user and server as by asks, ordered by
+	// time. What belongs to a user that was purged is nobody's.
+	List(q HistoryRange) ([]Moved, error)
+
+	// Roll makes hours and days of what is old, seen from now, and forgets
+	// what is very old.
+	Roll(now time.Time) error
+}
+
+// HistoryRange is what [HistoryStore.List] is asked.
+type HistoryRange struct {
+	Since, Until time.Time
+	Step         time.Duration
+	User         vpn.UserID   // only this one's, if set
+	Server       vpn.ServerID // only over this one, if set
+	ByUser       bool         // tell users apart
+	ByServer     bool         // tell servers apart
+}
+
+// Moved is what was moved in one step.
+type Moved struct {
+	At     time.Time
+	User   vpn.UserID   // with ByUser; empty: of users that are gone
+	Server vpn.ServerID // with ByServer
+	vpn.Traffic
 }
 
 // EventStore keeps the audit log.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -68,12 +69,14 @@ func TestResetsLoseNoByteAndCountNoneTwice(t *testing.T) {
 	)
 	for _, server := range []vpn.ServerID{main, second} {
 		w := b.workers.worker(server)
+		pace := time.NewTicker(100 * time.Microsecond) // many times in each transaction, and time left for those
 		wg.Go(func() {
+			defer pace.Stop()
 			for {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-pace.C:
 					moved.Add(w.move(id, 3))
 					others.Add(w.move(other, 1))
 				}

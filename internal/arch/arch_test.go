@@ -60,7 +60,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/api", "internal/vpn"},
 	{"internal/client", "internal/vpn"},
 	{"internal/daemon", "internal/*  internal/*/*"},
-	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/notices internal/protocol internal/protocol/all internal/qr internal/selfupdate internal/service internal/worker internal/engine/all"},
+	{"internal/cli", "internal/vpn internal/client internal/config internal/daemon internal/logging internal/notices internal/probe internal/protocol internal/protocol/all internal/qr internal/selfupdate internal/service internal/worker internal/engine/all"},
 	{"cmd/vpn", "internal/cli"},
 
 	{"test/e2e", "internal/vpn test/e2e/* test/figures"},

@@ -17,6 +17,7 @@ var naming = []string{
 	"users show", "users update --quota 1GB", "users delete --yes", "users enable", "users disable", "users kick",
 	"users link", "users qr", "server show", "server start", "server stop --yes", "server restart --yes",
 	"server delete --yes", "server logs", "users reset", "users restore", "server update --port 8443 --yes",
+	"proxy test", "proxy access list", "proxy access add", "proxy access remove",
 	"users rotate --yes", "users device list", "users device add", "users device remove --yes",
 }
 
@@ -51,8 +52,8 @@ func TestMissingName(t *testing.T) {
 // chosen: a number, a name, or its beginning.
 func TestChosenName(t *testing.T) {
 	for _, args := range naming {
-		if args == "users device add" || args == "users device remove --yes" {
-			continue // they want a DEVICE, too: TestChosenDevice
+		if args == "users device add" || args == "users device remove --yes" || strings.HasPrefix(args, "proxy") {
+			continue // they want more: TestChosenDevice, TestChosenProxy
 		}
 		answers := []string{"1", "alice", "al", "AL"}
 		name := "alice"
@@ -328,6 +329,42 @@ func TestChosenDevice(t *testing.T) {
 	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "1\n"
 	if got := r.run(t, "users", "device", "remove", "bob", "--yes"); got.status != 3 || !strings.Contains(got.err, "there are no devices yet") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestChosenProxy: of all servers those are offered that are proxies.
+func TestChosenProxy(t *testing.T) {
+	r := newRunner()
+	office := r.plane.servers["main"]
+	office.Name, office.Protocol, office.Settings = "office", "http", []byte(`{"sources":[]}`)
+	r.plane.servers["office"] = office
+	r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, "1\n192.0.2.9\n"
+	got := r.run(t, "proxy", "access", "add")
+	if got.status != 0 || got.err != "Proxies:\n1  office  http\nWhich one? The network: updated proxy office; new clients may come from 192.0.2.9/32\n" {
+		t.Errorf("got %+v", got)
+	}
+	if p := (*r.plane.revised)[0].Settings; string(p) != `{"sources":["192.0.2.9/32"]}` {
+		t.Errorf("the patch is %s", p)
+	}
+	r.tty = false
+	for args, says := range map[string]string{
+		"proxy access add office":              "CIDR is missing",
+		"proxy access add office nonsense":     `"nonsense" is not a network`,
+		"proxy access list main":               `server "main" is no proxy: it speaks vless`,
+		"proxy access add main 192.0.2.0/24":   `server "main" is no proxy: it speaks vless`,
+		"proxy access remove office 192.0.2.9": "192.0.2.9/32 is not on the list",
+		"proxy access add web 198.51.100.0/24": "clients may come from 198.51.100.0/24 already",
+		"proxy create other --protocol vless":  `unknown protocol "vless"`,
+		"proxy create other --target self":     "unknown flag",
+		"proxy test main":                      `server "main" is no proxy: it speaks vless`,
+		"monitor traffic --since tomorrow":     "is not valid",
+		"monitor traffic --step 7m":            "is not valid",
+		"monitor traffic --by colour":          `unknown grouping "colour"`,
+		"monitor top -n some":                  "is not a number",
+	} {
+		if got := r.run(t, strings.Fields(args)...); got.status == 0 || !strings.Contains(got.err, says) {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
 	}
 }
 

@@ -5,16 +5,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vpn/internal/vpn"
 )
 
 // offered returns what a shell would offer after a command line; the last word
-// is the one that is being typed.
+// is the one that is being typed. However slow the machine is, no time passes.
 func offered(t *testing.T, r *runner, words ...string) []string {
 	t.Helper()
-	got := r.run(t, append([]string{"__completeNoDesc"}, words...)...)
+	var got result
+	synctest.Test(t, func(t *testing.T) { got = r.run(t, append([]string{"__completeNoDesc"}, words...)...) })
 	if got.status != 0 {
 		t.Errorf("%v: %+v", words, got)
 	}

@@ -34,6 +34,10 @@ var trying = map[string]string{
 	"users rotate alice":             "would make 1 link of user alice anew\n",
 	"users device add alice tablet":  "would add device tablet of user alice\n",
 
+	"proxy create office":                     "would create server office (mixed)\nwarning: the address is private\n",
+	"proxy access add web 192.0.2.0/24":       "would update proxy web; new clients may come from 198.51.100.0/24, 192.0.2.0/24\n",
+	"proxy access remove web 198.51.100.0/24": "would update proxy web; new clients may come from everywhere\n",
+
 	"users device remove alice phone": "would remove device phone of user alice\n",
 }
 

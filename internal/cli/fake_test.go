@@ -36,6 +36,7 @@ type fakePlane struct {
 	created vpn.NewServer
 	patched vpn.UserPatch
 	revised *[]revision
+	asked   *vpn.HistoryQuery
 	changed []string // by a reload
 }
 
@@ -47,7 +48,7 @@ type revision struct {
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true, revised: new([]revision), changed: []string{"log_level"},
+		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -77,7 +78,7 @@ func (f *fakePlane) handler() http.Handler {
 	dry := *f
 	dry.users, dry.servers, dry.dry = maps.Clone(f.users), maps.Clone(f.servers), true
 	return api.Handler(api.Config{
-		Users: fakeUsers{f}, Devices: fakeDevices{fakeUsers{f}}, Servers: fakeServers{f}, System: fakeSystem{f},
+		Users: fakeUsers{f}, Devices: fakeDevices{fakeUsers{f}}, Servers: fakeServers{f}, Usage: fakeUsage{f}, System: fakeSystem{f},
 		DryRun: api.DryRun{Users: fakeUsers{&dry}, Devices: fakeDevices{fakeUsers{&dry}}, Servers: fakeServers{&dry}, System: fakeSystem{&dry}},
 		Log:    slog.New(slog.DiscardHandler), Version: "test",
 	})
@@ -189,6 +190,36 @@ func (f fakeUsers) Access(_ context.Context, name string) ([]vpn.Access, error) 
 	return f.access(), err
 }
 
+// fakeUsage is a day on which alice moved something over main.
+type fakeUsage struct{ *fakePlane }
+
+func (f fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, error) {
+	*f.asked = q
+	h := vpn.History{Since: q.Since, Until: now, Step: int64(q.Step / time.Second), By: q.By, Points: []vpn.HistoryPoint{}}
+	if f.idle || f.failure != nil {
+		return h, f.failure
+	}
+	of := map[vpn.HistoryBy][2]string{
+		vpn.ByUser: {"alice", "bob"}, vpn.ByServer: {"main", "paris"}, vpn.ByProtocol: {"mixed", "vless"},
+	}[q.By]
+	h.Points = []vpn.HistoryPoint{
+		{At: now.Add(-2 * time.Hour), Of: of[0], Traffic: vpn.Traffic{Up: 1e6, Down: 2e6}},
+		{At: now.Add(-time.Hour), Of: of[1], Traffic: vpn.Traffic{Up: 1e6, Down: 1e9}},
+	}
+	h.Total = vpn.Traffic{Up: 2e6, Down: 1.002e9}
+	return h, nil
+}
+
+func (f fakeUsage) Sessions(context.Context, vpn.SessionFilter) ([]vpn.Session, error) {
+	if f.idle || f.failure != nil {
+		return nil, f.failure
+	}
+	return []vpn.Session{{
+		ID: 1, User: "aliceid", UserName: "alice", Server: "main", Protocol: "vless", Source: netip.MustParseAddrPort("192.0.2.7:5000"),
+		Network: "tcp", Since: now, Traffic: vpn.Traffic{Up: 1e3, Down: 1e6},
+	}}, nil
+}
+
 // fakeDevices are those of users of whom each has a phone.
 type fakeDevices struct{ fakeUsers }
 
@@ -230,6 +261,10 @@ func (f fakeServers) find(name string) (vpn.ServerInfo, error) {
 		return vpn.ServerInfo{}, f.failure
 	}
 	s, ok := f.servers[name]
+	if name == "web" { // a proxy that is in no list, which others would have to know
+		s, ok = f.servers["main"], true
+		s.Name, s.Protocol, s.Settings = "web", "mixed", []byte(`{"sources":["198.51.100.0/24"]}`)
+	}
 	if !ok {
 		return s, vpn.Errorf(vpn.NotFound, "there is no server %q", name)
 	}
@@ -247,6 +282,7 @@ func (f fakeServers) Create(_ context.Context, in vpn.NewServer) (vpn.ServerChan
 		in.Name = "main"
 	}
 	s := f.servers["main"]
+	s.Protocol = cmp.Or(in.Protocol, s.Protocol)
 	s.Name, s.Endpoint, s.State, s.Settings = in.Name, "203.0.113.5:8443", vpn.Running, []byte("{}")
 	f.servers[in.Name] = s
 	return vpn.ServerChange{Server: s, Warnings: []string{"the address is private"}, Synced: f.synced, DryRun: f.dry}, f.failure

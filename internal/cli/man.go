@@ -15,6 +15,7 @@ import (
 func manCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Hidden: true, Short: "Write the man pages into a directory", Args: exactly("DIR"),
+		Example: `  vpn man /usr/share/man/man1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fileProblem("make", args[0], err)

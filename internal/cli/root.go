@@ -48,6 +48,9 @@ func rootCommand(p *program) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			outputGiven := cmd.Flags().Changed("output")
+			if err := p.global.hold(cmd.Flags()); err != nil {
+				return err
+			}
 			if err := readEnvironment(cmd.Flags(), p.Getenv); err != nil {
 				return err
 			}
@@ -77,7 +80,7 @@ func rootCommand(p *program) *cobra.Command {
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
-		usersCommand(p), serverCommand(p), ofThisMachine(configCommand(p)),
+		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), ofThisMachine(configCommand(p)),
 		ofThisMachine(serviceCommand(p)), reloadCommand(p), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)
@@ -105,6 +108,18 @@ func (g *globalFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVarP(&g.quiet, "quiet", "q", false, "print names and links only")
 	fs.BoolVarP(&g.verbose, "verbose", "v", false, "log everything to standard error")
 	fs.BoolP("help", "h", false, "explain the command")
+}
+
+// hold refuses a place that is given and empty, as by a script in which
+// a variable is not set: it would mean the usual installation, unasked.
+func (g *globalFlags) hold(fs *pflag.FlagSet) error {
+	for _, name := range []string{"data-dir", "config", "socket"} {
+		if f := fs.Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return vpn.Errorf(vpn.Invalid, "--%s is empty", name).
+				WithHint("is a variable in it not set? for the usual one leave --%s out", name)
+		}
+	}
+	return nil
 }
 
 // readEnvironment sets the global flags that were not given from VPN_*.
@@ -179,7 +194,11 @@ func exactly(names ...string) cobra.PositionalArgs {
 func missing(cmd *cobra.Command, name string) error {
 	example, _, _ := strings.Cut(strings.TrimSpace(cmd.Example), "\n")
 	example, _, _ = strings.Cut(example, "   ") // what it does
-	return vpn.Errorf(vpn.Invalid, "%s is missing", name).WithHint("%s; as in: %s", usage(cmd), example)
+	hint := usage(cmd)
+	if example != "" {
+		hint += "; as in: " + example
+	}
+	return vpn.Errorf(vpn.Invalid, "%s is missing", name).WithHint("%s", hint)
 }
 
 func usage(cmd *cobra.Command) string { return "usage: " + cmd.UseLine() }

@@ -85,8 +85,12 @@ func changeServer(ctx context.Context, out *printer, c *client.Client, name stri
 
 // doneWith says what was done, and no more than that.
 func doneWith(c vpn.ServerChange, d deed) string {
-	if c.Server.State == vpn.Failed && !c.DryRun {
+	switch {
+	case c.DryRun:
+	case c.Server.State == vpn.Failed:
 		return "server " + c.Server.Name + " is to run, and does not yet"
+	case c.Server.State == vpn.Stopped && c.Server.Enabled: // without a daemon
+		return "server " + c.Server.Name + " is to run"
 	}
 	return did(c.DryRun, d.verb, d.past, "server %s", c.Server.Name)
 }

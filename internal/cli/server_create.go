@@ -1,47 +1,52 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"vpn/internal/client"
+	"vpn/internal/protocol"
 	"vpn/internal/protocol/all"
 	"vpn/internal/vpn"
 )
 
 func serverCreate(p *program) *cobra.Command {
-	var (
-		flags serverFlags
-		name  string
-	)
-	cmd := &cobra.Command{
-		Use: "create [NAME]", Aliases: []string{"add", "install"}, Args: exactly("[NAME]"),
+	return createA(p, all.Protocols(), "", &cobra.Command{
+		Use: "create [NAME]", Aliases: []string{"add", "install"},
 		Short: "Create a server, give every user access and start it",
 		Example: `  vpn server create
   vpn server create paris --port 8443 --public-host vpn.example.org --target www.example.com:443
   vpn server create paris --dry-run          see what would be chosen`,
 		Annotations: map[string]string{"doing": "making the server, and checking its target"},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := flags.newServer(cmd.Flags())
-			if err != nil {
-				return err
+	})
+}
+
+// createA makes cmd a command that creates a server of one of these
+// protocols, under that name if no other is given. It returns cmd.
+func createA(p *program, protocols protocol.Set, usual string, cmd *cobra.Command) *cobra.Command {
+	var name string
+	flags := serverFlags{protocols: protocols}
+	cmd.Args = exactly("[NAME]")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		in, err := flags.newServer(cmd.Flags())
+		if err != nil {
+			return err
+		}
+		in.Name = cmp.Or(name, usual)
+		if len(args) == 1 {
+			if name != "" && name != args[0] {
+				return vpn.Errorf(vpn.Invalid, "the server is named twice: %s, and --name %s", args[0], name).WithHint("%s", usage(cmd))
 			}
-			in.Name = name
-			if len(args) == 1 {
-				if name != "" && name != args[0] {
-					return vpn.Errorf(vpn.Invalid, "the server is named twice: %s, and --name %s", args[0], name).WithHint("%s", usage(cmd))
-				}
-				in.Name = args[0]
-			}
-			return p.change(cmd.Context(), orMakeStore, func(ctx context.Context, c *client.Client) (bool, error) {
-				return createServer(ctx, p.printer(), c.Servers, in)
-			})
-		},
+			in.Name = args[0]
+		}
+		return p.change(cmd.Context(), orMakeStore, func(ctx context.Context, c *client.Client) (bool, error) {
+			return createServer(ctx, p.printer(), c.Servers, in)
+		})
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&flags.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak (default "+string(all.Protocols().All()[0].Name())+")")
 	flags.add(fs)
 	fs.Var(addrValue(&flags.in.Listen), "listen", "the address to listen on (default every one)")
 	fs.Var(prefixList(&flags.in.Allow), "allow", "a private network that users may reach; may be given several times")
@@ -51,29 +56,33 @@ func serverCreate(p *program) *cobra.Command {
 	return changes[vpn.ServerChange](p, cmd)
 }
 
-// serverFlags are the flags of what a new server is.
+// serverFlags are the flags of what a new server is, of one of the protocols.
 type serverFlags struct {
-	in       vpn.NewServer
-	protocol string
-	settings settingFlags
+	in        vpn.NewServer
+	protocols protocol.Set
+	protocol  string
+	settings  settingFlags
 }
 
 // add adds the flags that "up" has too.
 func (f *serverFlags) add(fs *pflag.FlagSet) {
+	fs.StringVarP(&f.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak (default "+string(f.protocols.All()[0].Name())+")")
 	fs.Var(portValue(&f.in.Port), "port", "the port to listen on (default one that is free: 443, or from 8443 on; for proxies from 8080 or 1080 on)")
 	fs.StringVar(&f.in.PublicHost, "public-host", "", "the `HOST` that clients dial (default the address of this machine)")
-	f.settings.add(fs, all.Protocols().All())
+	f.settings.add(fs, f.protocols.All())
 }
 
 func (f *serverFlags) newServer(fs *pflag.FlagSet) (vpn.NewServer, error) {
 	in := f.in
-	p := all.Protocols().All()[0]
+	p := f.protocols.All()[0]
 	if f.protocol != "" {
-		in.Protocol = vpn.Protocol(f.protocol)
 		var err error
-		if p, err = all.Protocols().Get(in.Protocol); err != nil {
+		if p, err = f.protocols.Get(vpn.Protocol(f.protocol)); err != nil {
 			return in, err
 		}
+	}
+	if f.protocol != "" || p.Name() != all.Protocols().All()[0].Name() {
+		in.Protocol = p.Name()
 	}
 	var err error
 	in.Settings, err = f.settings.of(fs, p)

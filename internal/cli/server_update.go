@@ -154,7 +154,7 @@ func updateServer(ctx context.Context, out *printer, servers serverUpdater, name
 	}
 	a := answer{
 		data: change, names: []string{change.Server.Name}, plain: serverTable(change.Server),
-		done:     did(change.DryRun, "update", "updated", "server %s", change.Server.Name),
+		done:     did(change.DryRun, "update", "updated", "server %s", renamed(change.DryRun, name, change.Server.Name, patch.Name)),
 		warnings: append(change.Warnings, problem(change.Server)...),
 	}
 	if e := change.Effects; e != nil {

@@ -19,20 +19,20 @@ import (
 // share a key share its flag.
 type settingFlags struct {
 	values map[string]func() any // by flag: what was given
+	owners map[string][]string   // by flag: the protocols that have it
 }
 
 func (s *settingFlags) add(fs *pflag.FlagSet, protocols []protocol.Protocol) {
-	s.values = map[string]func() any{}
-	owners := map[string][]string{}
+	s.values, s.owners = map[string]func() any{}, map[string][]string{}
 	for _, p := range protocols {
 		for _, f := range p.Fields() {
-			owners[f.Flag()] = append(owners[f.Flag()], string(p.Name()))
+			s.owners[f.Flag()] = append(s.owners[f.Flag()], string(p.Name()))
 		}
 	}
 	for _, p := range protocols {
 		for _, f := range p.Fields() {
 			if s.values[f.Flag()] == nil {
-				f.Help = strings.Join(owners[f.Flag()], ", ") + ": " + f.Help
+				f.Help = strings.Join(s.owners[f.Flag()], ", ") + ": " + f.Help
 				s.values[f.Flag()] = addSetting(fs, f)
 			}
 		}
@@ -72,7 +72,8 @@ func (s *settingFlags) of(fs *pflag.FlagSet, p protocol.Protocol) (json.RawMessa
 	}
 	for _, flag := range slices.Sorted(maps.Keys(s.values)) {
 		if fs.Changed(flag) && !own[flag] {
-			return nil, vpn.Errorf(vpn.Invalid, "--%s is no setting of %s", flag, p.Name())
+			return nil, vpn.Errorf(vpn.Invalid, "--%s is no setting of %s", flag, p.Name()).
+				WithHint("it is one of %s", strings.Join(s.owners[flag], ", "))
 		}
 	}
 	if len(settings) == 0 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -31,13 +32,14 @@ func TestSettingFlags(t *testing.T) {
 		of   paper
 		want string
 		err  string
+		hint string
 	}{
-		{nil, sky, "", ""},
-		{[]string{"--height=9", "--bird=a", "--bird=b", "--at-night"}, sky, `{"at_night":true,"birds":["a","b"],"height":"9"}`, ""},
-		{[]string{"--at-night=false"}, sky, `{"at_night":false}`, ""},
-		{[]string{"--height=9"}, sea, `{"height":"9"}`, ""},
-		{[]string{"--bird=a"}, sea, "", "--bird is no setting of sea"},
-		{[]string{"--salt=3"}, sky, "", "--salt is no setting of sky"},
+		{nil, sky, "", "", ""},
+		{[]string{"--height=9", "--bird=a", "--bird=b", "--at-night"}, sky, `{"at_night":true,"birds":["a","b"],"height":"9"}`, "", ""},
+		{[]string{"--at-night=false"}, sky, `{"at_night":false}`, "", ""},
+		{[]string{"--height=9"}, sea, `{"height":"9"}`, "", ""},
+		{[]string{"--bird=a"}, sea, "", "--bird is no setting of sea", "it is one of sky"},
+		{[]string{"--salt=3"}, sky, "", "--salt is no setting of sky", "it is one of sea"},
 	} {
 		var s settingFlags
 		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -46,6 +48,9 @@ func TestSettingFlags(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := s.of(fs, c.of)
+		if e, ok := errors.AsType[*vpn.Error](err); ok && e.Hint != c.hint {
+			t.Errorf("%v of %s: the hint is %q", c.args, c.of.name, e.Hint)
+		}
 		if string(got) != c.want || (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {
 			t.Errorf("%v of %s: got %s, %v", c.args, c.of.name, got, err)
 		}

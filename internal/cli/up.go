@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"os/signal"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"vpn/internal/client"
 	"vpn/internal/config"
 	"vpn/internal/daemon"
+	"vpn/internal/protocol/all"
 	"vpn/internal/vpn"
 )
 
@@ -37,6 +40,7 @@ all. Where a daemon runs already, only link and code are printed.`,
 	fs := up.cmd.Flags()
 	fs.StringVar(&up.server, "name", "main", "the server's `NAME`")
 	fs.StringVar(&up.user, "user", "", "the user's `NAME` (default the first there is, or "+firstUser+")")
+	up.flags.protocols = all.Protocols()
 	up.flags.add(fs)
 	changes[upResult](p, up.cmd)
 	return up
@@ -93,7 +97,8 @@ func (u *up) run(ctx context.Context) error {
 	return u.foreground(ctx, cfg, in)
 }
 
-// foreground runs the daemon until a signal comes or it fails.
+// foreground runs the daemon until a signal comes or it fails. If another one
+// was a moment faster, it is that one that welcomes.
 func (u *up) foreground(ctx context.Context, cfg config.Config, in vpn.NewServer) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
@@ -111,19 +116,42 @@ func (u *up) foreground(ctx context.Context, cfg config.Config, in vpn.NewServer
 	served := make(chan error, 1)
 	go func() { served <- daemon.Serve(ctx, options) }()
 
-	select {
-	case err := <-served:
-		return err
-	case h := <-ready:
-		if err := u.welcome(ctx, client.InProcess(h), in, false); err != nil {
-			cancel()
-			if stopErr := <-served; stopErr != nil {
-				u.printer().warn(stopErr.Error())
-			}
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-served:
 			return err
+		case <-look.C:
+			if c := u.another(ctx, cfg); c != nil {
+				cancel()
+				<-served // it had not got the data directory
+				return u.welcome(u.cmd.Context(), c.Client, in, true)
+			}
+		case h := <-ready:
+			if err := u.welcome(ctx, client.InProcess(h), in, false); err != nil {
+				cancel()
+				if stopErr := <-served; stopErr != nil {
+					u.printer().warn(stopErr.Error())
+				}
+				return err
+			}
+			return <-served
 		}
 	}
-	return <-served
+}
+
+// another returns a connection to the daemon of cfg's data directory if one
+// answers and it is not this process.
+func (u *up) another(ctx context.Context, cfg config.Config) *connection {
+	c, err := u.running(ctx, cfg)
+	if err != nil {
+		return nil
+	}
+	if status, err := c.System.Status(ctx); err != nil || status.PID == os.Getpid() {
+		return nil
+	}
+	return c
 }
 
 // welcome sees to it that there is a server and a user, and prints what a
@@ -180,10 +208,8 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 	if err != nil {
 		return vpn.ServerInfo{}, nil, err
 	}
-	for _, s := range list {
-		if s.Name == in.Name {
-			return u.kept(ctx, servers, s, in)
-		}
+	if i := named(list, in.Name); i >= 0 {
+		return u.kept(ctx, servers, list[i], in)
 	}
 	if len(list) > 0 && !u.cmd.Flags().Changed("name") {
 		first := slices.MinFunc(list, func(a, b vpn.ServerInfo) int { return a.CreatedAt.Compare(b.CreatedAt) })
@@ -194,7 +220,18 @@ func (u *up) firstServer(ctx context.Context, servers serverKeeper, in vpn.NewSe
 	}
 	u.busy.begin("making server " + in.Name)
 	change, err := servers.Create(ctx, in)
+	if vpn.KindOf(err) == vpn.Conflict { // another "vpn up" may have been faster
+		if list, listErr := servers.List(ctx); listErr == nil {
+			if i := named(list, in.Name); i >= 0 {
+				return u.kept(ctx, servers, list[i], in)
+			}
+		}
+	}
 	return change.Server, change.Warnings, err
+}
+
+func named(list []vpn.ServerInfo, name string) int {
+	return slices.IndexFunc(list, func(s vpn.ServerInfo) bool { return s.Name == name })
 }
 
 // kept is a server that is there already. It keeps what it is but for the
@@ -213,7 +250,7 @@ func (u *up) kept(ctx context.Context, servers serverKeeper, s vpn.ServerInfo, i
 func (u *up) ignored(s vpn.ServerInfo) []string {
 	var flags []string
 	u.cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == "port" || u.flags.settings.values[f.Name] != nil {
+		if f.Name == "port" || f.Name == "protocol" || u.flags.settings.values[f.Name] != nil {
 			flags = append(flags, "--"+f.Name)
 		}
 	})
@@ -232,6 +269,20 @@ type userKeeper interface {
 // firstUser returns the wanted user, or the first if none was wanted, or else
 // makes it.
 func (u *up) firstUser(ctx context.Context, users userKeeper) (vpn.UserInfo, []vpn.Access, error) {
+	user, access, err := u.userThere(ctx, users)
+	if vpn.KindOf(err) != vpn.NotFound {
+		return user, access, err
+	}
+	change, err := users.Create(ctx, vpn.NewUser{Name: cmp.Or(u.user, firstUser)})
+	if vpn.KindOf(err) == vpn.Conflict { // another "vpn up" was faster
+		return u.userThere(ctx, users)
+	}
+	return change.User, change.Access, err
+}
+
+// userThere returns the wanted user, or the first; an error of kind NotFound
+// if there is none.
+func (u *up) userThere(ctx context.Context, users userKeeper) (vpn.UserInfo, []vpn.Access, error) {
 	list, err := users.List(ctx)
 	if err != nil {
 		return vpn.UserInfo{}, nil, err
@@ -243,12 +294,7 @@ func (u *up) firstUser(ctx context.Context, users userKeeper) (vpn.UserInfo, []v
 			return user, access, err
 		}
 	}
-	name := u.user
-	if name == "" {
-		name = firstUser
-	}
-	change, err := users.Create(ctx, vpn.NewUser{Name: name})
-	return change.User, change.Access, err
+	return vpn.UserInfo{}, nil, vpn.Errorf(vpn.NotFound, "no user is there yet")
 }
 
 const (

@@ -68,7 +68,7 @@ func runUpgrade(ctx context.Context, p *program, file string, back bool) error {
 		}
 	}
 	switch {
-	case file == "" && p.global.dryRun:
+	case file == "" && p.global.dryRun && u.system != nil:
 		file = u.target
 	case file == "":
 		return u.installed(ctx)

@@ -54,9 +54,21 @@ func updateUser(ctx context.Context, out *printer, users userUpdater, name strin
 		return false, err
 	}
 	u := change.User
-	done := did(change.DryRun, verb, verb+"d", "user %s", u.Name)
+	done := did(change.DryRun, verb, verb+"d", "user %s", renamed(change.DryRun, name, u.Name, patch.Name))
 	if u.Status == vpn.Expired || u.Status == vpn.Limited {
 		done += ", who is kept out all the same: " + string(u.Status)
 	}
 	return change.Synced, out.show(answer{data: change, names: []string{u.Name}, plain: userTable(u), done: done})
+}
+
+// renamed is how what is changed is called: as it was until now and, if that
+// changes, as it will be. Said is the name, or the ID, that the command was given.
+func renamed(dryRun bool, said, now string, name *string) string {
+	switch {
+	case name == nil || said == now:
+		return now
+	case dryRun:
+		return said + ", named " + now + " from then on"
+	}
+	return said + ", named " + now + " from now on"
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"math"
 	"net/netip"
 	"slices"
@@ -56,6 +57,7 @@ type choice struct {
 	to   *string
 	what string // one of them is
 	of   []string
+	kind string // what help calls it
 }
 
 func (c *choice) Set(s string) error {
@@ -67,7 +69,7 @@ func (c *choice) Set(s string) error {
 }
 
 func (c *choice) String() string { return *c.to }
-func (c *choice) Type() string   { return "FORMAT" }
+func (c *choice) Type() string   { return cmp.Or(c.kind, "FORMAT") }
 
 func sizeValue(to *uint64) *value[uint64] {
 	return &value[uint64]{to: to, parse: vpn.ParseSize, kind: "SIZE"}

@@ -25,6 +25,7 @@ import (
 type Client struct {
 	Users   *Users
 	Devices *Devices
+	Usage   *Usage
 	Servers *Servers
 	System  *System
 	caller  *caller
@@ -39,7 +40,7 @@ func newClient(rt http.RoundTripper) *Client {
 }
 
 func clientOf(c *caller) *Client {
-	return &Client{Users: &Users{c}, Devices: &Devices{c}, Servers: &Servers{c}, System: &System{c}, caller: c}
+	return &Client{Users: &Users{c}, Devices: &Devices{c}, Usage: &Usage{c}, Servers: &Servers{c}, System: &System{c}, caller: c}
 }
 
 // DryRun returns a client of the same control plane whose changes are none:

@@ -99,6 +99,16 @@ func TestRequests(t *testing.T) {
 		"users.rotate": {"POST", "/v1/users/alice/rotate", `{"server":"main"}`, user, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Devices.Rotate(ctx, "alice", vpn.Rotation{Server: "main"})
 		}},
+		"usage.history": {"GET", "/v1/usage?by=user&server=main&since=2026-11-01T00%3A00%3A00Z&step=3600&until=2026-11-02T00%3A00%3A00Z&user=alice", "", vpn.History{Step: 3600}, func(ctx context.Context, c *client.Client) (any, error) {
+			day := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+			return c.Usage.History(ctx, vpn.HistoryQuery{Since: day, Until: day.AddDate(0, 0, 1), Step: time.Hour, By: vpn.ByUser, User: "alice", Server: "main"})
+		}},
+		"usage.sessions": {"GET", "/v1/sessions?server=main&user=alice", "", []vpn.Session{{ID: 1}}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Usage.Sessions(ctx, vpn.SessionFilter{User: "alice", Server: "main"})
+		}},
+		"usage.sessions, all": {"GET", "/v1/sessions", "", []vpn.Session{}, func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Usage.Sessions(ctx, vpn.SessionFilter{})
+		}},
 		"devices.add": {"POST", "/v1/users/alice/devices", `{"name":"phone"}`, user, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Devices.Add(ctx, "alice", vpn.NewDevice{Name: "phone"})
 		}},

@@ -234,7 +234,7 @@ func TestMistakesInTheFile(t *testing.T) {
 		"public_host: planted:443":                 "FILE:1: public_host must be a domain name or an address",
 		"public_host: https://planted":             "FILE:1: public_host must be a domain name or an address",
 		"data_dir: ~/planted":                      "FILE:1: data_dir must be an absolute path",
-		"data_dir: \"/planted\\n\"":                "FILE:1: data_dir must be an absolute path",
+		"data_dir: \"/planted\\n\"":                "FILE:1: data_dir must be an absolute path without line breaks",
 		"data_dir: ''":                             "FILE:1: data_dir must be an absolute path",
 		"worker_uids: planted":                     "FILE:1: worker_uids must be a range",
 		"worker_uids: 999-2000":                    "FILE:1: worker_uids must be a range",

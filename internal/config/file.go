@@ -45,7 +45,7 @@ func fileError(path string, err error) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err
 	}
-	kind, hint := vpn.Invalid, "name another with --config, or leave that out"
+	kind, hint := vpn.Invalid, "name another file, or none"
 	if errors.Is(err, fs.ErrPermission) {
 		kind, hint = vpn.Denied, "run as a user who may read it, or name another with --config"
 	}

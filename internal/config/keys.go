@@ -38,8 +38,11 @@ var keys = []key{
 		example: SystemDataDir,
 		path:    true,
 		set: func(c *Config, text string) error {
-			if !filepath.IsAbs(text) || strings.ContainsFunc(text, isControl) {
+			if !filepath.IsAbs(text) {
 				return errors.New("an absolute path")
+			}
+			if strings.ContainsFunc(text, isControl) {
+				return errors.New("an absolute path without line breaks and other control characters")
 			}
 			c.DataDir = filepath.Clean(text)
 			return nil

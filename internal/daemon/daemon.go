@@ -7,6 +7,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -89,13 +90,16 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 		return p, err
 	}
 	dir := o.Config.DataDir
-	logDir := filepath.Join(dir, "logs")
-	if err := os.MkdirAll(logDir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return p, dirError(dir, err)
 	}
 	if st, err := os.Stat(dir); err == nil && st.Mode().Perm()&0o022 != 0 {
 		return p, vpn.Errorf(vpn.Denied, "others may write to the data directory %s (mode %04o)", dir, st.Mode().Perm()).
 			WithHint("close it: chmod 700 %s", dir)
+	}
+	logDir := filepath.Join(dir, "logs")
+	if err := os.MkdirAll(logDir, 0o700); err != nil {
+		return p, dirError(dir, err)
 	}
 	if err := p.lock(ctx, dir, o.Handover); err != nil {
 		return p, err
@@ -133,7 +137,7 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	})
 	dry := p.app.DryRun()
 	p.handler = api.Handler(api.Config{
-		Users: p.app.Users, Devices: p.app.Devices, Servers: p.app.Servers, System: p.app.System,
+		Users: p.app.Users, Devices: p.app.Devices, Servers: p.app.Servers, Usage: p.app.Usage, System: p.app.System,
 		DryRun: api.DryRun{Users: dry.Users, Devices: dry.Devices, Servers: dry.Servers, System: dry.System}, Log: o.Log, Version: o.Version,
 	})
 	return p, nil
@@ -144,7 +148,11 @@ func dirError(dir string, err error) error {
 		return vpn.Errorf(vpn.Denied, "the data directory %s cannot be used: %w", dir, err).
 			WithHint("choose another with --data-dir, or run as its owner")
 	}
-	return vpn.Errorf(vpn.Unavailable, "the data directory %s cannot be used: %w", dir, err)
+	if to, linkErr := os.Readlink(dir); linkErr == nil && errors.Is(err, os.ErrExist) {
+		err = fmt.Errorf("it is a link to %s, which is not there", to)
+	}
+	return vpn.Errorf(vpn.Unavailable, "the data directory %s cannot be used: %w", dir, err).
+		WithHint("choose another with --data-dir")
 }
 
 // lock takes a directory, from the program before if it was that one's.

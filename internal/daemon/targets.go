@@ -26,12 +26,12 @@ func (targets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Server
 	var warnings []string
 	switch settings.Target {
 	case vless.SelfTarget:
-		warnings = []string{selfWarning}
+		warnings = []string{selfWarning(s.Name)}
 	case "", vless.AutoTarget:
 		chosen, err := probe.Choose(ctx, vless.Candidates())
 		if err != nil {
 			chosen = vless.SelfTarget
-			warnings = []string{"no built-in Reality target can be reached from here (" + err.Error() + ")", selfWarning}
+			warnings = []string{"no built-in Reality target can be reached from here (" + err.Error() + ")", selfWarning(s.Name)}
 		}
 		settings.Target = chosen
 	}
@@ -50,5 +50,7 @@ func (targets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Server
 	return s, warnings, nil
 }
 
-const selfWarning = "the Reality target is this server itself: strangers see a self-signed certificate, which tells them what this is. " +
-	"For a server on the internet choose a real site: vpn server update NAME --target HOST:443"
+func selfWarning(server string) string {
+	return "the Reality target is this server itself: strangers see a self-signed certificate, which tells them what this is. " +
+		"For a server on the internet choose a real site: vpn server update " + server + " --target HOST:443"
+}

@@ -1,6 +1,7 @@
-// Package probe looks at web sites over the network, as Reality will: whether
-// one is fit to be the target that strangers see, and what it sends after a
-// handshake. It stores nothing, and knows no protocol's settings.
+// Package probe looks at things over the network. At web sites, as Reality will:
+// whether one is fit to be the target that strangers see, and what it sends
+// after a handshake. And at proxies, as a client does. It stores nothing, and
+// knows no protocol's settings.
 package probe
 
 import (

@@ -24,6 +24,10 @@ func ValidHost(host string) error {
 		return nil
 	}
 	if a, err := netip.ParseAddr(host); err == nil && a.Zone() == "" {
+		if a := a.Unmap(); a.IsUnspecified() || a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+			return Errorf(Invalid, "%s is no single machine's address", quoted(host)).
+				WithHint("take the one by which the machine is reached, like 203.0.113.7")
+		}
 		return nil
 	}
 	return Errorf(Invalid, "%s is neither a domain name nor an address", quoted(host)).

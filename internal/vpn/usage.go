@@ -68,6 +68,7 @@ type Session struct {
 	User       UserID         `json:"user"`
 	UserName   string         `json:"user_name,omitempty"` // filled in by the control plane
 	Server     string         `json:"server,omitempty"`    // filled in by the control plane
+	Protocol   Protocol       `json:"protocol,omitempty"`  // filled in by the control plane
 	Source     netip.AddrPort `json:"source"`
 	Network    string         `json:"network"` // "tcp" or "udp"
 	Since      time.Time      `json:"since"`

@@ -71,3 +71,55 @@ func parseMoment(s string, now time.Time) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+var (
+	spanBack = regexp.MustCompile(`^([0-9]{1,7})(m|h|d|w|y)$`)
+	stepSpan = regexp.MustCompile(`^([0-9]{1,5})(m|h|d)$`)
+)
+
+// ParseSince reads a moment in the past, as people write one, seen from now:
+// "30m", "24h", "7d", "2w" and "1y" ago, or a date or time as [ParseWhen] takes
+// one, of which a date alone means its beginning. Errors are of kind [Invalid].
+func ParseSince(s string, now time.Time) (time.Time, error) {
+	text := strings.ToLower(strings.TrimSpace(s))
+	t, ok := time.Time{}, false
+	if m := spanBack.FindStringSubmatch(text); m != nil {
+		n, err := strconv.Atoi(m[1])
+		ok = err == nil && n > 0
+		switch m[2] {
+		case "m":
+			t = now.Add(-time.Duration(n) * time.Minute)
+		case "h":
+			t = now.AddDate(0, 0, -(n / 24)).Add(-time.Duration(n%24) * time.Hour)
+		case "d":
+			t = now.AddDate(0, 0, -n)
+		case "w":
+			t = now.AddDate(0, 0, -7*n)
+		default:
+			t = now.AddDate(-n, 0, 0)
+		}
+	} else if day, err := time.Parse(time.DateOnly, text); err == nil {
+		t, ok = day, true
+	} else {
+		t, ok = parseMoment(strings.ToUpper(text), now)
+	}
+	t = t.UTC().Truncate(time.Second)
+	if !ok || !t.Before(now) || t.Year() < 1970 {
+		return time.Time{}, Errorf(Invalid, "time %s is not valid", quoted(s)).
+			WithHint("write a time in the past: 30m, 24h, 7d, 2w, 1y, 2026-01-31 or 2026-01-31T15:00 (UTC)")
+	}
+	return t, nil
+}
+
+// ParseStep reads how much time is told together: "5m", "1h" or "1d", in whole
+// five minutes. Errors are of kind [Invalid].
+func ParseStep(s string) (time.Duration, error) {
+	if m := stepSpan.FindStringSubmatch(strings.ToLower(strings.TrimSpace(s))); m != nil {
+		unit := map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
+		n, err := strconv.Atoi(m[1])
+		if d := time.Duration(n) * unit; err == nil && n > 0 && d%(5*time.Minute) == 0 && d <= 366*24*time.Hour {
+			return d, nil
+		}
+	}
+	return 0, Errorf(Invalid, "step %s is not valid", quoted(s)).WithHint("write it in whole five minutes, like 5m, 1h or 1d")
+}

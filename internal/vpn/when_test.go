@@ -79,3 +79,47 @@ func FuzzParseWhen(f *testing.F) {
 		}
 	})
 }
+
+func TestParseSince(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Time{
+		"30m":                       now.Add(-30 * time.Minute),
+		"24h":                       now.AddDate(0, 0, -1),
+		" 7D ":                      now.AddDate(0, 0, -7),
+		"2w":                        now.AddDate(0, 0, -14),
+		"1y":                        now.AddDate(-1, 0, 0),
+		"2026-11-28":                now.Add(-12 * time.Hour),
+		"2026-11-28T11:00":          now.Add(-time.Hour),
+		"2026-11-28T12:00+01:00":    {},
+		"2026-11-28T12:00:00+01:00": now.Add(-time.Hour),
+	} {
+		got, err := vpn.ParseSince(in, now)
+		if want.IsZero() {
+			wantInvalid(t, err)
+		} else if err != nil || !got.Equal(want) {
+			t.Errorf("ParseSince(%q) = %v, %v; want %v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "now", "never", "0d", "-1d", "2027-01-01", "1x", "9999999y", "99999999999h", "\n"} {
+		if got, err := vpn.ParseSince(in, now); err == nil {
+			t.Errorf("ParseSince(%q) = %v, want an error", in, got)
+		} else {
+			wantInvalid(t, err)
+		}
+	}
+}
+
+func TestParseStep(t *testing.T) {
+	for in, want := range map[string]time.Duration{"5m": 5 * time.Minute, "60m": time.Hour, "1h": time.Hour, "1D": 24 * time.Hour, "366d": 366 * 24 * time.Hour} {
+		if got, err := vpn.ParseStep(in); err != nil || got != want {
+			t.Errorf("ParseStep(%q) = %v, %v; want %v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "0m", "1m", "7m", "367d", "1w", "99999d", "5", "-5m"} {
+		if got, err := vpn.ParseStep(in); err == nil {
+			t.Errorf("ParseStep(%q) = %v, want an error", in, got)
+		} else {
+			wantInvalid(t, err)
+		}
+	}
+}

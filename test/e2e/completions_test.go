@@ -135,20 +135,13 @@ vpn completions z -> zsh
 		}
 	})
 	t.Run("fish", func(t *testing.T) {
-		fish, err := exec.LookPath("fish")
-		if err != nil {
-			t.Skip("fish is not installed: its script was not tried")
-		}
-		out := shell(t, i, nil, fish, "--no-config", "-c", `vpn completions fish | source; complete -C "vpn users show "`)
+		out := shell(t, i, nil, program(t, "fish", "fish"), "--no-config", "-c", `vpn completions fish | source; complete -C "vpn users show "`)
 		if out != "alice\nbob\ncarol@example.org\n" {
 			t.Errorf("fish offers\n%s", out)
 		}
 	})
 	t.Run("zsh", func(t *testing.T) {
-		zsh, err := exec.LookPath("zsh")
-		if err != nil {
-			t.Skip("zsh is not installed: its script was not tried")
-		}
+		zsh := program(t, "zsh", "zsh")
 		const script = `zmodload zsh/zpty
 zpty z zsh -f -i
 zpty -w z "autoload -Uz compinit; compinit -u -D; source <(vpn completions zsh); PS1='ready> '"

@@ -355,3 +355,58 @@ func TestOneQuotaOverThreeProtocols(t *testing.T) {
 		}
 	}
 }
+
+// "vpn proxy test" goes the way that a client goes, and says how far it came.
+func TestProxyTest(t *testing.T) {
+	t.Parallel()
+	w := rig.NewWorld(t)
+	i := w.Instance(t)
+	page := plainSite(t, w) + "/file"
+	i.CreateServer("both", 1081, "--protocol", "mixed", "--tls", "--deny-port", "81")
+	i.Serve()
+	i.CreateUsers("u", 1)
+	type trial struct {
+		Proxy, Problem string
+		OK             bool
+		Status         int
+		Connected      float64 `json:"connected_ms"`
+		Answered       float64 `json:"answered_ms"`
+	}
+	var trials []trial
+	i.JSON(&trials, "proxy", "test", "both", "--url", page)
+	if len(trials) != 2 || !strings.HasPrefix(trials[0].Proxy, "https://u0@") || !strings.HasPrefix(trials[1].Proxy, "socks5://u0@") {
+		t.Fatalf("got %+v", trials)
+	}
+	for _, got := range trials {
+		if !got.OK || got.Status != 200 || got.Connected <= 0 || got.Answered < got.Connected {
+			t.Errorf("got %+v", got)
+		}
+	}
+	const part = 1 << 20 // it reads no more of a page
+	rig.Until(t, 5*time.Second, func() error {
+		if used := i.User("u0").Used.Total(); used < 2*min(part, uint64(len(w.Site.File))) {
+			return fmt.Errorf("two pages of %d bytes cost the user %d", len(w.Site.File), used)
+		}
+		return nil
+	})
+
+	for _, c := range []struct {
+		prepare, args []string
+		status        int
+		says          string
+	}{
+		{nil, []string{"--url", "http://" + rig.SiteName + ":81/"}, 4, "the proxy does not let the user reach that site"},
+		{nil, []string{"--url", page, "--address", rig.ServerAddr + ":1"}, 6, "cannot be reached: connection refused"},
+		{[]string{"users", "disable", "u0"}, []string{"--url", page, "--user", "u0"}, 4, "the proxy does not let the user reach that site"},
+		{nil, []string{"--url", page}, 3, "there is no active user to try it with"},
+		{[]string{"server", "stop", "both", "--yes"}, []string{"--url", page, "--user", "u0"}, 6, "cannot be reached"},
+	} {
+		if c.prepare != nil {
+			i.Must(c.prepare...)
+		}
+		r := i.Run(append([]string{"proxy", "test", "both"}, c.args...)...)
+		if r.Status != c.status || !strings.Contains(r.Err, c.says) {
+			t.Errorf("%v: got %+v", c.args, r)
+		}
+	}
+}

@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +33,50 @@ func TestUpEndsWithItsTerminal(t *testing.T) {
 		up.Wait(t, 20*time.Second)
 		if left := i.Workers(); len(left) > 0 {
 			t.Errorf("after %v: workers %v", sig, left)
+		}
+	}
+}
+
+// Whoever starts it twice at once gets one daemon, and the same link twice.
+func TestUpTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	i := rig.NewWorld(t).Instance(t)
+	const atOnce = 3
+	ups := make([]*rig.Process, atOnce)
+	for k := range ups {
+		ups[k] = i.Launch("up", "--target", "self")
+	}
+	var links []string
+	rig.Until(t, 30*time.Second, func() error {
+		links = nil
+		for _, up := range ups {
+			if err := printed(up, "vless://"); err != nil {
+				return err
+			}
+			_, after, _ := strings.Cut(up.Output(), "vless://")
+			link, _, _ := strings.Cut(after, "\n")
+			links = append(links, link)
+		}
+		return nil
+	})
+	slices.Sort(links)
+	if links = slices.Compact(links); len(links) != 1 {
+		t.Errorf("links: %q", links)
+	}
+	i.OneWorker()
+	rig.Until(t, 10*time.Second, func() error {
+		running := slices.DeleteFunc(slices.Clone(ups), func(up *rig.Process) bool { return up.Running() != nil })
+		if len(running) != 1 {
+			return fmt.Errorf("%d of them go on", len(running))
+		}
+		return nil
+	})
+	for _, up := range ups {
+		if up.Running() == nil {
+			up.Signal(os.Interrupt)
+		}
+		if status := up.Wait(t, 20*time.Second); status != 0 {
+			t.Errorf("exit %d:\n%s", status, up.Output())
 		}
 	}
 }

@@ -174,7 +174,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: interrupt STATUS REGEXP vpn [ARGS]")
 	}
 	env := []string{"NO_COLOR=1"}
-	for _, name := range []string{"HOME", "VPN_DATA_DIR", "TMPDIR"} {
+	for _, name := range []string{"HOME", "VPN_DATA_DIR", "TMPDIR", "GORACE", "GOCOVERDIR"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	s, err := begin(env, ts.Getenv("WORK"), args[3:]...)
@@ -207,11 +207,13 @@ func workerOf(ts *testscript.TestScript, neg bool, args []string) *os.Process {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: freeze SERVER, thaw SERVER")
 	}
-	ts.Check(ts.Exec("vpn", "server", "show", args[0], "-o", "json"))
 	var s struct{ Worker struct{ PID int } }
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &s))
-	if s.Worker.PID <= 1 {
-		ts.Fatalf("server %s has no worker", args[0])
+	for deadline := time.Now().Add(patience); s.Worker.PID <= 1; { // a worker without time for an answer is none for now
+		ts.Check(ts.Exec("vpn", "server", "show", args[0], "-o", "json"))
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &s))
+		if s.Worker.PID <= 1 && time.Now().After(deadline) {
+			ts.Fatalf("server %s has no worker", args[0])
+		}
 	}
 	process, err := os.FindProcess(s.Worker.PID)
 	ts.Check(err)

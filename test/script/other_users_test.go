@@ -29,7 +29,7 @@ func as(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := exec.Command("/proc/self/exe", args[2:]...) // whose directory others may not look into
 	cmd.Args[0] = args[1]
 	cmd.Dir = "/"
-	cmd.Env = []string{"HOME=/nonexistent", "VPN_DATA_DIR=" + ts.Getenv("VPN_DATA_DIR")}
+	cmd.Env = []string{"HOME=/nonexistent", "VPN_DATA_DIR=" + ts.Getenv("VPN_DATA_DIR"), "GORACE=" + ts.Getenv("GORACE")}
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 	_ = cmd.Run() // its status is told
@@ -139,7 +139,7 @@ ${run:-"$0"} "$@"`
 	ts.Check(os.Symlink(self, filepath.Join(dir, "vpn"))) // the test binary goes by its name
 	cmd := exec.Command("/bin/sh", append([]string{"-c", script, filepath.Join(dir, "vpn")}, args[2:]...)...)
 	cmd.Dir = "/"
-	cmd.Env = []string{"HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOCOVERDIR=" + ts.Getenv("GOCOVERDIR")}
+	cmd.Env = []string{"HOME=/nonexistent", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "GOCOVERDIR=" + ts.Getenv("GOCOVERDIR"), "GORACE=" + ts.Getenv("GORACE")}
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	_ = cmd.Run() // its status is told

@@ -27,7 +27,16 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
 
+// Scripts wait more than they compute: for locks, for daemons, for people.
+const atOnce = "4"
+
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", atOnce) // -parallel rules over it
+	if os.Getenv("GORACE") == "" {
+		// A program with the race detector waits a second before it ends, for
+		// reports that are being written. There are hundreds of programs here.
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=10")
+	}
 	testscript.Main(m, map[string]func(){"vpn": vpnMain})
 }
 

@@ -189,7 +189,7 @@ func terminal(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: terminal STATUS DIALOGUE vpn [ARGS]")
 	}
 	env := []string{"TERM=xterm-256color"}
-	for _, name := range []string{"HOME", "VPN_DATA_DIR", "NO_COLOR", "TMPDIR", "PATH", "VPN_OUTPUT", "VPN_NO_INPUT"} {
+	for _, name := range []string{"HOME", "VPN_DATA_DIR", "NO_COLOR", "TMPDIR", "PATH", "VPN_OUTPUT", "VPN_NO_INPUT", "GORACE", "GOCOVERDIR"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -51,16 +51,21 @@ func (p *Pipes) Close() {
 // returns nil then, and an error when either socket fails or is closed, or
 // admit says no. Nobody else may read from src or write to dst meanwhile.
 func (p *Pipes) Move(dst, src syscall.RawConn, admit Admit) error {
-	m := move{pipes: p, dst: dst, src: src}
+	m := move{pipes: p}
+	fill, drain := m.fill, m.drain // made once: a portion costs no memory
 	for {
-		n, err := m.fill()
-		if n == 0 || err != nil {
-			return err
+		if err := m.outcome(src.Read(fill)); err != nil {
+			return fmt.Errorf("%w: %w", ErrSource, err)
 		}
-		for m.left = n; m.left > 0 && err == nil; {
-			var k int
-			if k, err = admit(m.left); err == nil {
-				err = m.drain(min(k, m.left))
+		if m.left == 0 {
+			return nil
+		}
+		var err error
+		for m.left > 0 && err == nil {
+			var n int
+			if n, err = admit(m.left); err == nil {
+				m.may = min(n, m.left)
+				err = m.outcome(dst.Write(drain))
 			}
 		}
 		m.giveBack()
@@ -72,52 +77,49 @@ func (p *Pipes) Move(dst, src syscall.RawConn, admit Admit) error {
 
 // A move is one call of Move.
 type move struct {
-	pipes    *Pipes
-	dst, src syscall.RawConn
+	pipes *Pipes
 
-	pipe *pipe // nil while src is silent
-	left int   // bytes in it
+	pipe   *pipe // nil while src is silent
+	left   int   // bytes in it
+	may    int   // of these, those that are admitted and wait for dst
+	failed error // of the last splice, or of the pipe for it
 }
 
-// fill waits until src has something to say and takes it into a pipe. It
-// returns 0 when src has sent its last.
-func (m *move) fill() (n int, err error) {
-	var failed error
-	err = m.src.Read(func(fd uintptr) bool {
-		if m.pipe, failed = m.pipes.take(); failed != nil {
-			return true
-		}
-		n, failed = transfer(int(fd), m.pipe.w, m.pipe.size)
-		if n <= 0 || failed != nil {
-			n = 0
-			m.giveBack()
-		}
-		return !errors.Is(failed, unix.EAGAIN)
-	})
-	if err = errors.Join(err, os.NewSyscallError("splice", failed)); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrSource, err)
-	}
-	return n, nil
-}
-
-// drain hands n bytes of the pipe to dst.
-func (m *move) drain(n int) error {
-	var failed error
-	err := m.dst.Write(func(fd uintptr) bool {
-		for n > 0 {
-			var k int
-			if k, failed = transfer(m.pipe.r, int(fd), n); failed != nil {
-				return !errors.Is(failed, unix.EAGAIN)
-			}
-			n -= k
-			m.left -= k
-		}
+// fill takes what src has to say into a pipe, nothing if it has sent its
+// last. It returns false if src is silent.
+func (m *move) fill(fd uintptr) bool {
+	if m.pipe, m.failed = m.pipes.take(); m.failed != nil {
 		return true
-	})
-	if err != nil {
-		return err
 	}
-	return os.NewSyscallError("splice", failed)
+	m.left, m.failed = transfer(int(fd), m.pipe.w, m.pipe.size)
+	if m.left <= 0 || m.failed != nil {
+		m.left = 0
+		m.giveBack()
+	}
+	return !errors.Is(m.failed, unix.EAGAIN)
+}
+
+// drain hands the bytes that may pass from the pipe to dst. It returns false
+// if dst takes no more for now.
+func (m *move) drain(fd uintptr) bool {
+	for m.may > 0 {
+		var n int
+		if n, m.failed = transfer(m.pipe.r, int(fd), m.may); m.failed != nil {
+			return !errors.Is(m.failed, unix.EAGAIN)
+		}
+		m.may -= n
+		m.left -= n
+	}
+	return true
+}
+
+// outcome returns what went wrong in a call of fill or drain, closed being
+// what the socket says of itself.
+func (m *move) outcome(closed error) error {
+	if closed != nil {
+		return closed
+	}
+	return os.NewSyscallError("splice", m.failed)
 }
 
 // giveBack parts with the pipe. One that is not empty is of no use to others.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -301,7 +302,50 @@ func BenchmarkMove(b *testing.B) {
 				}
 				_ = from.CloseWrite()
 			}()
+			before := processorTime(b)
 			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{to}, block[:512<<10])
+			b.ReportMetric((processorTime(b)-before).Seconds()*1e3/float64(b.N), "cpu-ms/op") // both ends included
 		})
+	}
+}
+
+func processorTime(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestAPortionCostsNoMemory: there are thousands of them in a second.
+func TestAPortionCostsNoMemory(t *testing.T) {
+	var p splice.Pipes
+	t.Cleanup(p.Close)
+	portions := 0
+	const most = 16 << 10
+	b := join(t, &p, func(n int) (int, error) {
+		portions++
+		return min(n, most), nil
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	go func() {
+		block := make([]byte, 1<<20)
+		for range 64 {
+			_, _ = b.from.Write(block)
+		}
+		_ = b.from.CloseWrite()
+	}()
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{b.to}, make([]byte, 64<<10))
+	if n != 64<<20 || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := b.end(t); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.Mallocs - before.Mallocs; got > uint64(portions)/10 {
+		t.Errorf("%d portions took memory %d times", portions, got)
 	}
 }

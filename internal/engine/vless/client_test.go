@@ -83,7 +83,7 @@ func startClient(t testing.TB) *clientProcess {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	// xray races with itself, which is nothing to us: see GORACE.
-	cmd.Env = append(os.Environ(), asClient+"=1", "GORACE=log_path="+filepath.Join(t.TempDir(), "race"))
+	cmd.Env = append(os.Environ(), asClient+"=1", "GORACE=atexit_sleep_ms=10 log_path="+filepath.Join(t.TempDir(), "race"))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

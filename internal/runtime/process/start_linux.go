@@ -201,7 +201,7 @@ func (w *Workers) attributes(s vpn.Server) (*syscall.SysProcAttr, error) {
 
 // passed is what a worker's environment takes over; nothing else of it gets
 // in.
-var passed = []string{"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GOCOVERDIR"}
+var passed = []string{"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG", "GORACE", "GOCOVERDIR"}
 
 func (w *Workers) environ() []string {
 	var out []string

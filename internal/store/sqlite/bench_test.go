@@ -128,7 +128,7 @@ func BenchmarkStore(b *testing.B) {
 		for i, c := range creds[:n] {
 			counters[i] = vpn.Counter{Credential: c.ID, User: c.User, Traffic: vpn.Traffic{Up: moved, Down: 2 * moved}}
 		}
-		update(b, s, func(tx app.Tx) error { return tx.Usage.Record(srv.ID, "epoch", counters[:n]) })
+		update(b, s, func(tx app.Tx) error { return tx.Usage.Record(srv.ID, "epoch", counters[:n], time.Now()) })
 	}
 	record(crowd)
 	measure("record 10000", func(int) { record(crowd) })
@@ -158,7 +158,9 @@ func BenchmarkStore(b *testing.B) {
 	})
 	measure("backup", func(i int) { check(b, s.Backup(b.Context(), filepath.Join(b.TempDir(), fmt.Sprint(i)))) })
 	measure("record 10000 of a new epoch", func(i int) {
-		update(b, s, func(tx app.Tx) error { return tx.Usage.Record(srv.ID, fmt.Sprint("epoch", moved, i), counters) })
+		update(b, s, func(tx app.Tx) error {
+			return tx.Usage.Record(srv.ID, fmt.Sprint("epoch", moved, i), counters, time.Now())
+		})
 	})
 	measure("end of an epoch of 10000", func(i int) {
 		update(b, s, func(tx app.Tx) error { return tx.Usage.End(fmt.Sprint("epoch", moved, i), time.Now()) })

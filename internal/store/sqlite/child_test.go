@@ -171,7 +171,7 @@ func (w *writer) step(tx app.Tx) (string, error) {
 		for i := range w.counters {
 			w.counters[i].Up += writerUnit
 		}
-		return fmt.Sprint("record ", w.counters[0].Up), tx.Usage.Record("main", writerEpoch, w.counters)
+		return fmt.Sprint("record ", w.counters[0].Up), tx.Usage.Record("main", writerEpoch, w.counters, time.Unix(1e9, 0))
 	case 1:
 		w.last = vpn.User{ID: vpn.UserID(vpn.NewID()), Name: vpn.NewID()}
 		if err := tx.Users.Put(w.last); err != nil {

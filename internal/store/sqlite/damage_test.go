@@ -49,7 +49,7 @@ func age(t *testing.T, s *Store) {
 	now := time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
 	update(t, s, func(tx app.Tx) error {
 		for _, epoch := range []string{"one", "two"} {
-			check(t, tx.Usage.Record(srv.ID, epoch, counters))
+			check(t, tx.Usage.Record(srv.ID, epoch, counters, time.Unix(1e9, 0)))
 		}
 		check(t, tx.Usage.End("one", now))
 		for _, c := range creds[:40] {

@@ -70,3 +70,8 @@ func fileError(err error) error {
 	}
 	return vpn.Errorf(vpn.Unavailable, "%w", err).WithHint("check that the disk is there, has space and can be written")
 }
+
+func inTheWay(path string) error {
+	return vpn.Errorf(vpn.Conflict, "%s is in the way: the store would be there, and it is not a file", path).
+		WithHint("move it away, or choose another directory with --data-dir")
+}

@@ -65,7 +65,7 @@ func fillAndFree(t *testing.T, dir string) {
 						return err
 					}
 				}
-				return tx.Usage.Record(srv.ID, fmt.Sprint("epoch", cycle), counters)
+				return tx.Usage.Record(srv.ID, fmt.Sprint("epoch", cycle), counters, time.Unix(1e9, 0))
 			})
 			if err == nil {
 				continue // into what the log still had

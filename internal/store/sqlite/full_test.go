@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vpn/internal/app"
 	"vpn/internal/vpn"
@@ -38,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 			if err := tx.Events.Add(vpn.Event{Action: "careless"}); err != nil && !careless {
 				return err
 			}
-			if err := tx.Usage.Record(srv.ID, fmt.Sprint("epoch", moved, i), counters); err != nil && !careless {
+			if err := tx.Usage.Record(srv.ID, fmt.Sprint("epoch", moved, i), counters, time.Unix(1e9, 0)); err != nil && !careless {
 				return err
 			}
 		}

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	codes "modernc.org/sqlite/lib"
-
-	"vpn/internal/vpn"
 )
 
 // Inspection is what [Inspect] found.
@@ -40,7 +38,7 @@ func Inspect(ctx context.Context, file string) (Inspection, error) {
 	case err != nil:
 		return Inspection{}, fileError(err)
 	case !st.Mode().IsRegular():
-		return Inspection{}, vpn.Errorf(vpn.Conflict, "%s is in the way: the store would be there, and it is not a file", file)
+		return Inspection{}, inTheWay(file)
 	}
 	// Whether there is a log decides how the file is read, and a daemon may
 	// change that in the meantime: what looks wrong once is looked at again.

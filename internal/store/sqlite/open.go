@@ -116,7 +116,7 @@ func prepare(ctx context.Context, path string, o Options, migrations fs.FS) erro
 	case err != nil:
 		return fileError(err)
 	case !st.Mode().IsRegular():
-		return vpn.Errorf(vpn.Conflict, "%s is in the way: the store would be there, and it is not a file", path)
+		return inTheWay(path)
 	}
 	for _, suffix := range []string{"", walSuffix, shmSuffix} {
 		if err := restrict(path + suffix); err != nil {

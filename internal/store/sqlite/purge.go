@@ -23,6 +23,9 @@ func (s credentials) Purge(t time.Time) error {
 	if err := usage(s).fold(`credential_id IN (`+goneCredentials+`)`, before); err != nil {
 		return err
 	}
+	if err := history(s).purge(before); err != nil {
+		return err
+	}
 	for _, query := range []string{
 		`DELETE FROM usage_totals WHERE user_number IN (SELECT number FROM users WHERE id IN (` + goneUsers + `)) OR server_id IN (` + goneServers + `)`,
 		`DELETE FROM credentials WHERE id IN (` + goneCredentials + `)`,

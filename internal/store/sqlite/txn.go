@@ -32,6 +32,7 @@ func (t *txn) stores() app.Tx {
 		Servers:     servers{t},
 		Credentials: credentials{t},
 		Usage:       usage{t},
+		History:     history{t},
 		Events:      events{t},
 		Revision:    t.revision,
 	}

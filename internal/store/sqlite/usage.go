@@ -32,7 +32,7 @@ type mark struct {
 }
 
 // Record implements [app.UsageStore].
-func (s usage) Record(server vpn.ServerID, epoch string, cs []vpn.Counter) error {
+func (s usage) Record(server vpn.ServerID, epoch string, cs []vpn.Counter, at time.Time) error {
 	if len(cs) == 0 {
 		return nil
 	}
@@ -54,7 +54,10 @@ func (s usage) Record(server vpn.ServerID, epoch string, cs []vpn.Counter) error
 	if err != nil {
 		return err
 	}
-	return s.credit(server, moved)
+	if err := s.credit(server, moved); err != nil {
+		return err
+	}
+	return history(s).add(server, moved, at)
 }
 
 // few counters are looked up one by one; with more, everything of their

@@ -167,7 +167,7 @@ func revisionGrows(b *bench) {
 	grows("a server", func(tx app.Tx) error { _, err := tx.Servers.Put(s); return err })
 	grows("a credential", func(tx app.Tx) error { return tx.Credentials.Put(c) })
 	stays("nothing", func(app.Tx) error { return nil })
-	stays("traffic", func(tx app.Tx) error { return tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 1)}) })
+	stays("traffic", func(tx app.Tx) error { return tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 1)}, day) })
 	stays("an event", func(tx app.Tx) error { return tx.Events.Add(vpn.Event{At: day}) })
 	_ = b.try(func(tx app.Tx) error { return tx.Users.Put(newUser("bob")) })
 	stays("what was undone", func(app.Tx) error { return nil })

@@ -80,6 +80,11 @@ func Run(t *testing.T, open func(t *testing.T) app.Store) {
 		{"usage/quotas are the living users'", usageQuotas},
 		{"usage/adds up", usageProperty},
 
+		{"history/adds up in every step", historySteps},
+		{"history/rolls up and keeps every byte", historyRolls},
+		{"history/of who is gone is nobody's", historyPurged},
+		{"history/adds up", historyProperty},
+
 		{"events/come back the newest first", eventsList},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -215,7 +220,7 @@ func (b *bench) grants(s vpn.ServerID, since uint64) (g app.GrantChanges) {
 
 func (b *bench) record(s vpn.ServerID, epoch string, cs ...vpn.Counter) {
 	b.Helper()
-	b.update(func(tx app.Tx) error { return tx.Usage.Record(s, epoch, cs) })
+	b.update(func(tx app.Tx) error { return tx.Usage.Record(s, epoch, cs, day) })
 }
 
 func counter(c vpn.Credential, up, down uint64) vpn.Counter {

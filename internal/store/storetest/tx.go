@@ -27,7 +27,9 @@ func (b *bench) state() (out []any) {
 		b.check(err)
 		revision, err := tx.Revision()
 		b.check(err)
-		out = []any{users, servers, events, used, revision}
+		history, err := tx.History.List(app.HistoryRange{Until: day.AddDate(10, 0, 0), Step: time.Hour, ByUser: true, ByServer: true})
+		b.check(err)
+		out = []any{users, servers, events, used, history, revision}
 		for _, s := range servers {
 			grants, err := tx.Credentials.Grants(s.ID, 0)
 			b.check(err)
@@ -48,7 +50,7 @@ func (b *bench) change(tx app.Tx) error {
 	for _, err := range []error{
 		tx.Users.Put(u),
 		tx.Credentials.Put(c),
-		tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 2)}),
+		tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 2)}, day),
 		tx.Events.Add(vpn.Event{At: day, Action: "users.create"}),
 	} {
 		if err != nil {
@@ -157,7 +159,7 @@ func ownChanges(b *bench) {
 		creds, err := tx.Credentials.ForUser(u.ID)
 		b.check(err)
 		b.equal("its own credential", creds, []vpn.Credential{c})
-		b.check(tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 2)}))
+		b.check(tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 2)}, day))
 		marks, err := tx.Usage.Marks("epoch")
 		b.check(err)
 		b.equal("its own marks", marks, map[vpn.CredentialID]vpn.Traffic{c.ID: {Up: 1, Down: 2}})
@@ -256,7 +258,8 @@ func (b *bench) writes() map[string]func(app.Tx) error {
 		"Servers.Put":       func(tx app.Tx) error { _, err := tx.Servers.Put(s); return err },
 		"Credentials.Put":   func(tx app.Tx) error { return tx.Credentials.Put(c) },
 		"Credentials.Purge": func(tx app.Tx) error { return tx.Credentials.Purge(day) },
-		"Usage.Record":      func(tx app.Tx) error { return tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 1)}) },
+		"Usage.Record":      func(tx app.Tx) error { return tx.Usage.Record(s.ID, "epoch", []vpn.Counter{counter(c, 1, 1)}, day) },
+		"History.Roll":      func(tx app.Tx) error { return tx.History.Roll(day) },
 		"Usage.End":         func(tx app.Tx) error { return tx.Usage.End("another epoch", day) },
 		"Events.Add":        func(tx app.Tx) error { return tx.Events.Add(vpn.Event{At: day}) },
 	}
@@ -288,8 +291,12 @@ func (b *bench) reads() map[string]func(app.Tx) error {
 		"Usage.ByUser":           func(tx app.Tx) error { _, err := tx.Usage.ByUser(u.ID); return err },
 		"Usage.ByServer":         func(tx app.Tx) error { _, err := tx.Usage.ByServer(); return err },
 		"Usage.Quotas":           func(tx app.Tx) error { _, err := tx.Usage.Quotas(); return err },
-		"Events.List":            func(tx app.Tx) error { _, err := tx.Events.List(1); return err },
-		"Revision":               func(tx app.Tx) error { _, err := tx.Revision(); return err },
+		"History.List": func(tx app.Tx) error {
+			_, err := tx.History.List(app.HistoryRange{Since: day, Until: day.Add(time.Hour)})
+			return err
+		},
+		"Events.List": func(tx app.Tx) error { _, err := tx.Events.List(1); return err },
+		"Revision":    func(tx app.Tx) error { _, err := tx.Revision(); return err },
 	}
 }
 

@@ -317,7 +317,7 @@ func (y *tally) step(t *rapid.T, tx app.Tx, epochs []string, creds []vpn.Credent
 			y.record(epochs[i], c, x.Traffic)
 		}
 	}
-	return tx.Usage.Record(server, epochs[i], cs)
+	return tx.Usage.Record(server, epochs[i], cs, day)
 }
 
 func eventsList(b *bench) {

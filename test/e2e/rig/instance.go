@@ -52,7 +52,7 @@ func (w *World) Instance(t testing.TB) *Instance {
 	if err := os.Link(os.Getenv(envBinary), i.Bin); err != nil {
 		t.Fatalf("%v\nhint: TestMain calls rig.Main", err)
 	}
-	i.env = []string{"VPN_DATA_DIR=" + i.Data}
+	i.env = []string{"VPN_DATA_DIR=" + i.Data, "GORACE=" + os.Getenv("GORACE")}
 	if cover := os.Getenv(envCover); cover != "" {
 		i.env = append(i.env, "GOCOVERDIR="+cover)
 	}

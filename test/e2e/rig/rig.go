@@ -65,8 +65,8 @@ func build(bin string) error {
 	env := append(os.Environ(), "CGO_ENABLED=0")
 	switch {
 	case os.Getenv(envRace) != "":
-		// xray finds fields of crypto/tls by arithmetic that -race would end the program for.
-		args = append(args, "-race", "-gcflags=github.com/xtls/xray-core/...=-d=checkptr=0")
+		// As in the Makefile.
+		args = append(args, "-race", "-gcflags=github.com/xtls/xray-core/...=-d=checkptr=0", "-gcflags=modernc.org/sqlite/lib=-race=false")
 		env = append(env, "CGO_ENABLED=1")
 	case os.Getenv(envCover) != "":
 		args = append(args, "-cover", "-coverpkg=./cmd/...,./internal/...")

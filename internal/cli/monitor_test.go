@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+func TestMonitor(t *testing.T) {
+	for _, c := range []struct{ args, out, err string }{
+		{"monitor traffic", `
+FROM                    UP  DOWN  TOTAL
+2026-11-23 08:00 UTC  1 MB  2 MB   3 MB
+2026-11-23 09:00 UTC  1 MB  1 GB   1 GB
+`, "in all 1 GB: 2 MB up, 1 GB down\n"},
+		{"monitor traffic --by user -o plain", "2026-11-23T08:00:00Z\talice\t1000000\t2000000\t3000000\n2026-11-23T09:00:00Z\tbob\t1000000\t1000000000\t1001000000\n", ""},
+		{"monitor top", `
+USER       UP      DOWN  ONLINE
+alice  3 kB/s  1.2 MB/s       2
+`, ""},
+		{"monitor top --by protocol", `
+PROTOCOL  UP  DOWN  ONLINE
+vless      -     -       2
+`, ""},
+		{"monitor top --since 24h", `
+USER     UP  DOWN  TOTAL   SHARE
+bob    1 MB  1 GB   1 GB  99.7 %
+alice  1 MB  2 MB   3 MB   0.3 %
+`, ""},
+		{"monitor top --since 24h -n 1 -q", "bob\n", ""},
+		{"monitor top --since 24h -n none -q", "bob\nalice\n", ""},
+		{"monitor connections", `
+FROM            USER   SERVER  PROTOCOL  NETWORK  SINCE                   UP  DOWN
+192.0.2.7:5000  alice  main    vless     tcp      2026-11-23 10:00 UTC  1 kB  1 MB
+`, ""},
+	} {
+		got := newRunner().run(t, strings.Fields(c.args)...)
+		if got.status != 0 || strings.TrimLeft(c.out, "\n") != got.out || got.err != c.err {
+			t.Errorf("vpn %s: status %d\n%s%s\nwant\n%s%s", c.args, got.status, got.out, got.err, c.out, c.err)
+		}
+	}
+	r := newRunner()
+	r.plane.idle = true
+	for args, want := range map[string]string{
+		"monitor traffic --since 7d": "nothing was moved since 2026-11-16 10:00 UTC\n",
+		"monitor top --since 7d":     "nothing was moved since 2026-11-16 10:00 UTC\n",
+		"monitor connections":        "nobody is connected\n",
+	} {
+		if got := r.run(t, strings.Fields(args)...); got.status != 0 || got.out != "" || got.err != want {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
+	}
+}
+
+// TestMonitorAsks: what is asked of the API, and how finely time is told if
+// nobody says.
+func TestMonitorAsks(t *testing.T) {
+	for args, want := range map[string]vpn.HistoryQuery{
+		"monitor traffic":                          {Since: now.AddDate(0, 0, -1), Step: time.Hour},
+		"monitor traffic --since 3h":               {Since: now.Add(-3 * time.Hour), Step: 5 * time.Minute},
+		"monitor traffic --since 30d --user alice": {Since: now.AddDate(0, 0, -30), Step: 24 * time.Hour, User: "alice"},
+		"monitor traffic --since 2h --step 1h --server main --by protocol --until 1h": {
+			Since: now.Add(-2 * time.Hour), Until: now.Add(-time.Hour), Step: time.Hour, Server: "main", By: vpn.ByProtocol,
+		},
+		"monitor top --since 1h --by server": {Since: now.Add(-time.Hour), By: vpn.ByServer},
+	} {
+		r := newRunner()
+		if got := r.run(t, strings.Fields(args)...); got.status != 0 || *r.plane.asked != want {
+			t.Errorf("vpn %s: got %+v, asked %+v", args, got, *r.plane.asked)
+		}
+	}
+}
