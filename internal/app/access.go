@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +11,16 @@ import (
 
 // mint gives u a credential on s, for a device of that name or for none.
 func (c *core) mint(tx Tx, s vpn.Server, u vpn.User, device string) (vpn.Credential, error) {
+	seats, err := c.seating(tx, s)
+	if err != nil {
+		return vpn.Credential{}, err
+	}
+	return c.mintAt(tx, seats, u, device)
+}
+
+// mintAt is mint in the next free seat.
+func (c *core) mintAt(tx Tx, seats *seating, u vpn.User, device string) (vpn.Credential, error) {
+	s := seats.server
 	p, err := c.Protocols.Get(s.Protocol)
 	if err != nil {
 		return vpn.Credential{}, err
@@ -18,8 +29,12 @@ func (c *core) mint(tx Tx, s vpn.Server, u vpn.User, device string) (vpn.Credent
 	if err != nil {
 		return vpn.Credential{}, err
 	}
+	slot, err := seats.seat()
+	if err != nil {
+		return vpn.Credential{}, err
+	}
 	cred := vpn.Credential{
-		ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: s.ID, Label: device, Secret: secret, CreatedAt: c.Now(),
+		ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: s.ID, Label: device, Secret: secret, Slot: slot, CreatedAt: c.Now(),
 	}
 	return cred, tx.Credentials.Put(cred)
 }
@@ -119,9 +134,16 @@ func (c *core) firewallWarnings(s vpn.Server) []string {
 	if err != nil || !s.Enabled || !s.DeletedAt.IsZero() {
 		return nil
 	}
+	ports := []uint16{s.Port}
+	_ = c.Store.View(context.Background(), func(tx Tx) (err error) { // without the others it is a warning less
+		ports, err = c.ports(tx, s)
+		return err
+	})
 	var out []string
 	for _, network := range p.Networks() {
-		out = append(out, c.Network.Blocked(network, s.Listen, s.Port)...)
+		for _, port := range ports {
+			out = append(out, c.Network.Blocked(network, s.Listen, port)...)
+		}
 	}
 	return out
 }

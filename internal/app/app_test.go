@@ -136,6 +136,7 @@ func (b *bench) used(name string) uint64 {
 type quietNetwork struct{}
 
 func (quietNetwork) ProbeTCP(netip.Addr, uint16) error           { return nil }
+func (quietNetwork) ProbeUDP(netip.Addr, uint16) error           { return nil }
 func (quietNetwork) Blocked(string, netip.Addr, uint16) []string { return nil }
 func (quietNetwork) DefaultAddr() (netip.Addr, bool)             { return netip.MustParseAddr("203.0.113.1"), true }
 

@@ -64,8 +64,10 @@ type Settler interface {
 // Network is what the use cases want to know of this machine's network.
 type Network interface {
 	// ProbeTCP returns an error of kind [vpn.Conflict] that names the holder,
-	// if it is known, when nothing new can listen there.
+	// if it is known, when nothing new can listen there; ProbeUDP does when
+	// nothing new can take datagrams.
 	ProbeTCP(listen netip.Addr, port uint16) error
+	ProbeUDP(listen netip.Addr, port uint16) error
 
 	// DefaultAddr returns this machine's address on its default route.
 	DefaultAddr() (netip.Addr, bool)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,6 +169,9 @@ func (k *keeper) step(ctx context.Context) (gone bool, err error) {
 // holder says who holds the server's port, as far as that can be known from
 // here: a worker may not look at other processes.
 func (k *keeper) holder(s vpn.Server, err error) error {
+	if !strings.HasPrefix(err.Error(), fmt.Sprintf("port %d ", s.Port)) {
+		return err // it is about another of its ports: at the first, the worker itself would be found
+	}
 	if named := k.r.network.ProbeTCP(s.Listen, s.Port); vpn.KindOf(named) == vpn.Conflict {
 		return named
 	}

@@ -35,11 +35,15 @@ func (s *Servers) Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChang
 		if err != nil {
 			return err
 		}
+		seats, err := s.seating(tx, stored)
+		if err != nil {
+			return err
+		}
 		for _, u := range users {
 			if !u.MayUse(stored.ID) {
 				continue
 			}
-			if _, err := s.mint(tx, stored, u, ""); err != nil {
+			if _, err := s.mintAt(tx, seats, u, ""); err != nil {
 				return err
 			}
 		}
@@ -99,15 +103,15 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 // none was asked for. Whatever else listens there is found before anything is
 // stored.
 func (s *Servers) place(ctx context.Context, srv *vpn.Server, usual []uint16) error {
-	var others []vpn.Server
+	var others map[uint16]string
 	err := s.Store.View(ctx, func(tx Tx) (err error) {
-		others, err = tx.Servers.List()
-		for _, o := range others {
-			if o.Name == srv.Name {
-				return vpn.Errorf(vpn.Conflict, "server %q already exists", srv.Name).
-					WithHint("choose another name, or see it: vpn server show %s", srv.Name)
-			}
+		if _, err = tx.Servers.ByName(srv.Name); err == nil {
+			return vpn.Errorf(vpn.Conflict, "server %q already exists", srv.Name).
+				WithHint("choose another name, or see it: vpn server show %s", srv.Name)
+		} else if vpn.KindOf(err) != vpn.NotFound {
+			return err
 		}
+		others, err = s.portsOfOthers(tx, *srv)
 		return err
 	})
 	if err != nil {
@@ -124,15 +128,17 @@ func (s *Servers) place(ctx context.Context, srv *vpn.Server, usual []uint16) er
 	}
 	var first error
 	for _, port := range ports {
-		if i := slices.IndexFunc(others, func(o vpn.Server) bool { return meet(o, srv.Listen, port) }); i >= 0 {
+		if name := others[port]; name != "" {
 			if srv.Port != 0 {
-				return vpn.Errorf(vpn.Conflict, "port %d is taken by server %q", port, others[i].Name).
+				return vpn.Errorf(vpn.Conflict, "port %d is taken by server %q", port, name).
 					WithHint("choose another with --port, or leave it out")
 			}
 			continue
 		}
 		for _, listen := range listens {
-			err := s.Network.ProbeTCP(listen, port)
+			at := *srv
+			at.Listen = listen
+			err := s.probe(at, port)
 			if err == nil {
 				srv.Listen, srv.Port = listen, port
 				return nil
@@ -144,13 +150,6 @@ func (s *Servers) place(ctx context.Context, srv *vpn.Server, usual []uint16) er
 		return vpn.Errorf(vpn.Conflict, "every port that is tried unasked is taken").WithHint("choose one with --port")
 	}
 	return first
-}
-
-// meet reports whether a server listens, or would if it ran, where another is
-// to listen. No address, and ::, is every one.
-func meet(o vpn.Server, listen netip.Addr, port uint16) bool {
-	every := !listen.IsValid() || listen.IsUnspecified() || o.Listen.IsUnspecified()
-	return o.Port == port && (every || o.Listen == listen)
 }
 
 func portRange(from uint16, n int) []uint16 {

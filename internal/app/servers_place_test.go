@@ -30,6 +30,8 @@ func (n busyNetwork) ProbeTCP(listen netip.Addr, port uint16) error {
 	return n.refuse[port]
 }
 
+func (n busyNetwork) ProbeUDP(listen netip.Addr, port uint16) error { return n.ProbeTCP(listen, port) }
+
 func TestWhereAServerListens(t *testing.T) {
 	nginx := vpn.Errorf(vpn.Conflict, "port 443 is taken by nginx (pid 1)")
 	notRoot := vpn.Errorf(vpn.Denied, "this user may not listen on port 443")

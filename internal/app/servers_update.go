@@ -41,7 +41,7 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 		return vpn.ServerChange{}, err
 	}
 	if effects.Drops && !s.dryRun() && !s.reconciler.Supervising() {
-		return vpn.ServerChange{}, vpn.Errorf(vpn.Unavailable, "no daemon is running to start the server anew on port %d", srv.Port).
+		return vpn.ServerChange{}, vpn.Errorf(vpn.Unavailable, "no daemon is running to start the server anew, which this change takes").
 			WithHint("run: vpn serve")
 	}
 	err = s.Store.Update(ctx, func(tx Tx) error {
@@ -100,6 +100,9 @@ func (s *Servers) revise(ctx context.Context, old vpn.Server, p vpn.ServerPatch)
 	if srv, err = proto.Prepare(srv); err != nil {
 		return none, nil, err
 	}
+	if err := s.Store.View(ctx, func(tx Tx) error { return s.respread(tx, srv, old) }); err != nil {
+		return none, nil, err
+	}
 	srv.UpdatedAt = s.Now()
 	if s.host(srv) != s.host(old) {
 		warnings = append(warnings, s.hostWarnings(srv)...)
@@ -143,6 +146,7 @@ func (s *Servers) patch(srv *vpn.Server, p vpn.ServerPatch) error {
 
 // replace returns an error if srv cannot have its new name, address or port.
 func (s *Servers) replace(ctx context.Context, srv, old vpn.Server) error {
+	var own []uint16
 	err := s.Store.View(ctx, func(tx Tx) error {
 		all, err := tx.Servers.List()
 		for _, o := range all {
@@ -150,16 +154,25 @@ func (s *Servers) replace(ctx context.Context, srv, old vpn.Server) error {
 			case o.ID == srv.ID:
 			case o.Name == srv.Name:
 				return vpn.Errorf(vpn.Conflict, "server %q already exists", srv.Name).WithHint("choose another name")
-			case meet(o, srv.Listen, srv.Port):
-				return vpn.Errorf(vpn.Conflict, "port %d is taken by server %q", srv.Port, o.Name).WithHint("choose another with --port")
 			}
 		}
+		if err != nil {
+			return err
+		}
+		others, err := s.portsOfOthers(tx, srv)
+		if name := others[srv.Port]; name != "" {
+			return vpn.Errorf(vpn.Conflict, "port %d is taken by server %q", srv.Port, name).WithHint("choose another with --port")
+		}
+		if err != nil {
+			return err
+		}
+		own, err = s.ports(tx, old)
 		return err
 	})
-	if err != nil || srv.Port == old.Port {
+	if err != nil || slices.Contains(own, srv.Port) {
 		return err // on its own port, the server itself would be in the way of a probe
 	}
-	return s.Network.ProbeTCP(srv.Listen, srv.Port)
+	return s.probe(srv, srv.Port)
 }
 
 // effects says what it means to users that old becomes srv.
@@ -182,13 +195,17 @@ func (s *Servers) effects(ctx context.Context, srv, old vpn.Server) (vpn.ServerE
 	if err != nil {
 		return e, err
 	}
+	moves, err := s.moves(ctx, srv, old)
+	if err != nil {
+		return e, err
+	}
 	switch {
-	case srv.Port != old.Port || !protocol.Admits(p, srv, old):
+	case moves || !protocol.Admits(p, srv, old):
 		e.Links = vpn.LinksReplaced
 	case is.Link != was.Link || !slices.Equal(is.Others, was.Others):
 		e.Links = vpn.LinksChanged
 	}
-	if srv.Enabled && srv.Port < firstFreePort && old.Port >= firstFreePort {
+	if srv.Enabled && (srv.Port < firstFreePort && old.Port >= firstFreePort || protocol.Drops(p, srv, old)) {
 		s.reconciler.glance(ctx)
 		_, _, worker := s.reconciler.describe(old)
 		e.Drops = worker != nil

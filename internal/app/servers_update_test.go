@@ -30,6 +30,8 @@ func (n *site) ProbeTCP(_ netip.Addr, port uint16) error {
 	return nil
 }
 
+func (n *site) ProbeUDP(listen netip.Addr, port uint16) error { return n.ProbeTCP(listen, port) }
+
 func (*site) Blocked(string, netip.Addr, uint16) []string { return nil }
 
 func (*site) DefaultAddr() (netip.Addr, bool) { return netip.MustParseAddr("203.0.113.1"), true }

@@ -73,7 +73,13 @@ type CredentialStore interface {
 	// live.
 	Tombstones(id vpn.UserID) ([]vpn.Credential, error)
 
+	// Put stores a credential. A new one gets the lowest slot of its server that
+	// is free from the one that it names on, and keeps it.
 	Put(c vpn.Credential) error
+
+	// Slots returns the slots of a server's credentials, in order, those of
+	// tombstones among them.
+	Slots(server vpn.ServerID) ([]Slot, error)
 
 	// Grants returns what server's worker must grant, after revision since:
 	// with since 0 everything, else what was changed or removed later, users'
@@ -84,6 +90,12 @@ type CredentialStore interface {
 	// Purge forgets users, servers and credentials that were deleted before t.
 	// Credentials that ended before it are deleted.
 	Purge(t time.Time) error
+}
+
+// A Slot is the number of a credential on its server.
+type Slot struct {
+	Number uint32
+	Lives  bool // or it is kept for a credential that was deleted and may come back
 }
 
 // GrantChanges are the changes of one server's grants.

@@ -45,6 +45,8 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine/inbound", "internal/vpn"},
 	{"internal/engine/egress", "internal/vpn"},
 	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
+	{"internal/engine/shadowsocks", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/inbound internal/engine/shadowsocks/* internal/protocol internal/protocol/shadowsocks"},
+	{"internal/engine/shadowsocks/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/inbound internal/protocol internal/protocol/shadowsocks"},
 	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/engine/inbound internal/protocol/*"},
 
 	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
@@ -75,6 +77,7 @@ var only = map[string]string{
 	"github.com/pressly/goose":        "internal/store/sqlite",
 	"github.com/xtls/xray-core":       "internal/engine/vless",
 	"github.com/xtls/reality":         "internal/engine/vless",
+	"github.com/Jigsaw-Code":          "internal/engine/shadowsocks test/outline",
 	"github.com/spf13/cobra":          "internal/cli",
 	"github.com/danielgtaylor/huma":   "internal/api",
 	"go.yaml.in/yaml":                 "internal/config internal/cli",
@@ -85,6 +88,7 @@ var only = map[string]string{
 	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/firewall internal/engine/vless internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
+	"lukechampine.com/blake3":         "internal/engine/shadowsocks/sip022",
 	"go.uber.org/goleak":              "",
 	"github.com/google/go-cmp":        "",
 	"pgregory.net/rapid":              "internal/*/*test",
@@ -183,6 +187,10 @@ func TestEveryProtocolIsListed(t *testing.T) {
 		}
 		for _, p := range ps {
 			dir, name := path.Split(p.path)
+			// What is below a folder belongs to it, and to nobody else.
+			if over := path.Dir(p.path); path.Dir(over) == "internal/"+kind && ps[over] != nil && !slices.Contains(ps[over].imports, module+p.path) {
+				t.Errorf("%s does not import %s", over, p.path)
+			}
 			if dir != "internal/"+kind+"/" || slices.Contains([]string{"all", "meter", "egress", "splice", "inbound", kind + "test"}, name) {
 				continue
 			}

@@ -11,6 +11,8 @@ import (
 type machine struct{ firewall firewall.Firewall }
 
 func (*machine) ProbeTCP(listen netip.Addr, port uint16) error { return network.ProbeTCP(listen, port) }
+
+func (*machine) ProbeUDP(listen netip.Addr, port uint16) error { return network.ProbeUDP(listen, port) }
 func (*machine) DefaultAddr() (netip.Addr, bool)               { return network.DefaultAddr() }
 
 func (m *machine) Blocked(network string, listen netip.Addr, port uint16) []string {

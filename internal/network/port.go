@@ -20,10 +20,26 @@ func ProbeTCP(listen netip.Addr, port uint16) error {
 	if err == nil {
 		return l.Close()
 	}
+	return probeError("tcp", listen, port, err)
+}
+
+// ProbeUDP is what [ProbeTCP] is, for datagrams.
+func ProbeUDP(listen netip.Addr, port uint16) error {
+	c, err := net.ListenPacket("udp", netip.AddrPortFrom(listen, port).String())
+	if err == nil {
+		return c.Close()
+	}
+	return probeError("udp", listen, port, err)
+}
+
+func probeError(network string, listen netip.Addr, port uint16, err error) error {
 	number := strconv.Itoa(int(port))
+	if network == "udp" {
+		number = "UDP " + number
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		if holder, ok := PortHolder("tcp", port); ok {
+		if holder, ok := PortHolder(network, port); ok {
 			return vpn.Errorf(vpn.Conflict, "port %s is taken by %s", number, holder).
 				WithHint("stop it, or choose another port")
 		}

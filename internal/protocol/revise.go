@@ -42,6 +42,20 @@ func Admits(p Protocol, s, old vpn.Server) bool {
 	return bytes.Equal(s.Settings, old.Settings)
 }
 
+// A Dropper is a [Protocol] whose servers cannot take every change of settings
+// while they run.
+type Dropper interface {
+	// Drops reports whether live connections end when old becomes s, because
+	// its worker has to be started anew.
+	Drops(s, old vpn.Server) bool
+}
+
+// Drops is [Dropper.Drops]; a protocol that is none keeps all connections.
+func Drops(p Protocol, s, old vpn.Server) bool {
+	d, ok := p.(Dropper)
+	return ok && d.Drops(s, old)
+}
+
 // MergeSettings returns the settings object with those keys replaced that
 // changes names; a null takes the key away. Nothing else is checked. An error
 // is of kind [vpn.Invalid].

@@ -14,6 +14,7 @@ type Credential struct {
 	Server    ServerID     `json:"server"`
 	Label     string       `json:"label,omitempty"` // a device, or nothing
 	Secret    Secret       `json:"-"`
+	Slot      uint32       `json:"-"` // its number on the server, for what follows from one: a port of several
 	NotBefore time.Time    `json:"not_before,omitzero"`
 	NotAfter  time.Time    `json:"not_after,omitzero"`
 	CreatedAt time.Time    `json:"created_at"`
@@ -47,6 +48,7 @@ type Grant struct {
 	User        UserID
 	Name        string // the user's: with some protocols clients give it beside the secret
 	Secret      Secret
+	Slot        uint32    // the credential's
 	NotBefore   time.Time // zero: at once
 	NotAfter    time.Time // zero: for ever
 	Blocked     bool      // kept in place, and kept out: disabled

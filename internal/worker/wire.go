@@ -36,6 +36,7 @@ type wireGrant struct {
 	User        vpn.UserID       `json:"user"`
 	Name        string           `json:"name,omitempty"`
 	Secret      string           `json:"secret"`
+	Slot        uint32           `json:"slot,omitempty"`
 	NotBefore   time.Time        `json:"not_before,omitzero"`
 	NotAfter    time.Time        `json:"not_after,omitzero"`
 	Blocked     bool             `json:"blocked,omitempty"`
@@ -113,7 +114,7 @@ func toWireGrants(gs []vpn.Grant) []wireGrant {
 	out := make([]wireGrant, len(gs))
 	for i, g := range gs {
 		out[i] = wireGrant{
-			Credential: g.Credential, User: g.User, Name: g.Name, Secret: g.Secret.Reveal(),
+			Credential: g.Credential, User: g.User, Name: g.Name, Secret: g.Secret.Reveal(), Slot: g.Slot,
 			NotBefore: g.NotBefore, NotAfter: g.NotAfter, Blocked: g.Blocked, Capped: g.Capped,
 			RateUp: g.RateUp, RateDown: g.RateDown, Devices: g.Devices, Connections: g.Connections,
 		}
@@ -125,7 +126,7 @@ func grants(ws []wireGrant) []vpn.Grant {
 	out := make([]vpn.Grant, len(ws))
 	for i, w := range ws {
 		out[i] = vpn.Grant{
-			Credential: w.Credential, User: w.User, Name: w.Name, Secret: vpn.NewSecret(w.Secret),
+			Credential: w.Credential, User: w.User, Name: w.Name, Secret: vpn.NewSecret(w.Secret), Slot: w.Slot,
 			NotBefore: w.NotBefore, NotAfter: w.NotAfter, Blocked: w.Blocked, Capped: w.Capped,
 			RateUp: w.RateUp, RateDown: w.RateDown, Devices: w.Devices, Connections: w.Connections,
 		}

@@ -17,7 +17,7 @@ import (
 // within its first 20 ms. No connection drops, no byte is lost or counted
 // twice, and one worker is there all the time: the same.
 func TestControlPlaneKilledTwentyTimes(t *testing.T) {
-	for _, name := range []string{"vless, xray", "https, sing-box", "socks5, sing-box"} {
+	for _, name := range []string{"vless, xray", "https, sing-box", "socks5, sing-box", "shadowsocks, ss-local"} {
 		t.Run(name, func(t *testing.T) { testKills(t, ways()[name]) })
 	}
 }

@@ -44,6 +44,8 @@ func TestBench(t *testing.T) {
 		{"commands", benchCommands},
 		{"memory", benchMemory},
 		{"speed", benchSpeed},
+		{"shadowsocks", benchShadowsocks},
+		{"keys", benchKeys},
 	}
 	ran := 0
 	for _, p := range parts {

@@ -37,17 +37,21 @@ type way struct {
 	flags    []string // of the server
 	start    func(*rig.World, testing.TB, ...rig.Login) *rig.Client
 	streams  bool // it has no datagrams
+	fixed    bool // the program cannot choose the address that it comes from
 }
 
 // ways are all that is promised for every protocol alike.
 func ways() map[string]way {
 	return map[string]way{
-		"vless, xray":      {protocol: "vless", start: (*rig.World).Xray},
-		"vless, sing-box":  {protocol: "vless", start: (*rig.World).SingBox},
-		"http, sing-box":   {protocol: "http", start: (*rig.World).SingBox, streams: true},
-		"https, sing-box":  {protocol: "mixed", flags: []string{"--tls"}, start: (*rig.World).SingBox, streams: true},
-		"socks5, xray":     {protocol: "socks5", start: (*rig.World).Xray},
-		"socks5, sing-box": {protocol: "socks5", start: (*rig.World).SingBox},
+		"vless, xray":           {protocol: "vless", start: (*rig.World).Xray},
+		"vless, sing-box":       {protocol: "vless", start: (*rig.World).SingBox},
+		"shadowsocks, ss-local": {protocol: "shadowsocks", start: (*rig.World).SSLocal, fixed: true},
+		"shadowsocks, sing-box": {protocol: "shadowsocks", flags: []string{"--method", "aes-256-gcm"}, start: (*rig.World).SingBox},
+		"shadowsocks, xray":     {protocol: "shadowsocks", flags: []string{"--method", "aes-128-gcm"}, start: (*rig.World).Xray},
+		"http, sing-box":        {protocol: "http", start: (*rig.World).SingBox, streams: true},
+		"https, sing-box":       {protocol: "mixed", flags: []string{"--tls"}, start: (*rig.World).SingBox, streams: true},
+		"socks5, xray":          {protocol: "socks5", start: (*rig.World).Xray},
+		"socks5, sing-box":      {protocol: "socks5", start: (*rig.World).SingBox},
 	}
 }
 

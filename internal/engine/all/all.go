@@ -5,6 +5,7 @@ package all
 import (
 	"vpn/internal/engine"
 	"vpn/internal/engine/proxy"
+	"vpn/internal/engine/shadowsocks"
 	"vpn/internal/engine/vless"
 	"vpn/internal/vpn"
 )
@@ -12,9 +13,10 @@ import (
 // Engines returns how to make the engine of each protocol.
 func Engines() map[vpn.Protocol]engine.New {
 	return map[vpn.Protocol]engine.New{
-		"vless":  vless.New,
-		"http":   proxy.New,
-		"socks5": proxy.New,
-		"mixed":  proxy.New,
+		"vless":       vless.New,
+		"shadowsocks": shadowsocks.New,
+		"http":        proxy.New,
+		"socks5":      proxy.New,
+		"mixed":       proxy.New,
 	}
 }

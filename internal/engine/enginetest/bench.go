@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -176,6 +177,24 @@ func (b *bench) refused(conn net.Conn) {
 		b.Errorf("connection still open after %v", promptly)
 	} else if n > 0 {
 		b.Errorf("%d bytes came by a connection that must be refused", n)
+	}
+}
+
+// turnedAway checks that nothing comes by conn, which c has opened; and that
+// it ends soon, unless c has become a stranger to a server that is mute.
+func (b *bench) turnedAway(c Client, conn net.Conn) {
+	b.Helper()
+	known := slices.ContainsFunc(b.spec.Grants, func(g vpn.Grant) bool {
+		return g.Credential == c.Grant.Credential && g.Secret.Equal(c.Grant.Secret)
+	})
+	if known || !b.h.Mute {
+		b.refused(conn)
+		return
+	}
+	_, _ = conn.Write([]byte{opPing})
+	_ = conn.SetReadDeadline(time.Now().Add(promptly / 2))
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		b.Errorf("a stranger is answered: %d bytes, %v", n, err)
 	}
 }
 

@@ -3,10 +3,14 @@ package enginetest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
+
+	"vpn/internal/vpn"
 )
 
 // exchange sends a datagram of n bytes and waits for its echo.
@@ -123,5 +127,125 @@ func limitedDatagrams(t *testing.T, h Harness) {
 	most := speed*time.Since(start).Seconds()*1.1 + 2*64*kib
 	if got := float64(b.used(0).Up); got > most || got < most/3 {
 		t.Errorf("%.0f bytes of the limited user passed, at most %.0f should", got, most)
+	}
+}
+
+// limitsOfBoth checks that a user's limits hold over streams and datagrams
+// together.
+func limitsOfBoth(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	d, e := listenTCP(t, "127.0.0.1"), listenUDP(t, "127.0.0.1")
+	stream, packets := b.dial(0, "tcp", d.addr), b.dial(0, "udp", e.at("127.0.0.1"))
+	live := func() {
+		t.Helper()
+		if err := ping(stream); err != nil {
+			t.Fatal(err)
+		}
+		if err := exchange(packets, 1000, patience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func() {
+		t.Helper()
+		b.idle()
+		_, _ = stream.Close(), packets.Close()
+		stream, packets = b.dial(0, "tcp", d.addr), b.dial(0, "udp", e.at("127.0.0.1"))
+	}
+	live()
+	if n := b.meter.Kick(b.spec.Grants[0].User); n != 2 {
+		t.Errorf("%d flows kicked", n)
+	}
+	again()
+	b.spec.Grants[0].Connections = 1
+	b.apply()
+	if err := ping(stream); err != nil {
+		t.Fatal(err)
+	}
+	if err := exchange(packets, 1000, 300*time.Millisecond); err == nil {
+		t.Error("datagrams beside a stream are one flow too many, and pass")
+	}
+	b.spec.Grants[0].Connections = 0
+	b.apply()
+	b.meter.Kick(b.spec.Grants[0].User)
+	again()
+	live()
+	before := b.used(0).Total()
+	b.limit(0, 10_000)
+	if err := download(stream, 8000); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if exchange(packets, 1000, 300*time.Millisecond) != nil {
+			break
+		}
+	}
+	if got := b.used(0).Total() - before; got > 10_000 || got < 8000 {
+		t.Errorf("%d bytes passed, the ceiling was 10000", got)
+	}
+	if n := drain(stream, promptly); n != 0 {
+		t.Errorf("the stream outlives the ceiling that datagrams have reached: %d", n)
+	}
+	b.idle()
+}
+
+// datagramsAtAnotherPort checks that datagrams pass after the server has moved.
+func datagramsAtAnotherPort(t *testing.T, h Harness) {
+	b := newBench(t, h, 1)
+	e := listenUDP(t, "127.0.0.1")
+	for range 3 {
+		conn := b.dial(0, "udp", e.at("127.0.0.1"))
+		if err := exchange(conn, 100, patience); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		b.spec.Server.Port = freePort(t)
+		b.apply()
+	}
+	b.spec.Server.Listen = netip.MustParseAddr("127.0.0.1")
+	b.apply()
+	if err := exchange(b.dial(0, "udp", e.at("127.0.0.1")), 100, patience); err != nil {
+		t.Error(err)
+	}
+}
+
+// takenPacketPort checks what a UDP port that somebody else has does to a
+// server that needs it.
+func takenPacketPort(t *testing.T, h Harness) {
+	if !h.PacketPort {
+		return
+	}
+	b := newBench(t, h, 1)
+	d, e := listenTCP(t, "127.0.0.1"), listenUDP(t, "127.0.0.1")
+	conn := b.dial(0, "tcp", d.addr)
+	if err := ping(conn); err != nil {
+		t.Fatal(err)
+	}
+	old := b.spec.Server.Port
+	holder, err := net.ListenPacket("udp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Close() }()
+	b.spec.Server.Port = holder.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	if err := b.push(); vpn.KindOf(err) != vpn.Conflict {
+		t.Errorf("error %v, of kind %v", err, vpn.KindOf(err))
+	}
+	if ln, err := net.Listen("tcp", fmt.Sprintf(":%d", b.spec.Server.Port)); err != nil {
+		t.Errorf("half of the port is held: %v", err)
+	} else {
+		_ = ln.Close()
+	}
+	b.spec.Server.Port = old
+	if err := ping(conn); err != nil {
+		t.Errorf("a live connection broke: %v", err)
+	}
+	for range 2 {
+		if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
+			t.Errorf("new connections fail: %v", err)
+		}
+		if err := exchange(b.dial(0, "udp", e.at("127.0.0.1")), 100, patience); err != nil {
+			t.Errorf("datagrams fail: %v", err)
+		}
+		b.apply()
 	}
 }

@@ -13,7 +13,9 @@ func forbiddenDestinations(t *testing.T, h Harness) {
 	d := listenTCP(t, "127.0.0.1")
 	e := listenUDP(t, "127.0.0.1")
 	_, port, _ := net.SplitHostPort(d.addr)
-	for _, host := range []string{"127.0.0.1", "localhost", "::ffff:127.0.0.1", "::1", "0.0.0.0"} {
+	for _, host := range []string{
+		"127.0.0.1", "localhost", "::ffff:127.0.0.1", "::1", "0.0.0.0", "::", "127.1.2.3", "64:ff9b::7f00:1", "2002:7f00:1::",
+	} {
 		t.Run(host, func(t *testing.T) {
 			conn := b.dial(0, "tcp", net.JoinHostPort(host, port))
 			b.refused(conn)

@@ -36,6 +36,14 @@ type Harness struct {
 
 	// StreamsOnly says that the protocol has no datagrams.
 	StreamsOnly bool
+
+	// PacketPort says that datagrams come to the server's own port, as UDP, so
+	// that nothing tells a client of their end.
+	PacketPort bool
+
+	// Mute says that the server answers nothing to those whom it does not know,
+	// and lets them wait.
+	Mute bool
 }
 
 // A Client is somebody's device.
@@ -72,9 +80,12 @@ func Run(t *testing.T, h Harness) {
 		{"datagrams", datagrams},
 		{"ceiling of datagrams", ceilingOfDatagrams},
 		{"limited datagrams beside others", limitedDatagrams},
+		{"limits of streams and datagrams together", limitsOfBoth},
+		{"datagrams and another port", datagramsAtAnotherPort},
 		{"the same spec again", sameSpec},
 		{"bad spec", badSpec},
 		{"taken port", takenPort},
+		{"port taken for datagrams", takenPacketPort},
 		{"another port", anotherPort},
 		{"IPv6", ipv6},
 		{"close", closeAll},

@@ -176,12 +176,14 @@ func connections(t *testing.T, h Harness) {
 	b.spec.Grants[0].Connections = 2
 	b.apply()
 	d := listenTCP(t, "127.0.0.1")
-	first, second := b.dial(0, "tcp", d.addr), b.dial(0, "tcp", d.addr)
-	for _, conn := range []net.Conn{first, second} {
-		if err := ping(conn); err != nil {
+	var both [2]net.Conn
+	for i := range both {
+		both[i] = b.dial(0, "tcp", d.addr)
+		if err := ping(both[i]); err != nil { // or the second might come first
 			t.Fatal(err)
 		}
 	}
+	first, second := both[0], both[1]
 	b.refused(b.dial(0, "tcp", d.addr))
 	b.spec.Grants[0].Connections = 1
 	b.apply()

@@ -47,7 +47,7 @@ func (b *bench) cutIn(conn net.Conn, d *destination, c Client, change func()) {
 	if drain(conn, promptly) < 0 {
 		b.Errorf("connection still open after %v", promptly)
 	}
-	b.refused(b.dialAs(c, "tcp", d.addr))
+	b.turnedAway(c, b.dialAs(c, "tcp", d.addr))
 	b.idle()
 }
 
@@ -75,7 +75,7 @@ func removedUser(t *testing.T, h Harness) {
 			if drain(conn, promptly) < 0 {
 				t.Errorf("connection still open after %v", promptly)
 			}
-			b.refused(b.dialAs(c, "tcp", d.addr))
+			b.turnedAway(c, b.dialAs(c, "tcp", d.addr))
 			if err := ping(other); err != nil {
 				t.Errorf("the other user's connection broke: %v", err)
 			}

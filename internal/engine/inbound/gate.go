@@ -72,6 +72,7 @@ func (g *Gate) instead(ctx context.Context, addr netip.Addr, port uint16) (*net.
 	}
 	ln, err := listen(ctx, addr, port)
 	if err == nil {
+		g.now.ln = nil // Abandon would go back
 		return ln, nil
 	}
 	restored, lost := listen(ctx, g.now.addr, g.now.port)
@@ -96,6 +97,25 @@ func (g *Gate) Serve() {
 		_ = old.ln.Close()
 	}
 	g.accept(g.now.ln)
+}
+
+// Abandon undoes an Open that no Serve has followed, as far as Closed does not
+// say that it could not be.
+func (g *Gate) Abandon() {
+	if g.next.ln != nil && g.next.ln != g.now.ln {
+		_ = g.next.ln.Close()
+	}
+	g.next = place{}
+	if g.now.ln != nil || g.now.port == 0 {
+		return
+	}
+	ln, err := listen(context.Background(), g.now.addr, g.now.port)
+	if err != nil {
+		g.now = place{}
+		return
+	}
+	g.now.ln = ln
+	g.accept(ln)
 }
 
 // Closed reports whether nothing comes in.
@@ -144,21 +164,21 @@ func listen(ctx context.Context, addr netip.Addr, port uint16) (*net.TCPListener
 	c := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 45 * time.Second, Interval: 15 * time.Second, Count: 8}}
 	ln, err := c.Listen(ctx, network, net.JoinHostPort(host, strconv.Itoa(int(port))))
 	if err != nil {
-		return nil, bindError(err, addr, port)
+		return nil, bindError("port", err, addr, port)
 	}
 	return ln.(*net.TCPListener), nil
 }
 
 // bindError says in the product's words why an address cannot be bound.
-func bindError(err error, addr netip.Addr, port uint16) error {
+func bindError(what string, err error, addr netip.Addr, port uint16) error {
 	var e *vpn.Error
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		e = vpn.Errorf(vpn.Conflict, "port %d is taken", port).WithHint("choose another port, or stop what listens on it")
+		e = vpn.Errorf(vpn.Conflict, "%s %d is taken", what, port).WithHint("choose another port, or stop what listens on it")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		e = vpn.Errorf(vpn.Invalid, "this machine has no address %s", addr).WithHint("listen on ::, which is every address")
 	case errors.Is(err, os.ErrPermission):
-		e = vpn.Errorf(vpn.Denied, "port %d may not be bound", port).WithHint("ports below 1024 need root or CAP_NET_BIND_SERVICE")
+		e = vpn.Errorf(vpn.Denied, "%s %d may not be bound", what, port).WithHint("ports below 1024 need root or CAP_NET_BIND_SERVICE")
 	default:
 		return fmt.Errorf("listen on port %d: %w", port, err)
 	}

@@ -4,6 +4,7 @@ package all
 import (
 	"vpn/internal/protocol"
 	"vpn/internal/protocol/proxy"
+	"vpn/internal/protocol/shadowsocks"
 	"vpn/internal/protocol/vless"
 )
 
@@ -11,6 +12,7 @@ import (
 func Protocols() protocol.Set {
 	return protocol.NewSet(
 		vless.Protocol{},
+		shadowsocks.Protocol{},
 		proxy.New(proxy.Mixed),
 		proxy.New(proxy.HTTP),
 		proxy.New(proxy.SOCKS5),

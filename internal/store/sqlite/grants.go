@@ -27,7 +27,7 @@ func (s credentials) Grants(server vpn.ServerID, since uint64) (app.GrantChanges
 		out.Whole, since = true, 0
 	}
 	scan := func(row scanner) (grantRow, error) { return scanGrant(row, server) }
-	rows, err := collect(s.t, scan, `SELECT c.id, c.user_id, u.name, c.secret, c.not_before, c.not_after, c.deleted_at,
+	rows, err := collect(s.t, scan, `SELECT c.id, c.user_id, u.name, c.secret, c.slot, c.not_before, c.not_after, c.deleted_at,
 			u.enabled, u.expires_at, u.quota, u.rate_up, u.rate_down, u.devices, u.connections, u.deleted_at, u.allowed_servers
 		FROM credentials c JOIN users u ON u.id = c.user_id
 		WHERE c.server_id = $1 AND c.revision > $2`, string(server), stored(since))
@@ -62,7 +62,7 @@ func scanGrant(row scanner, server vpn.ServerID) (grantRow, error) {
 		quota, rateUp, rateDown, devices, conns int64
 		credentialDeletedAt, userDeletedAt      int64
 	)
-	err := row.Scan(&id, &user, &name, &secret, &notBefore, &notAfter, &credentialDeletedAt,
+	err := row.Scan(&id, &user, &name, &secret, &g.Slot, &notBefore, &notAfter, &credentialDeletedAt,
 		&enabled, &expires, &quota, &rateUp, &rateDown, &devices, &conns, &userDeletedAt, &allowed)
 	g.Credential, g.User, g.Name = vpn.CredentialID(id), vpn.UserID(user), name
 	g.Secret = vpn.NewSecret(secret)

@@ -22,7 +22,7 @@ func (b *bench) credentials(u vpn.UserID, s vpn.ServerID) (ofUser, ofServer []vp
 func credentialsRoundTrip(b *bench) {
 	u, s, first := b.access("alice", "main")
 	second := vpn.Credential{
-		ID: "second", User: u.ID, Server: s.ID, Label: "téléphone", Secret: vpn.NewSecret("\x00\xff binary"),
+		ID: "second", User: u.ID, Server: s.ID, Label: "téléphone", Secret: vpn.NewSecret("\x00\xff binary"), Slot: 1,
 		NotBefore: day, NotAfter: day.Add(time.Hour), CreatedAt: day.Add(time.Minute),
 	}
 	b.put(second)
@@ -54,6 +54,7 @@ func credentialsTombstones(b *bench) {
 	}
 	b.equal("tombstones of the living", len(tombstones(u.ID)), 0)
 	early, late := newCredential(u, s), newCredential(u, s)
+	early.Slot, late.Slot = 2, 1
 	early.CreatedAt, late.CreatedAt = day, day.Add(time.Hour)
 	early.DeletedAt, late.DeletedAt = day.Add(2*time.Hour), day.Add(3*time.Hour)
 	b.put(late)
@@ -76,6 +77,50 @@ func credentialsTombstones(b *bench) {
 	gone.DeletedAt = day
 	b.putServer(gone)
 	b.equal("tombstones on a server that is gone", len(tombstones(onGone.User)), 0)
+}
+
+func credentialsSlots(b *bench) {
+	u, s, first := b.access("alice", "main")
+	_, other, _ := b.access("bob", "other")
+	slots := func(id vpn.ServerID) (out []app.Slot) {
+		b.view(func(tx app.Tx) (err error) {
+			out, err = tx.Credentials.Slots(id)
+			return err
+		})
+		return out
+	}
+	add := func(from uint32) vpn.Credential {
+		c := newCredential(u, s)
+		c.Slot = from
+		b.put(c)
+		return c
+	}
+	second := add(0)
+	add(7)
+	add(7)
+	add(0)
+	b.equal("slots", slots(s.ID), []app.Slot{{Number: 0, Lives: true}, {Number: 1, Lives: true}, {Number: 2, Lives: true}, {Number: 7, Lives: true}, {Number: 8, Lives: true}})
+	b.equal("slots of another server", slots(other.ID), []app.Slot{{Number: 0, Lives: true}})
+
+	second.DeletedAt = day
+	b.put(second)
+	b.equal("a tombstone keeps its slot", slots(s.ID)[1], app.Slot{Number: 1})
+	add(1)
+	b.equal("a slot that is kept is not given away", slots(s.ID)[3], app.Slot{Number: 3, Lives: true})
+	second.DeletedAt, second.Slot = time.Time{}, 99
+	b.put(second)
+	b.equal("the slot after undo", slots(s.ID)[1], app.Slot{Number: 1, Lives: true})
+
+	first.DeletedAt = day
+	b.put(first)
+	b.update(func(tx app.Tx) error { return tx.Credentials.Purge(day.Add(time.Hour)) })
+	add(0)
+	b.equal("a slot that was given up", slots(s.ID)[0], app.Slot{Number: 0, Lives: true})
+	for _, c := range b.grants(s.ID, 0).Upsert {
+		if c.Credential == second.ID {
+			b.equal("the slot in a grant", c.Slot, uint32(1))
+		}
+	}
 }
 
 func credentialsBelong(b *bench) {

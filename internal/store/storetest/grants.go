@@ -31,7 +31,7 @@ func grantsFollow(b *bench) {
 		b.putUser(u)
 		b.put(c)
 		want := vpn.Grant{
-			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, NotBefore: c.NotBefore, NotAfter: test.end,
+			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, Slot: c.Slot, NotBefore: c.NotBefore, NotAfter: test.end,
 			RateUp: 1, RateDown: 2, Devices: 3, Connections: 4,
 		}
 		b.equal(test.name, b.grants(s.ID, 0), app.GrantChanges{Upsert: []vpn.Grant{want}, Whole: true})
@@ -157,7 +157,7 @@ func (p population) grants(s vpn.ServerID) known {
 			end = u.ExpiresAt
 		}
 		k[c.ID] = vpn.Grant{
-			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, NotBefore: c.NotBefore, NotAfter: end,
+			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, Slot: c.Slot, NotBefore: c.NotBefore, NotAfter: end,
 			Blocked: !u.Enabled || !u.MayUse(s), Capped: u.Limits.Quota > 0, RateUp: u.Limits.RateUp,
 		}
 	}
@@ -240,8 +240,15 @@ func (p population) step(t *rapid.T, tx app.Tx) error {
 		return tx.Users.Put(u)
 	case "new credential":
 		c := newCredential(p.users[rapid.SampledFrom(users).Draw(t, "user")], rapid.SampledFrom(p.servers).Draw(t, "server"))
+		for slices.ContainsFunc(slices.Collect(maps.Values(p.credentials)), func(o vpn.Credential) bool {
+			return o.Server == c.Server && o.Slot == c.Slot
+		}) {
+			c.Slot++
+		}
 		p.credentials[c.ID] = c
-		return tx.Credentials.Put(c)
+		asked := c
+		asked.Slot = 0
+		return tx.Credentials.Put(asked)
 	case "purge":
 		for _, id := range users {
 			if !p.users[id].DeletedAt.IsZero() {

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) app.Store) {
 		{"credentials/come back as they were put", credentialsRoundTrip},
 		{"credentials/are found as tombstones", credentialsTombstones},
 		{"credentials/belong to a user and a server", credentialsBelong},
+		{"credentials/have and keep the lowest free slot", credentialsSlots},
 
 		{"revision/grows with changes", revisionGrows},
 

@@ -3,18 +3,22 @@
 package rig
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 )
 
 // A Link is what a link says, taken apart the way a client application does
-// it. One to a proxy has a user and a password, one of VLESS the rest.
+// it. One to a proxy has a user and a password, one of Shadowsocks a method
+// and a password, one of VLESS the rest.
 type Link struct {
-	Scheme      string // vless, http, https or socks5
+	Scheme      string // vless, http, https, socks5 or ss
 	User        string
+	Method      string
 	Password    string
 	UUID        string
 	Host        string
@@ -45,6 +49,9 @@ func parseLink(text string) (Link, error) {
 	}
 	if u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "socks5" {
 		return parseProxyLink(u)
+	}
+	if u.Scheme == "ss" {
+		return parseShadowsocks(u)
 	}
 	q := u.Query()
 	for key, want := range map[string]string{"type": "tcp", "security": "reality", "encryption": "none"} {
@@ -79,6 +86,29 @@ func parseProxyLink(u *url.URL) (Link, error) {
 	password, _ := u.User.Password()
 	l := Link{Scheme: u.Scheme, Host: host, Port: port, Name: u.Fragment, User: u.User.Username(), Password: password}
 	if l.User == "" || l.Password == "" {
+		return Link{}, fmt.Errorf("a part is missing: %+v", l)
+	}
+	return l, nil
+}
+
+// parseShadowsocks reads a link of SIP002 or, with a method of 2022, of SIP022.
+func parseShadowsocks(u *url.URL) (Link, error) {
+	host, port, err := splitHost(u)
+	if err != nil {
+		return Link{}, err
+	}
+	l := Link{Scheme: u.Scheme, Host: host, Port: port, Name: u.Fragment}
+	password, plain := u.User.Password()
+	if plain {
+		l.Method, l.Password = u.User.Username(), password
+	} else {
+		text, err := base64.RawURLEncoding.DecodeString(u.User.Username())
+		if err != nil {
+			return Link{}, err
+		}
+		l.Method, l.Password, _ = strings.Cut(string(text), ":")
+	}
+	if l.Method == "" || l.Password == "" || plain != strings.HasPrefix(l.Method, "2022-") {
 		return Link{}, fmt.Errorf("a part is missing: %+v", l)
 	}
 	return l, nil
