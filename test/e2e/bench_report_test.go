@@ -45,6 +45,7 @@ func TestBench(t *testing.T) {
 		{"memory", benchMemory},
 		{"speed", benchSpeed},
 		{"shadowsocks", benchShadowsocks},
+		{"shadowsocks 2022", benchShadowsocks2022},
 		{"keys", benchKeys},
 	}
 	ran := 0

@@ -30,7 +30,7 @@ func benchShadowsocks(t *testing.T, r *report) {
 		b.transfer(false)
 		b.transfer(true)
 	}
-	benchIdle(t, r, client, all)
+	benchIdle(t, r, "Shadowsocks", client, all)
 }
 
 type named struct {
@@ -129,7 +129,7 @@ func (b race) transfer(up bool) {
 
 // benchIdle measures what a server keeps for a connection on which nothing
 // moves.
-func benchIdle(t *testing.T, r *report, client *rig.Client, all []named) {
+func benchIdle(t *testing.T, r *report, over string, client *rig.Client, all []named) {
 	t.Helper()
 	const conns = 500
 	for _, c := range all {
@@ -155,7 +155,7 @@ func benchIdle(t *testing.T, r *report, client *rig.Client, all []named) {
 		for _, conn := range open {
 			conn.Close()
 		}
-		r.add(t, row{what: "Shadowsocks: memory (PSS) for a live connection, " + c.name, result: fmt.Sprintf("%.1f KB (%d of them)", float64(after-min(before, after))/conns/1e3, conns)})
+		r.add(t, row{what: over + ": memory (PSS) for a live connection, " + c.name, result: fmt.Sprintf("%.1f KB (%d of them)", float64(after-min(before, after))/conns/1e3, conns)})
 	}
 }
 

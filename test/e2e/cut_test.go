@@ -63,7 +63,7 @@ func cuts() []cut {
 // A user who is cut loses every live connection within a second, spliced and
 // silent ones too; of twenty others nobody notices.
 func TestACutHitsOneUserWithinASecond(t *testing.T) {
-	for name, w := range ways() {
+	for name, w := range heard() {
 		t.Run(name, func(t *testing.T) { testCuts(t, w) })
 	}
 }

@@ -8,6 +8,7 @@ package e2e
 
 import (
 	"context"
+	"maps"
 	"os"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ type way struct {
 	start    func(*rig.World, testing.TB, ...rig.Login) *rig.Client
 	streams  bool // it has no datagrams
 	fixed    bool // the program cannot choose the address that it comes from
+	deaf     bool // the program tells its applications nothing of an end that comes from the server
 }
 
 // ways are all that is promised for every protocol alike.
@@ -48,11 +50,26 @@ func ways() map[string]way {
 		"shadowsocks, ss-local": {protocol: "shadowsocks", start: (*rig.World).SSLocal, fixed: true},
 		"shadowsocks, sing-box": {protocol: "shadowsocks", flags: []string{"--method", "aes-256-gcm"}, start: (*rig.World).SingBox},
 		"shadowsocks, xray":     {protocol: "shadowsocks", flags: []string{"--method", "aes-128-gcm"}, start: (*rig.World).Xray},
-		"http, sing-box":        {protocol: "http", start: (*rig.World).SingBox, streams: true},
-		"https, sing-box":       {protocol: "mixed", flags: []string{"--tls"}, start: (*rig.World).SingBox, streams: true},
-		"socks5, xray":          {protocol: "socks5", start: (*rig.World).Xray},
-		"socks5, sing-box":      {protocol: "socks5", start: (*rig.World).SingBox},
+		"shadowsocks 2022, xray": {
+			protocol: "shadowsocks", flags: []string{"--method", "2022-blake3-aes-256-gcm"}, start: (*rig.World).Xray,
+			deaf: true, // 26.7.28 is: what has ended shows when the application sends
+		},
+		"shadowsocks 2022, sing-box": {
+			protocol: "shadowsocks", flags: []string{"--method", "2022-blake3-aes-128-gcm"}, start: (*rig.World).SingBox,
+		},
+		"http, sing-box":   {protocol: "http", start: (*rig.World).SingBox, streams: true},
+		"https, sing-box":  {protocol: "mixed", flags: []string{"--tls"}, start: (*rig.World).SingBox, streams: true},
+		"socks5, xray":     {protocol: "socks5", start: (*rig.World).Xray},
+		"socks5, sing-box": {protocol: "socks5", start: (*rig.World).SingBox},
 	}
+}
+
+// heard are those ways on which an application learns that the server has
+// ended its connection.
+func heard() map[string]way {
+	ws := ways()
+	maps.DeleteFunc(ws, func(_ string, w way) bool { return w.deaf })
+	return ws
 }
 
 // install is install for the way's protocol.

@@ -15,7 +15,7 @@ import (
 
 // A quota stops at the byte, what the kernel splices too.
 func TestQuotaStopsAtTheByte(t *testing.T) {
-	for name, w := range ways() {
+	for name, w := range heard() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testQuota(t, w)

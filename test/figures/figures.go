@@ -31,6 +31,7 @@ var forms = []struct {
 	{regexp.MustCompile(`^median ([0-9.e+]+) ms\b`), "ms", false},
 	{regexp.MustCompile(`^ours ([0-9.e+]+) ms\b`), "ms", false},
 	{regexp.MustCompile(`^([0-9.]+) MB\b`), "MB", false},
+	{regexp.MustCompile(`^([0-9.]+) KB\b`), "KB", false},
 }
 
 // Parse returns the figures of the rows of a Markdown table, in order. A row

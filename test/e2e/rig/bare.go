@@ -44,20 +44,51 @@ func (w *World) Bare(t testing.TB, port, users int) *BareServer {
 			Fingerprint: "chrome", Flow: "xtls-rprx-vision", SpiderX: "/",
 		})
 	}
-	text, err := json.Marshal(object{
-		"log": object{"loglevel": "warning"},
-		"inbounds": []object{{
-			"listen": "0.0.0.0", "port": port, "protocol": "vless",
-			"settings": object{"clients": accounts, "decryption": "none"},
-			"streamSettings": object{
-				"network": "tcp", "security": "reality",
-				"realitySettings": object{
-					"dest": w.Site.Addr, "serverNames": []string{SiteName},
-					"minClientVer": "1.8.0", // what sing-box says of itself
-					"privateKey":   raw.EncodeToString(key.Bytes()), "shortIds": []string{shortID},
-				},
+	s.start(t, w, port, object{
+		"protocol": "vless",
+		"settings": object{"clients": accounts, "decryption": "none"},
+		"streamSettings": object{
+			"network": "tcp", "security": "reality",
+			"realitySettings": object{
+				"dest": w.Site.Addr, "serverNames": []string{SiteName},
+				"minClientVer": "1.8.0", // what sing-box says of itself
+				"privateKey":   raw.EncodeToString(key.Bytes()), "shortIds": []string{shortID},
 			},
-		}},
+		},
+	})
+	return s
+}
+
+// BareShadowsocks2022 starts one for Shadowsocks 2022.
+func (w *World) BareShadowsocks2022(t testing.TB, port int, method string, users int) *BareServer {
+	t.Helper()
+	psk := func() string {
+		b := make([]byte, map[string]int{"2022-blake3-aes-128-gcm": 16, "2022-blake3-aes-256-gcm": 32}[method])
+		_, _ = rand.Read(b) // never fails
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	server := psk()
+	s := &BareServer{}
+	var accounts []object
+	for i := range users {
+		user := psk()
+		accounts = append(accounts, object{"email": fmt.Sprint("u", i), "password": user})
+		s.Links = append(s.Links, Link{Scheme: "ss", Method: method, Password: server + ":" + user, Host: ServerAddr, Port: port})
+	}
+	s.start(t, w, port, object{
+		"protocol": "shadowsocks",
+		"settings": object{"method": method, "password": server, "clients": accounts, "network": "tcp,udp"},
+	})
+	return s
+}
+
+// start starts xray with one inbound.
+func (s *BareServer) start(t testing.TB, w *World, port int, inbound object) {
+	t.Helper()
+	inbound["listen"], inbound["port"] = "0.0.0.0", port
+	text, err := json.Marshal(object{
+		"log":      object{"loglevel": "warning"},
+		"inbounds": []object{inbound},
 		// The rig's internet is no public one by xray's lights.
 		"outbounds": []object{{"protocol": "freedom", "settings": object{"finalRules": []object{{"action": "allow"}}}}},
 	})
@@ -70,7 +101,6 @@ func (w *World) Bare(t testing.TB, port, users int) *BareServer {
 	}
 	s.Process = w.Server.Spawn(t, nil, CacheFile(t, "bin/xray"), "run", "-c", path)
 	w.WaitForPort(t, port)
-	return s
 }
 
 // WaitForPort waits until the server host accepts connections on port.

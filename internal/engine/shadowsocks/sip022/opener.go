@@ -106,9 +106,8 @@ func (o *opener) take(n int) ([]byte, error) {
 // has tampered with it.
 func (o *opener) next() ([]byte, error) {
 	for {
-		n := o.openAll()
-		if n > 0 {
-			return o.out.b[:n], nil
+		if b := o.openAll(); len(b) > 0 {
+			return b, nil
 		}
 		if o.out != nil {
 			o.out.free()
@@ -126,40 +125,55 @@ func (o *opener) next() ([]byte, error) {
 	}
 }
 
-// openAll opens as many whole chunks as are there and fit, and returns how many
-// bytes they had.
-func (o *opener) openAll() (n int) {
+// openAll opens as many whole chunks as are there and fit, and returns what
+// they had.
+func (o *opener) openAll() []byte {
+	n := 0
 	for o.failed == nil {
 		if o.length < 0 {
 			if o.end-o.begin < countSize+tagSize {
-				return n
+				break
 			}
 			b, err := o.take(countSize)
 			if err != nil {
 				o.failed = err
-				return n
+				break
 			}
 			o.length = int(binary.BigEndian.Uint16(b))
 		}
-		size := o.length + tagSize
-		if o.end-o.begin < size {
-			return n
+		sealed := o.pending()
+		if len(sealed) < o.length+tagSize {
+			break
+		}
+		sealed = sealed[:o.length+tagSize]
+		if n == 0 && len(sealed) > largeSize/2 {
+			// There is no room for another one: it can stay where it is.
+			b, err := o.open(sealed[:0], sealed)
+			if err != nil {
+				o.failed = errForged
+			}
+			o.skip(len(sealed))
+			o.length = -1
+			return b
 		}
 		if o.out == nil {
 			o.out = largeBuffer()
 		}
 		if n+o.length > len(o.out.b) {
-			return n
+			break
 		}
 		// Apart from the ciphertext, so that chunks stand one behind the other
 		// and take one write.
-		if _, err := o.open(o.out.b[n:n], o.pending()[:size]); err != nil {
+		if _, err := o.open(o.out.b[n:n], sealed); err != nil {
 			o.failed = errForged
-			return n
+			break
 		}
 		n += o.length
-		o.skip(size)
+		o.skip(len(sealed))
 		o.length = -1
 	}
-	return n
+	if n == 0 {
+		return nil
+	}
+	return o.out.b[:n]
 }
