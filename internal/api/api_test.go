@@ -105,13 +105,19 @@ func TestCreateDecodesEveryField(t *testing.T) {
 	f := newFixture(t)
 	w := f.do("POST", "/v1/users", `{
 		"name": "alice", "expires_at": "2026-12-31T15:00:00Z",
-		"limits": {"quota": 9007199254740993, "rate_up": 2500000, "devices": 2}}`)
+		"limits": {"quota": 9007199254740993, "rate_up": 2500000, "devices": 2, "throttle": 125000,
+			"period": {"every": "month", "resets_on": "15", "time_zone": "Europe/Berlin"}},
+		"valid_for": 86400, "tags": ["a", "b"], "email": "a@example.org", "note": "n"}`)
 	if w.Code != http.StatusCreated {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}
 	want := vpn.NewUser{
-		Name:      "alice",
-		Limits:    vpn.Limits{Quota: 9007199254740993, RateUp: 2500000, Devices: 2},
+		Name: "alice",
+		Limits: vpn.Limits{
+			Quota: 9007199254740993, RateUp: 2500000, Devices: 2, Throttle: 125000,
+			Period: vpn.Period{Every: vpn.Monthly, ResetsOn: "15", TimeZone: "Europe/Berlin"},
+		},
+		ValidFor: 86400, Tags: []string{"a", "b"}, Email: "a@example.org", Note: "n",
 		ExpiresAt: time.Date(2026, 12, 31, 15, 0, 0, 0, time.UTC),
 	}
 	if d := cmp.Diff(want, f.users.created); d != "" {
@@ -187,6 +193,15 @@ func TestServerVerbs(t *testing.T) {
 		if f.servers.asked != c.want {
 			t.Errorf("%s %s: asked %q", c.method, c.path, f.servers.asked)
 		}
+	}
+}
+
+func TestListIsNarrowedDown(t *testing.T) {
+	f := newFixture(t)
+	w := f.do("GET", "/v1/users?status=on_hold&tag=a,b&search=x%20y", "")
+	want := vpn.UserFilter{Status: vpn.OnHold, Tags: []string{"a", "b"}, Search: "x y"}
+	if d := cmp.Diff(want, f.users.filter); w.Code != http.StatusOK || d != "" {
+		t.Errorf("%d %s %s", w.Code, w.Body, d)
 	}
 }
 
@@ -287,6 +302,8 @@ func TestBadRequests(t *testing.T) {
 		"two mistakes":    {"POST", "/v1/users", `{"name": 7, "x": 1}`, 400, vpn.Invalid, `field "name": expected string; unknown field "x"`},
 		"negative quota":  {"POST", "/v1/users", `{"name": "a", "limits": {"quota": -1}}`, 400, vpn.Invalid, `field "limits.quota": expected number >= 0`},
 		"huge quota":      {"POST", "/v1/users", `{"name": "a", "limits": {"quota": 1e30}}`, 400, vpn.Invalid, `request body: number 1e30 does not fit field "limits.quota"`},
+		"bad period":      {"POST", "/v1/users", `{"name": "a", "limits": {"period": {"every": "hour"}}}`, 400, vpn.Invalid, `field "limits.period.every": expected value to be one of "day, week, month, year, 30d"`},
+		"bad status":      {"GET", "/v1/users?status=asleep", "", 400, vpn.Invalid, `query parameter "status": expected value to be one of "active, on_hold, limited, expired, disabled"`},
 		"bad date":        {"POST", "/v1/users", `{"name": "a", "expires_at": "tomorrow"}`, 400, vpn.Invalid, `field "expires_at": expected string to be RFC 3339 date-time`},
 		"bad prefix":      {"POST", "/v1/servers", `{"name": "a", "allow": ["10.0.0.0/99"]}`, 400, vpn.Invalid, "request body: a value does not fit its field"},
 		"too large":       {"POST", "/v1/users", big, 413, vpn.Invalid, "the request body is too large"},

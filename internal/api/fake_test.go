@@ -23,6 +23,7 @@ type fakeUsers struct {
 	device   string
 	restored vpn.UserRestore
 	reset    string
+	filter   vpn.UserFilter
 }
 
 func (f *fakeUsers) change(name string) (vpn.UserChange, error) {
@@ -34,7 +35,12 @@ func (f *fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, e
 	f.created = in
 	return f.change(in.Name)
 }
-func (f *fakeUsers) List(context.Context) ([]vpn.UserInfo, error) { return nil, f.err }
+
+func (f *fakeUsers) List(_ context.Context, filter vpn.UserFilter) ([]vpn.UserInfo, error) {
+	f.filter = filter
+	return nil, f.err
+}
+
 func (f *fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
 	f.name = name
 	return vpn.UserDetail{UserInfo: vpn.UserInfo{User: vpn.User{Name: name}}}, f.err

@@ -12,7 +12,7 @@ import (
 // Users are the use cases about users. A user is given by name or ID.
 type Users interface {
 	Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, error)
-	List(ctx context.Context) ([]vpn.UserInfo, error)
+	List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, error)
 	Show(ctx context.Context, user string) (vpn.UserDetail, error)
 	Update(ctx context.Context, user string, p vpn.UserPatch) (vpn.UserChange, error)
 	Deleted(ctx context.Context) ([]vpn.UserInfo, error)
@@ -52,7 +52,10 @@ type userRestore struct {
 }
 
 type someUsers struct {
-	Deleted bool `query:"deleted" doc:"those that were deleted and can be restored, instead of the living"`
+	Deleted bool     `query:"deleted" doc:"those that were deleted and can be restored, instead of the living"`
+	Status  string   `query:"status" enum:"active,on_hold,limited,expired,disabled" doc:"those of the living who are in that state"`
+	Tag     []string `query:"tag" doc:"those of the living who have all of these tags"`
+	Search  string   `query:"search" maxLength:"100" doc:"those of the living whose name, e-mail, note or a tag holds it"`
 }
 
 func addUsers(a *api, to either[Users]) {
@@ -69,14 +72,14 @@ func addUsers(a *api, to either[Users]) {
 		if in.Deleted {
 			return listed(users.Deleted(ctx))
 		}
-		return listed(users.List(ctx))
+		return listed(users.List(ctx, vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search}))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.show", Method: http.MethodGet, Path: "/v1/users/{user}",
 		Summary: "Show a user, with traffic per server and live sessions",
 	}, func(ctx context.Context, in *aUser) (*body[vpn.UserDetail], error) {
 		d, err := users.Show(ctx, in.User)
-		d.Servers, d.Sessions = orEmpty(d.Servers), orEmpty(d.Sessions)
+		d.Servers, d.Sessions, d.Resets = orEmpty(d.Servers), orEmpty(d.Sessions), orEmpty(d.Resets)
 		return answer(d, err)
 	})
 	add(a, huma.Operation{

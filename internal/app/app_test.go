@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vpn/internal/app"
@@ -24,6 +25,7 @@ type bench struct {
 	store   *sqlite.Store
 	workers *fakeWorkers
 	network app.Network
+	now     func() time.Time
 	app     *app.App
 	ctx     context.Context
 	end     func()
@@ -34,10 +36,27 @@ func newBench(t testing.TB) *bench {
 	if t, ok := t.(*testing.T); ok {
 		t.Parallel()
 	}
-	b := &bench{t: t, path: filepath.Join(t.TempDir(), "vpn.db"), workers: newFakeWorkers(), network: quietNetwork{}}
-	b.open()
+	b := makeBench(t)
 	t.Cleanup(func() { b.end(); _ = b.store.Close() })
 	return b
+}
+
+func makeBench(t testing.TB) *bench {
+	t.Helper()
+	b := &bench{t: t, path: filepath.Join(t.TempDir(), "vpn.db"), workers: newFakeWorkers(), network: quietNetwork{}, now: time.Now}
+	b.open()
+	return b
+}
+
+// bubble runs a test for which time passes as fast as it can.
+func bubble(t *testing.T, test func(b *bench)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := makeBench(t)
+		defer func() { b.end(); _ = b.store.Close() }()
+		test(b)
+	})
 }
 
 func (b *bench) open() {
@@ -49,7 +68,7 @@ func (b *bench) open() {
 	b.store = st
 	b.app = app.New(app.Config{
 		Store: st, Workers: b.workers, Protocols: all.Protocols(), Network: b.network,
-		Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now() },
 	})
 	b.ctx = app.WithActor(b.t.Context(), app.Actor{Name: "test"})
 	b.end = func() {}
@@ -390,7 +409,7 @@ func TestNobodyWithoutAnActorMayDoAnything(t *testing.T) {
 	ctx := t.Context()
 	for name, call := range map[string]func() error{
 		"create":  func() error { _, err := b.app.Users.Create(ctx, vpn.NewUser{Name: "a"}); return err },
-		"list":    func() error { _, err := b.app.Users.List(ctx); return err },
+		"list":    func() error { _, err := b.app.Users.List(ctx, vpn.UserFilter{}); return err },
 		"show":    func() error { _, err := b.app.Users.Show(ctx, "a"); return err },
 		"update":  func() error { _, err := b.app.Users.Update(ctx, "a", vpn.UserPatch{}); return err },
 		"delete":  func() error { _, err := b.app.Users.Delete(ctx, "a"); return err },
@@ -454,6 +473,46 @@ func TestBadInputIsRefusedWithAHint(t *testing.T) {
 		"space":   {func() error { _, err := b.app.Users.Create(b.ctx, vpn.NewUser{Name: "a b"}); return err }, vpn.Invalid},
 		"past": {func() error {
 			_, err := b.app.Users.Create(b.ctx, vpn.NewUser{Name: "bob", ExpiresAt: past})
+			return err
+		}, vpn.Invalid},
+		"quota of 10^18": {func() error {
+			_, err := b.app.Users.Create(b.ctx, vpn.NewUser{Name: "bob", Limits: vpn.Limits{Quota: 1e18}})
+			return err
+		}, vpn.Invalid},
+		"anchor": {func() error {
+			_, err := b.app.Users.Create(b.ctx, vpn.NewUser{Name: "bob", Limits: vpn.Limits{Period: vpn.Period{Every: vpn.Monthly, ResetsOn: "32"}}})
+			return err
+		}, vpn.Invalid},
+		"zone": {func() error {
+			_, err := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{Period: new(vpn.Daily), TimeZone: new("Mars/Olympus")})
+			return err
+		}, vpn.Invalid},
+		"throttle of nothing": {func() error {
+			_, err := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{Throttle: new(uint64(1))})
+			return err
+		}, vpn.Invalid},
+		"no time": {func() error {
+			_, err := b.app.Users.Create(b.ctx, vpn.NewUser{Name: "bob", ValidFor: -1})
+			return err
+		}, vpn.Invalid},
+		"two ends": {func() error {
+			_, err := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{ValidFor: new(vpn.Seconds(5)), ExpiresAt: new(time.Time{})})
+			return err
+		}, vpn.Invalid},
+		"tags": {func() error {
+			_, err := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{AddTags: strings.Split("a b c d e f g h i j k l m n o p q r s t u", " ")})
+			return err
+		}, vpn.Invalid},
+		"tag": {func() error {
+			_, err := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{AddTags: []string{"a b"}})
+			return err
+		}, vpn.Invalid},
+		"note": {func() error {
+			_, err := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{Note: new("a\nb")})
+			return err
+		}, vpn.Invalid},
+		"status": {func() error {
+			_, err := b.app.Users.List(b.ctx, vpn.UserFilter{Status: "asleep"})
 			return err
 		}, vpn.Invalid},
 		"nothing":     {func() error { _, err := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{}); return err }, vpn.Invalid},

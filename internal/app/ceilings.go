@@ -13,6 +13,7 @@ import (
 type budget struct {
 	user  vpn.UserID
 	left  uint64
+	pace  uint64 // bytes per second once it is used up, over all workers; 0: none
 	parts []part
 }
 
@@ -25,6 +26,13 @@ type part struct {
 // user may begin anywhere, the rest by demand. Their sum is never more than
 // what is left.
 func (b budget) shares() []uint64 {
+	return b.divide(b.left)
+}
+
+// paces divides the rate beyond the quota in the same way.
+func (b budget) paces() []uint64 { return b.divide(b.pace) }
+
+func (b budget) divide(all uint64) []uint64 {
 	n := uint64(len(b.parts))
 	out := make([]uint64, n)
 	if n == 0 {
@@ -34,19 +42,19 @@ func (b budget) shares() []uint64 {
 	for _, p := range b.parts {
 		demand += p.demand
 	}
-	even := b.left
+	even := all
 	if demand > 0 && n > 1 {
-		even = b.left / 4
+		even = all / 4
 	}
 	for i, p := range b.parts {
 		out[i] = even / n
 		if demand > 0 && n > 1 {
-			out[i] += uint64(float64(b.left-even) * (float64(p.demand) / float64(demand)) * (1 - 1e-9))
+			out[i] += uint64(float64(all-even) * (float64(p.demand) / float64(demand)) * (1 - 1e-9))
 		}
 	}
 	// What rounding has left is somebody's too: without its last byte a quota
 	// is never used up.
-	rest := b.left
+	rest := all
 	for _, share := range out {
 		rest -= share
 	}
@@ -72,11 +80,15 @@ type ceilings struct {
 	// granted is what each epoch's worker has agreed to. An epoch that is not
 	// there was adopted: its worker still holds what an earlier control plane
 	// granted, within the same quotas.
-	granted map[string]map[vpn.UserID]uint64
+	granted map[string]map[vpn.UserID]allowance
 }
 
+// An allowance is what a worker has agreed to: to stop a user at so many
+// bytes of its own count, or to go on at a pace from there.
+type allowance struct{ bytes, pace uint64 }
+
 func newCeilings(l *ledger) *ceilings {
-	return &ceilings{ledger: l, granted: map[string]map[vpn.UserID]uint64{}}
+	return &ceilings{ledger: l, granted: map[string]map[vpn.UserID]allowance{}}
 }
 
 // forget drops what was granted to an epoch that has ended.
@@ -130,33 +142,61 @@ func (c *ceilings) prune() {
 func (c *ceilings) plan(budgets []budget, epochs []string, i int, raise bool) []vpn.Ceiling {
 	var out []vpn.Ceiling
 	for _, b := range budgets {
-		want := b.parts[i].count + b.shares()[i]
 		have, known := c.granted[epochs[i]][b.user]
-		if known && (want == have || (want > have) != raise) {
+		want := c.want(b, epochs, i, have)
+		switch {
+		case !known && !raise:
 			continue
+		case known && raise:
+			want = allowance{max(want.bytes, have.bytes), max(want.pace, have.pace)}
+		case known:
+			want = allowance{min(want.bytes, have.bytes), min(want.pace, have.pace)}
 		}
-		if !known && !raise {
+		if known && want == have {
 			continue
 		}
 		if raise {
-			// Never beyond what the others leave.
-			want = min(want, b.parts[i].count+b.left-min(b.left, c.outstanding(b, epochs, i)))
-			if known && want <= have {
+			want = c.within(want, b, epochs, i)
+			if known && want.bytes <= have.bytes && want.pace <= have.pace {
 				continue
 			}
 		}
-		out = append(out, vpn.Ceiling{User: b.user, Bytes: want})
+		out = append(out, vpn.Ceiling{User: b.user, Bytes: want.bytes, Throttle: want.pace})
 	}
 	return out
 }
 
+// want returns what worker i's part is.
+func (c *ceilings) want(b budget, epochs []string, i int, have allowance) allowance {
+	want := allowance{b.parts[i].count + b.shares()[i], b.paces()[i]}
+	if b.pace > 0 {
+		want.pace = max(want.pace, 1) // none would be one without a bound
+	}
+	if b.left == 0 && have.bytes <= b.parts[i].count {
+		want.bytes = have.bytes // it is reached: nothing rises with what passes beyond it
+	}
+	return want
+}
+
+// within returns no more of want than the other workers leave.
+func (c *ceilings) within(want allowance, b budget, epochs []string, i int) allowance {
+	others := c.outstanding(b, epochs, i)
+	want.bytes = min(want.bytes, b.parts[i].count+b.left-min(b.left, others.bytes))
+	want.pace = min(want.pace, b.pace-min(b.pace, others.pace))
+	if b.pace > 0 {
+		want.pace = max(want.pace, 1)
+	}
+	return want
+}
+
 // outstanding returns what the workers other than i may still spend.
-func (c *ceilings) outstanding(b budget, epochs []string, i int) uint64 {
-	var sum uint64
+func (c *ceilings) outstanding(b budget, epochs []string, i int) allowance {
+	var sum allowance
 	for j, name := range epochs {
 		if j != i {
 			have := c.granted[name][b.user]
-			sum += have - min(have, b.parts[j].count)
+			sum.bytes += have.bytes - min(have.bytes, b.parts[j].count)
+			sum.pace += have.pace
 		}
 	}
 	return sum
@@ -172,12 +212,12 @@ func (c *ceilings) set(ctx context.Context, p purse, cs []vpn.Ceiling) error {
 	}
 	g := c.granted[p.epoch]
 	if g == nil {
-		g = map[vpn.UserID]uint64{}
+		g = map[vpn.UserID]allowance{}
 		c.granted[p.epoch] = g
 	}
 	for _, x := range cs {
-		g[x.User] = x.Bytes
+		g[x.User] = allowance{x.Bytes, x.Throttle}
 	}
-	c.ledger.note(p.epoch, counters.Counters)
+	c.ledger.note(p.epoch, counters)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"vpn/internal/app"
 	"vpn/internal/vpn"
@@ -108,6 +109,8 @@ type fakeWorker struct {
 	grants   map[vpn.CredentialID]vpn.Grant
 	counts   map[vpn.CredentialID]vpn.Counter
 	ceilings map[vpn.UserID]uint64
+	paces    map[vpn.UserID]uint64
+	begun    map[vpn.UserID]vpn.FirstUse
 	puts     int
 	patches  int
 	kicks    int
@@ -118,6 +121,7 @@ func newFakeWorker(home *fakeWorkers, s vpn.ServerID) *fakeWorker {
 	return &fakeWorker{
 		home: home, server: s, done: make(chan struct{}), epoch: vpn.NewID(),
 		grants: map[vpn.CredentialID]vpn.Grant{}, counts: map[vpn.CredentialID]vpn.Counter{}, ceilings: map[vpn.UserID]uint64{},
+		paces: map[vpn.UserID]uint64{}, begun: map[vpn.UserID]vpn.FirstUse{},
 	}
 }
 
@@ -195,7 +199,7 @@ func (w *fakeWorker) SetCeilings(_ context.Context, epoch string, cs []vpn.Ceili
 	}
 	out := vpn.Counters{Epoch: w.epoch}
 	for _, c := range cs {
-		w.ceilings[c.User] = c.Bytes
+		w.ceilings[c.User], w.paces[c.User] = c.Bytes, c.Throttle
 		for _, n := range w.counts {
 			if n.User == c.User {
 				out.Counters = append(out.Counters, n)
@@ -214,7 +218,25 @@ func (w *fakeWorker) Usage(context.Context, uint64) (vpn.Counters, error) {
 }
 
 func (w *fakeWorker) counters() vpn.Counters {
-	return vpn.Counters{Epoch: w.epoch, Seq: 1, Counters: slices.Collect(maps.Values(w.counts))}
+	out := vpn.Counters{Epoch: w.epoch, Seq: 1, Counters: slices.Collect(maps.Values(w.counts))}
+	for u, f := range w.begun {
+		for _, g := range w.grants {
+			if told := g.Hold.FirstUsedAt; g.User == u && g.Hold.HeldSince.Equal(f.Held) && (told.IsZero() || f.At.Before(told)) {
+				out.FirstUses = append(out.FirstUses, f)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// use is the first packet of a user, if it is: what makes a hold end.
+func (w *fakeWorker) use(u vpn.UserID) {
+	for _, g := range w.grants {
+		if begun := w.begun[u]; g.User == u && g.Hold.Holds() && !begun.Held.Equal(g.Hold.HeldSince) {
+			w.begun[u] = vpn.FirstUse{User: u, Held: g.Hold.HeldSince, At: time.Now().UTC().Truncate(time.Microsecond)}
+		}
+	}
 }
 
 func (w *fakeWorker) Sessions(context.Context) ([]vpn.Session, error) { return nil, nil }
@@ -252,13 +274,17 @@ func (w *fakeWorker) Kill(context.Context) error {
 func (w *fakeWorker) move(u vpn.UserID, n uint64) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.use(u)
 	for id, g := range w.grants {
 		if g.User != u || g.Blocked {
 			continue
 		}
+		if !g.NotAfter.IsZero() && !time.Now().Before(g.NotAfter) {
+			return 0
+		}
 		c := w.counts[id]
 		c.Credential, c.User = id, u
-		if g.Capped {
+		if g.Capped && g.Throttle == 0 {
 			n = min(n, w.ceilings[u]-min(w.ceilings[u], c.Total()))
 		}
 		c.Up += n

@@ -23,9 +23,11 @@ type ledger struct {
 	// What has been observed and not committed, by whose it is.
 	users   map[vpn.UserID]vpn.Traffic
 	servers map[vpn.ServerID]vpn.Traffic
+	firsts  firstUses
 	// Quotas as the store had them when it was last read. Used changes only
 	// by commits, which go through here, so quota - used - users is exact.
 	quotas map[vpn.UserID]Quota
+	turn   time.Time // when the next period begins anew, as of then too
 }
 
 // epochCount is what one life of one worker has counted.
@@ -57,6 +59,7 @@ func newLedger(st Store, now func() time.Time) *ledger {
 		users:   map[vpn.UserID]vpn.Traffic{},
 		servers: map[vpn.ServerID]vpn.Traffic{},
 		quotas:  map[vpn.UserID]Quota{},
+		firsts:  newFirstUses(),
 	}
 }
 
@@ -86,6 +89,7 @@ func (l *ledger) observe(ctx context.Context, server vpn.ServerID, cs vpn.Counte
 	}
 	first, elapsed := e.at.IsZero(), time.Since(e.at)
 	e.seq = max(e.seq, cs.Seq)
+	l.firsts.take(cs.FirstUses)
 	short := !first && elapsed < minElapsed
 	if !short {
 		e.at = time.Now()
@@ -112,11 +116,12 @@ func perSecond(n uint64, over time.Duration) uint64 {
 }
 
 // note takes counters of some users only, between two observations.
-func (l *ledger) note(epoch string, cs []vpn.Counter) {
+func (l *ledger) note(epoch string, cs vpn.Counters) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.firsts.take(cs.FirstUses)
 	if e := l.epochs[epoch]; e != nil {
-		for _, c := range cs {
+		for _, c := range cs.Counters {
 			l.take(e, c)
 		}
 	}
@@ -208,13 +213,13 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 			batches[name] = append(batches[name], vpn.Counter{Credential: id, User: n.user, Traffic: n.accounted})
 		}
 	}
-	if len(batches) == 0 && len(l.ending) == 0 && also == nil {
+	if len(batches) == 0 && len(l.ending) == 0 && !l.firsts.pending() && also == nil {
 		for _, e := range l.epochs {
 			e.committed = e.seq // nothing but connection counts has changed
 		}
 		return nil
 	}
-	var quotas []Quota
+	var plan plan
 	err := l.store.Update(ctx, func(tx Tx) error {
 		for name, cs := range batches {
 			if err := tx.Usage.Record(l.epochs[name].server, name, cs, l.now()); err != nil {
@@ -226,14 +231,15 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 				return err
 			}
 		}
+		if err := l.firsts.store(tx, l.now()); err != nil {
+			return err
+		}
 		if also != nil {
 			if err := also(tx); err != nil {
 				return err
 			}
 		}
-		var err error
-		quotas, err = tx.Usage.Quotas()
-		return err
+		return plan.read(tx)
 	})
 	if err != nil {
 		return fmt.Errorf("record usage: %w", err)
@@ -251,7 +257,8 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 	clear(l.ending)
 	clear(l.users)
 	clear(l.servers)
-	l.setQuotas(quotas)
+	l.firsts.settle()
+	l.follow(plan)
 	return nil
 }
 
@@ -259,20 +266,42 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 func (l *ledger) refresh(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.store.View(ctx, func(tx Tx) error {
-		quotas, err := tx.Usage.Quotas()
-		if err == nil {
-			l.setQuotas(quotas)
-		}
+	var plan plan
+	if err := l.store.View(ctx, plan.read); err != nil {
 		return err
-	})
+	}
+	l.follow(plan)
+	return nil
 }
 
-func (l *ledger) setQuotas(qs []Quota) {
+// A plan is what the store says of the time to come.
+type plan struct {
+	quotas []Quota
+	turn   time.Time
+}
+
+func (p *plan) read(tx Tx) (err error) {
+	if p.quotas, err = tx.Usage.Quotas(); err != nil {
+		return err
+	}
+	p.turn, err = tx.Periods.Next()
+	return err
+}
+
+func (l *ledger) follow(p plan) {
 	clear(l.quotas)
-	for _, q := range qs {
+	for _, q := range p.quotas {
 		l.quotas[q.User] = q
 	}
+	l.turn = p.turn
+}
+
+// nextTurn returns when the next user's period begins anew; the zero time is
+// never.
+func (l *ledger) nextTurn() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.turn
 }
 
 func (l *ledger) hasQuota(u vpn.UserID) bool {
@@ -282,17 +311,21 @@ func (l *ledger) hasQuota(u vpn.UserID) bool {
 	return ok
 }
 
-// spent reports whether something observed and not yet committed has used up
-// a quota. It is worth a commit at once.
-func (l *ledger) spent() bool {
+// urgent reports whether something observed and not yet committed has used up
+// a quota or begun a user's time. It is worth a commit at once; begun reports
+// whether the workers are to be told.
+func (l *ledger) urgent() (urgent, begun bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.firsts.pending() {
+		return true, true
+	}
 	for u, t := range l.users {
 		if q, ok := l.quotas[u]; ok && q.Used.Total() < q.Quota && q.Used.Add(t).Total() >= q.Quota {
-			return true
+			return true, false
 		}
 	}
-	return false
+	return false, false
 }
 
 // budgets returns, for each user with a quota, what is left of it and what
@@ -303,7 +336,7 @@ func (l *ledger) budgets(epochs []string) []budget {
 	out := make([]budget, 0, len(l.quotas))
 	for u, q := range l.quotas {
 		used := q.Used.Add(l.users[u]).Total()
-		b := budget{user: u, left: q.Quota - min(q.Quota, used), parts: make([]part, len(epochs))}
+		b := budget{user: u, left: q.Quota - min(q.Quota, used), pace: q.Throttle, parts: make([]part, len(epochs))}
 		for i, name := range epochs {
 			if e := l.epochs[name]; e != nil {
 				r := e.rates[u]
@@ -320,6 +353,7 @@ type live struct {
 	pending vpn.Traffic
 	rate    vpn.Rate
 	conns   int
+	began   vpn.FirstUse // of the user's hold, if its User is set
 }
 
 func (l *ledger) liveUsers() map[vpn.UserID]live {
@@ -344,6 +378,11 @@ func (l *ledger) liveUsers() map[vpn.UserID]live {
 			v.rate = v.rate.Add(r)
 			out[u] = v
 		}
+	}
+	for u, f := range l.firsts.reported {
+		v := out[u]
+		v.began = f
+		out[u] = v
 	}
 	return out
 }

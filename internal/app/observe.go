@@ -107,7 +107,7 @@ func (r *Reconciler) measure(ctx context.Context) {
 		wg.Go(func() {
 			cs, err := p.worker.Usage(ctx, r.ledger.after(p.epoch))
 			if err == nil && cs.Epoch == p.epoch {
-				r.ledger.note(p.epoch, cs.Counters)
+				r.ledger.note(p.epoch, cs)
 			}
 		})
 	}

@@ -30,6 +30,7 @@ type Reconciler struct {
 	ledger   *ledger
 	books    *books
 	ceilings *ceilings
+	calendar *calendar
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
@@ -43,11 +44,16 @@ type Reconciler struct {
 func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func() time.Time) *Reconciler {
 	c := clock.New(now)
 	l := newLedger(st, c.Now)
-	return &Reconciler{
+	r := &Reconciler{
 		store: st, workers: ws, network: n, log: log, clock: c,
 		ledger: l, books: &books{ledger: l, log: log}, ceilings: newCeilings(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
+	r.calendar = &calendar{
+		store: st, ledger: l, books: r.books, clock: c, log: log, measure: r.measure,
+		greeted: func() bool { return greeted(r) },
+	}
+	return r
 }
 
 const (
@@ -89,9 +95,12 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			defer cancel()
 			r.sample(last)
 			return r.books.commit(last)
+		case <-r.calendar.wait():
+			turnDue(ctx, r)
 		case <-sample.C:
 			watch.look()
 			r.sample(ctx)
+			turnDue(ctx, r)
 			if samples++; samples%retryEvery == 0 && r.books.problem() != nil {
 				_ = r.books.commit(ctx)
 			}
@@ -101,6 +110,24 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			r.purge(ctx)
 		}
 	}
+}
+
+// turnDue begins anew the periods that are due, and hands out the new quotas.
+func turnDue(ctx context.Context, r *Reconciler) {
+	if r.calendar.turn(ctx) {
+		renewAll(ctx, r)
+	}
+}
+
+// greeted reports whether each server's worker, if it lives, has been asked
+// once what it has counted.
+func greeted(r *Reconciler) bool {
+	for _, k := range r.all() {
+		if !k.steps.stepped() {
+			return false
+		}
+	}
+	return true
 }
 
 // discover makes a keeper for every living server and ends the workers of
@@ -261,9 +288,17 @@ func (r *Reconciler) sample(ctx context.Context) {
 		wg.Go(func() { k.sample(ctx) })
 	}
 	wg.Wait()
-	if r.ledger.spent() && r.books.problem() == nil {
-		_ = r.books.commit(ctx)
+	urgent, begun := r.ledger.urgent()
+	if urgent && r.books.problem() == nil && r.books.commit(ctx) == nil && begun {
+		for _, k := range r.all() {
+			k.steps.poke() // who was used first on one server is no longer on hold on the others
+		}
 	}
+	renewAll(ctx, r)
+}
+
+// renewAll renews the ceilings of all workers.
+func renewAll(ctx context.Context, r *Reconciler) {
 	if err := r.ceilings.renew(ctx, r.purses(), func(purse) bool { return true }); err != nil && ctx.Err() == nil {
 		r.log.Warn("ceilings could not be renewed", slog.Any("err", err))
 	}

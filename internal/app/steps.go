@@ -15,6 +15,7 @@ type steps struct {
 	asked    uint64 // how many times a step was asked for
 	served   uint64 // how many of them the last finished step covers
 	err      error  // of the last finished step
+	any      bool   // a step has finished
 	finished chan struct{}
 }
 
@@ -59,10 +60,17 @@ func (s *steps) begin() uint64 {
 	return s.asked
 }
 
+// stepped reports whether a step has finished, well or not.
+func (s *steps) stepped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.any
+}
+
 func (s *steps) end(covers uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.served, s.err = covers, err
+	s.served, s.err, s.any = covers, err, true
 	close(s.finished)
 	s.finished = make(chan struct{})
 }

@@ -39,19 +39,19 @@ type Tx struct {
 	Credentials CredentialStore
 	Usage       UsageStore
 	History     HistoryStore
+	Periods     PeriodStore
 	Events      EventStore
 	Revision    func() (uint64, error) // of the last change that is visible here
 }
 
 // UserStore keeps users. ByName and List leave tombstones out unless asked.
 // Put inserts or replaces by id, all but Used, which only [UsageStore.Record]
-// and ResetUsed move.
+// and [PeriodStore.SetUsed] move.
 type UserStore interface {
 	Get(id vpn.UserID) (vpn.User, error) // a tombstone too
 	ByName(name string) (vpn.User, error)
 	List(f vpn.UserFilter) ([]vpn.User, error) // by name
 	Put(u vpn.User) error
-	ResetUsed(id vpn.UserID) error
 }
 
 // ServerStore keeps servers, as UserStore keeps users. Put chooses the Slot
@@ -132,9 +132,40 @@ type UsageStore interface {
 
 // Quota is one user's quota and what of it is used.
 type Quota struct {
-	User  vpn.UserID
-	Quota uint64
-	Used  vpn.Traffic
+	User     vpn.UserID
+	Quota    uint64
+	Throttle uint64 // bytes per second beyond it; 0: none
+	Used     vpn.Traffic
+}
+
+// PeriodStore keeps when usage begins anew, and what it was before.
+type PeriodStore interface {
+	// Due returns the living users whose TurnsAt has come; Next returns the
+	// earliest TurnsAt of the living, the zero time if nobody has one.
+	Due(now time.Time) ([]vpn.User, error)
+	Next() (time.Time, error)
+
+	// SetUsed stores u's Used, UsedSince, ResetsAt and TurnsAt, and nothing
+	// else of it. Nobody's grants change by that.
+	SetUsed(u vpn.User) error
+
+	// AddReset remembers a reset, and Resets returns the last hundred, the
+	// newest first.
+	AddReset(id vpn.UserID, r vpn.Reset) error
+	Resets(id vpn.UserID) ([]vpn.Reset, error)
+
+	// AddDay adds what was used on a day to a user's days; two that leave at
+	// one time are one. Days returns them, the first to leave first, and
+	// DropDays forgets those that have left until then.
+	AddDay(id vpn.UserID, d Day) error
+	Days(id vpn.UserID) ([]Day, error)
+	DropDays(id vpn.UserID, until time.Time) error
+}
+
+// Day is a whole day's part of what a user has used, under [vpn.Rolling].
+type Day struct {
+	Leaves time.Time // when it counts no more
+	Used   vpn.Traffic
 }
 
 // HistoryStore keeps what was moved over time: every byte that [UsageStore.Record]

@@ -2,9 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"time"
 
 	"vpn/internal/vpn"
 )
@@ -26,7 +23,13 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 	now := u.Now()
 	usr := vpn.User{
 		ID: vpn.UserID(vpn.NewID()), Name: in.Name, Enabled: true, Limits: in.Limits,
-		ExpiresAt: in.ExpiresAt, CreatedAt: now, UpdatedAt: now,
+		ExpiresAt: in.ExpiresAt, Tags: sortedTags(in.Tags), Email: in.Email, Note: in.Note, CreatedAt: now, UpdatedAt: now,
+	}
+	if in.ValidFor > 0 {
+		usr.Hold = hold(in.ValidFor, now)
+	}
+	if err := schedule(&usr, now); err != nil {
+		return vpn.UserChange{}, err
 	}
 	var access []vpn.Access
 	err = u.Store.Update(ctx, func(tx Tx) error {
@@ -53,41 +56,12 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 	return vpn.UserChange{User: u.info(usr, live{}), Access: access, Synced: synced, DryRun: u.dryRun()}, nil
 }
 
-func (u *Users) checkNew(in vpn.NewUser) error {
-	if err := vpn.ValidName(in.Name); err != nil {
-		return err
-	}
-	if err := checkLimits(in.Limits); err != nil {
-		return err
-	}
-	return u.checkExpiry(in.ExpiresAt)
-}
-
-func (u *Users) checkExpiry(t time.Time) error {
-	if !t.IsZero() && !t.After(u.Now()) {
-		return vpn.Errorf(vpn.Invalid, "the expiry %s is in the past", t.UTC().Format(time.RFC3339)).
-			WithHint("to keep a user out now: vpn users disable NAME")
-	}
-	return nil
-}
-
-func checkLimits(l vpn.Limits) error {
-	for name, v := range map[string]uint64{"quota": l.Quota, "rate-up": l.RateUp, "rate-down": l.RateDown} {
-		if v > vpn.MaxTraffic {
-			return vpn.Errorf(vpn.Invalid, "%s is too large", name).WithHint("the most is %d bytes", int64(vpn.MaxTraffic))
-		}
-	}
-	for name, v := range map[string]int{"devices": l.Devices, "connections": l.Connections} {
-		if v < 0 || v > 1_000_000 {
-			return vpn.Errorf(vpn.Invalid, "%s must be from 0 (no limit) to 1000000", name)
-		}
-	}
-	return nil
-}
-
-// List returns the users that are not deleted, by name.
-func (u *Users) List(ctx context.Context) ([]vpn.UserInfo, error) {
+// List returns those of the living users that f selects, by name.
+func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, error) {
 	if _, err := authorize(ctx, "users.list"); err != nil {
+		return nil, err
+	}
+	if err := checkFilter(f); err != nil {
 		return nil, err
 	}
 	var users []vpn.User
@@ -102,7 +76,9 @@ func (u *Users) List(ctx context.Context) ([]vpn.UserInfo, error) {
 	now := u.reconciler.ledger.liveUsers()
 	out := make([]vpn.UserInfo, 0, len(users))
 	for _, usr := range users {
-		out = append(out, u.info(usr, now[usr.ID]))
+		if info := u.info(usr, now[usr.ID]); f.Meets(info.User, info.Status) {
+			out = append(out, info)
+		}
 	}
 	return out, nil
 }
@@ -113,6 +89,9 @@ func (u *Users) info(usr vpn.User, l live) vpn.UserInfo { return u.userInfo(usr,
 // userInfo derives what is shown of usr from what is stored and what is live.
 func (c *core) userInfo(usr vpn.User, l live) vpn.UserInfo {
 	usr.Used = usr.Used.Add(l.pending)
+	if l.began.User != "" {
+		usr.Begin(l.began)
+	}
 	return vpn.UserInfo{User: usr, Status: usr.Status(c.Now()), Online: l.conns, Rate: l.rate}
 }
 
@@ -125,6 +104,7 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 		usr     vpn.User
 		servers []vpn.Server
 		used    map[vpn.ServerID]vpn.Traffic
+		resets  []vpn.Reset
 	)
 	err := u.Store.View(ctx, func(tx Tx) (err error) {
 		if usr, err = findUser(tx, name); err != nil {
@@ -133,7 +113,10 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 		if servers, err = tx.Servers.List(); err != nil {
 			return err
 		}
-		used, err = tx.Usage.ByUser(usr.ID)
+		if used, err = tx.Usage.ByUser(usr.ID); err != nil {
+			return err
+		}
+		resets, err = tx.Periods.Resets(usr.ID)
 		return err
 	})
 	if err != nil {
@@ -142,7 +125,7 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	u.reconciler.glance(ctx)
 	l := u.reconciler.ledger
 	pending := l.pendingOn(usr.ID)
-	out := vpn.UserDetail{UserInfo: u.info(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}}
+	out := vpn.UserDetail{UserInfo: u.info(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
 	for _, s := range servers {
 		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Allowed: usr.MayUse(s.ID), Used: used[s.ID].Add(pending[s.ID])})
 		for _, x := range u.reconciler.sessions(ctx, s) {
@@ -154,64 +137,6 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	}
 	out.Online = max(out.Online, len(out.Sessions))
 	return out, nil
-}
-
-// Update changes a user. What the change forbids is cut at once.
-func (u *Users) Update(ctx context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
-	return u.change(ctx, "users.update", name, func(tx Tx, usr *vpn.User) (string, error) {
-		servers, err := allow(tx, usr, p)
-		if err != nil {
-			return "", err
-		}
-		return u.patch(usr, p, servers)
-	})
-}
-
-// patch applies p, but for what was done before, and says for the audit log
-// what it changes.
-func (u *Users) patch(usr *vpn.User, p vpn.UserPatch, did []string) (string, error) {
-	note := func(format string, args ...any) { did = append(did, fmt.Sprintf(format, args...)) }
-	if p.Name != nil {
-		if err := vpn.ValidName(*p.Name); err != nil {
-			return "", err
-		}
-		note("name %s", *p.Name)
-		usr.Name = *p.Name
-	}
-	if p.ExpiresAt != nil {
-		if err := u.checkExpiry(*p.ExpiresAt); err != nil {
-			return "", err
-		}
-		note("expires_at %s", p.ExpiresAt.UTC().Format(time.RFC3339))
-		usr.ExpiresAt = *p.ExpiresAt
-	}
-	if p.Enabled != nil {
-		note("enabled %t", *p.Enabled)
-		usr.Enabled = *p.Enabled
-	}
-	l := &usr.Limits
-	for _, f := range []struct {
-		name string
-		to   *uint64
-		from *uint64
-	}{{"quota", &l.Quota, p.Quota}, {"rate_up", &l.RateUp, p.RateUp}, {"rate_down", &l.RateDown, p.RateDown}} {
-		if f.from != nil {
-			note("%s %d", f.name, *f.from)
-			*f.to = *f.from
-		}
-	}
-	if p.Devices != nil {
-		note("devices %d", *p.Devices)
-		l.Devices = *p.Devices
-	}
-	if p.Connections != nil {
-		note("connections %d", *p.Connections)
-		l.Connections = *p.Connections
-	}
-	if len(did) == 0 {
-		return "", vpn.Errorf(vpn.Invalid, "nothing to change was named").WithHint("see: vpn users update --help")
-	}
-	return strings.Join(did, ", "), checkLimits(*l)
 }
 
 // Delete removes a user: cut at once, gone from every list. Its traffic stays
@@ -236,12 +161,17 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(Tx, *
 		if usr, err = findUser(tx, name); err != nil {
 			return err
 		}
-		was := usr.Name
+		was, period := usr.Name, usr.Limits.Period
 		detail, err := edit(tx, &usr)
 		if err != nil {
 			return err
 		}
 		usr.UpdatedAt = u.Now()
+		if usr.Limits.Period != period {
+			if err := rephase(tx, &usr, u.Now()); err != nil {
+				return err
+			}
+		}
 		if err := tx.Users.Put(usr); err != nil {
 			return err
 		}

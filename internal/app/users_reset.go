@@ -27,10 +27,9 @@ func (u *Users) Reset(ctx context.Context, name string) (vpn.UserChange, error) 
 			return err
 		}
 		used := usr.Used
-		if err := tx.Users.ResetUsed(usr.ID); err != nil {
+		if err := resetUsed(tx, &usr, u.Now(), actor); err != nil {
 			return err
 		}
-		usr.Used = vpn.Traffic{}
 		return u.record(tx, actor, "users.reset", usr.Name, fmt.Sprintf("used %d up, %d down", used.Up, used.Down))
 	})
 	if err != nil {

@@ -222,7 +222,7 @@ func TestJSON(t *testing.T) {
 	}
 	users, servers := fakeUsers{f}, fakeServers{f}
 	for args, want := range map[string]any{
-		"users list":                        must(users.List(ctx)),
+		"users list":                        must(users.List(ctx, vpn.UserFilter{})),
 		"users show alice":                  must(users.Show(ctx, "alice")),
 		"users disable alice":               must(users.Update(ctx, "alice", vpn.UserPatch{})),
 		"users list --deleted":              must(users.Deleted(ctx)),

@@ -117,6 +117,14 @@ func flagValues(p *program, f *pflag.Flag) completer {
 		return fixed(c.of)
 	}
 	switch f.Name {
+	case "status":
+		return fixed(statusWords())
+	case "quota-period":
+		return fixed(vpn.Cycles())
+	case "after-quota":
+		return fixed([]string{"cut", "throttle:"})
+	case "tag", "add-tag", "remove-tag":
+		return live(p, userTags)
 	case "server":
 		return live(p, serverNames)
 	case "protocol":
@@ -164,8 +172,18 @@ func live(p *program, fetch func(context.Context, *client.Client) ([]string, err
 }
 
 func userNames(ctx context.Context, c *client.Client) ([]string, error) {
-	list, err := c.Users.List(ctx)
+	list, err := c.Users.List(ctx, vpn.UserFilter{})
 	return namesOf(list, func(u vpn.UserInfo) string { return u.Name }), err
+}
+
+func userTags(ctx context.Context, c *client.Client) ([]string, error) {
+	users, err := c.Users.List(ctx, vpn.UserFilter{})
+	var tags []string
+	for _, u := range users {
+		tags = append(tags, u.Tags...)
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags), err
 }
 
 func deletedNames(ctx context.Context, c *client.Client) ([]string, error) {

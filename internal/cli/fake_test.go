@@ -127,17 +127,21 @@ func (f fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, er
 	return vpn.UserChange{User: u, Access: f.access(), Synced: f.synced, DryRun: f.dry}, nil
 }
 
-func (f fakeUsers) List(context.Context) ([]vpn.UserInfo, error) {
+func (f fakeUsers) List(_ context.Context, filter vpn.UserFilter) ([]vpn.UserInfo, error) {
 	var out []vpn.UserInfo
 	for _, name := range sortedNames(f.users) {
-		out = append(out, f.users[name])
+		if u := f.users[name]; filter.Meets(u.User, u.Status) {
+			out = append(out, u)
+		}
 	}
 	return out, f.failure
 }
 
 func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
 	u, err := f.find(name)
-	d := vpn.UserDetail{UserInfo: u, Servers: []vpn.UserServer{{Server: "main", Protocol: "vless", Allowed: true, Used: u.Used}}}
+	d := vpn.UserDetail{
+		UserInfo: u, Servers: []vpn.UserServer{{Server: "main", Protocol: "vless", Allowed: true, Used: u.Used}}, Resets: []vpn.Reset{},
+	}
 	if u.Online > 0 {
 		d.Sessions = []vpn.Session{{
 			ID: 1, User: u.ID, Server: "main", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "tcp",

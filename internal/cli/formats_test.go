@@ -157,8 +157,8 @@ func keys(doc, before, after string) []string {
 // terminal shows.
 func TestPlainAndWide(t *testing.T) {
 	for args, want := range map[string]string{
-		"users list -o plain": "alice\tactive\t1200000000\t50000000000\t2026-12-31T15:00:00Z\t2\t3000\t1200000\t2\t0\t0\t2500000\t2026-11-22T10:00:00Z\taliceid\n" +
-			"bob\tdisabled\t0\t0\t\t0\t0\t0\t0\t0\t0\t0\t2026-11-23T10:00:00Z\tbobid\n",
+		"users list -o plain": "alice\tactive\t1200000000\t50000000000\t2026-12-31T15:00:00Z\t2\t3000\t1200000\t2\t0\t0\t2500000\t2026-11-22T10:00:00Z\taliceid\t\t\t0\t\t\t\n" +
+			"bob\tdisabled\t0\t0\t\t0\t0\t0\t0\t0\t0\t0\t2026-11-23T10:00:00Z\tbobid\t\t\t0\t\t\t\n",
 		"server list -o plain":        "main\trunning\tvless\t203.0.113.5:443\t2\t0\t0\t1000000000\t[::]:443\tprocess\t7\tyes\t2026-11-23T10:00:00Z\tmainid\n",
 		"server status -o plain":      "main\trunning\t7\t20000000\t0\tyes\t2026-11-23T10:00:00Z\t\t900\t\n",
 		"users link alice -o plain":   "main\tvless\tvless://main?a=1&b=2\n",

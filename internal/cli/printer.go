@@ -128,7 +128,7 @@ func paint(on bool, c colour, s string) string {
 // word says it already: nobody has to see the colour.
 var stateColours = map[string]colour{
 	"active": green, "running": green,
-	"limited": yellow, "syncing": yellow, "starting": yellow,
+	"limited": yellow, "throttled": yellow, "on hold": yellow, "syncing": yellow, "starting": yellow,
 	"expired": red, "failed": red, "unresponsive": red,
 	"disabled": grey, "stopped": grey,
 }

@@ -261,7 +261,7 @@ func (u *up) ignored(s vpn.ServerInfo) []string {
 }
 
 type userKeeper interface {
-	List(context.Context) ([]vpn.UserInfo, error)
+	List(context.Context, vpn.UserFilter) ([]vpn.UserInfo, error)
 	Create(context.Context, vpn.NewUser) (vpn.UserChange, error)
 	Access(context.Context, string) ([]vpn.Access, error)
 }
@@ -283,7 +283,7 @@ func (u *up) firstUser(ctx context.Context, users userKeeper) (vpn.UserInfo, []v
 // userThere returns the wanted user, or the first; an error of kind NotFound
 // if there is none.
 func (u *up) userThere(ctx context.Context, users userKeeper) (vpn.UserInfo, []vpn.Access, error) {
-	list, err := users.List(ctx)
+	list, err := users.List(ctx, vpn.UserFilter{})
 	if err != nil {
 		return vpn.UserInfo{}, nil, err
 	}

@@ -15,7 +15,7 @@ func (u *up) tell(ctx context.Context, c *connection, in vpn.NewServer) error {
 	if err != nil {
 		return err
 	}
-	users, err := c.Users.List(ctx)
+	users, err := c.Users.List(ctx, vpn.UserFilter{})
 	if err != nil {
 		return err
 	}

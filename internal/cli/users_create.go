@@ -11,7 +11,8 @@ import (
 
 func usersCreate(p *program) *cobra.Command {
 	var (
-		limits  limitFlags
+		flags   userFlags
+		tags    []string
 		servers allowFlags
 	)
 	cmd := &cobra.Command{
@@ -19,19 +20,24 @@ func usersCreate(p *program) *cobra.Command {
 		Example: `  vpn users create alice
   vpn users create bob --quota 50GB --expires 30d --rate-down 20mbit --devices 2
   vpn users create eve --server main --server wg
+  vpn users create carol --valid-for 30d     30 days from the first use on
+  vpn users create dan --quota 50GB --quota-period month --resets-on 15 --time-zone Europe/Berlin
+  vpn users create eve --quota 50GB --after-quota throttle:1mbit --tag family
   vpn users create bob --dry-run             see whether it would work`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := newName(p, cmd, args, "user")
 			if err != nil {
 				return err
 			}
-			in := vpn.NewUser{Name: name, Limits: limits.limits, ExpiresAt: limits.expires, Servers: servers.given(cmd.Flags())}
+			in := flags.create(name, tags)
+			in.Servers = servers.given(cmd.Flags())
 			return p.change(cmd.Context(), orMakeStore, func(ctx context.Context, c *client.Client) (bool, error) {
 				return createUser(ctx, p.printer(), c.Users, in)
 			})
 		},
 	}
-	limits.add(cmd.Flags(), p.Now)
+	flags.add(cmd.Flags(), p.Now)
+	cmd.Flags().Var(&list[string]{to: &tags, parse: parseTag, kind: "TAG"}, "tag", "a word to find the user by; may be given several times")
 	servers.add(cmd.Flags(), "the only server, by `NAME`, that lets the user in; may be given several times")
 	return changes[vpn.UserChange](p, cmd)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,37 +12,54 @@ import (
 )
 
 func usersList(p *program) *cobra.Command {
-	var deleted bool
+	var (
+		deleted bool
+		filter  vpn.UserFilter
+	)
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the users", Args: exactly(),
 		Example: `  vpn users list
   vpn users list -o wide                     all limits
   vpn users list -o name | xargs -n 1 vpn users link
   vpn users list --json name,used,limits.quota
+  vpn users list --status limited            whose quota is used up
+  vpn users list --tag family --search ali
   vpn users list --deleted                   who can be restored`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, name := range []string{"status", "tag", "search"} {
+				if deleted && cmd.Flags().Changed(name) {
+					return vpn.Errorf(vpn.Invalid, "--deleted and --%s exclude each other", name).WithHint("leave one of them out")
+				}
+			}
 			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				if deleted {
 					return listDeletedUsers(ctx, p.printer(), c.Users)
 				}
-				return listUsers(ctx, p.printer(), c.Users)
+				return listUsers(ctx, p.printer(), c.Users, filter)
 			})
 		},
 	}
+	cmd.Flags().Var(statusValue(&filter.Status), "status", "only who is active, on_hold, limited, expired or disabled")
+	cmd.Flags().Var(&list[string]{to: &filter.Tags, parse: parseTag, kind: "TAG"}, "tag", "only who has the tag; may be given several times")
+	cmd.Flags().Var(textValue(&filter.Search, "WORD"), "search", "only whose name, e-mail, note or tag holds the word")
 	cmd.Flags().BoolVar(&deleted, "deleted", false, "those that were deleted within the last 24 hours, instead")
 	return answers[[]vpn.UserInfo](p, cmd)
 }
 
 type userLister interface {
-	List(context.Context) ([]vpn.UserInfo, error)
+	List(context.Context, vpn.UserFilter) ([]vpn.UserInfo, error)
 }
 
-func listUsers(ctx context.Context, out *printer, users userLister) error {
-	list, err := users.List(ctx)
+func listUsers(ctx context.Context, out *printer, users userLister, f vpn.UserFilter) error {
+	list, err := users.List(ctx, f)
 	if err != nil {
 		return err
 	}
-	if len(list) == 0 {
+	switch filtered := f.Status != "" || len(f.Tags) > 0 || f.Search != ""; {
+	case len(list) > 0:
+	case filtered:
+		out.note("no user is like that")
+	default:
 		out.note("there are no users yet; make one: vpn users create NAME")
 	}
 	names := namesOf(list, func(u vpn.UserInfo) string { return u.Name })
@@ -56,12 +74,14 @@ func userTable(list ...vpn.UserInfo) *table {
 	t := &table{head: []string{
 		"NAME", "STATUS", ">USED", ">QUOTA", "EXPIRES", ">ONLINE", ">UP", ">DOWN",
 		"+>DEVICES", "+>CONNECTIONS", "+>MAX UP", "+>MAX DOWN", "+CREATED", "+ID",
+		"+PERIOD", "+RESETS", "+AFTER QUOTA", "+TAGS", "+EMAIL", "+NOTE",
 	}}
 	for _, u := range list {
 		l := u.Limits
-		t.add(u.Name, string(u.Status), usedCell(u.Used), limitCell(l.Quota, vpn.FormatSize), expiryCell(u.ExpiresAt),
+		t.add(u.Name, userStatusCell(u), usedCell(u.Used), limitCell(l.Quota, vpn.FormatSize), endCell(u),
 			strconv.Itoa(u.Online), nowCell(u.Rate.Up), nowCell(u.Rate.Down), countCell(l.Devices), countCell(l.Connections),
-			limitCell(l.RateUp, vpn.FormatRate), limitCell(l.RateDown, vpn.FormatRate), timeCell(u.CreatedAt), string(u.ID))
+			limitCell(l.RateUp, vpn.FormatRate), limitCell(l.RateDown, vpn.FormatRate), timeCell(u.CreatedAt), string(u.ID),
+			periodText(l.Period), timeCell(u.ResetsAt), afterCell(l), strings.Join(u.Tags, " "), u.Email, u.Note)
 	}
 	return t
 }

@@ -14,7 +14,7 @@ func usersReset(p *program) *cobra.Command {
 		Use: "reset NAME", Short: "Count a user's traffic from nothing again",
 		Long: `Set what counts against a user's quota back to nothing. A user whose quota was
 used up is let in again at once. The totals per server, as "vpn users show"
-lists them, stay.`,
+lists them, stay, and so does what was used until now, in its list of resets.`,
 		Example: "  vpn users reset alice",
 	}
 	return changes[vpn.UserChange](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
@@ -34,9 +34,6 @@ func resetUser(ctx context.Context, out *printer, users userResetter, name strin
 		return false, err
 	}
 	u := change.User
-	done := did(change.DryRun, "reset", "reset", "the usage of user %s", u.Name)
-	if u.Status == vpn.Expired || u.Status == vpn.Disabled {
-		done += ", who is kept out all the same: " + string(u.Status)
-	}
+	done := did(change.DryRun, "reset", "reset", "the usage of user %s", u.Name) + keptOut(u)
 	return change.Synced, out.show(answer{data: change, names: []string{u.Name}, plain: userTable(u), done: done})
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,22 +38,41 @@ func showUser(ctx context.Context, out *printer, users userShower, name string) 
 	}
 	return out.show(answer{
 		data: u, names: []string{u.Name}, quiet: []string{u.Name}, fields: userFields(u.UserInfo),
-		tables: []*table{servers, sessionTable(u.Sessions, false)},
+		tables: []*table{servers, sessionTable(u.Sessions, false), resetTable(u.Resets)},
 	})
+}
+
+// shownResets is how many resets a person is shown: those of a year, if they
+// come by the month. JSON has all.
+const shownResets = 12
+
+func resetTable(resets []vpn.Reset) *table {
+	t := &table{head: []string{"RESET", "BY", "SINCE", ">USED"}}
+	for _, r := range resets[:min(len(resets), shownResets)] {
+		t.add(timeCell(r.At), r.Actor, timeCell(r.Since), usedCell(r.Used))
+	}
+	return t
 }
 
 func userFields(u vpn.UserInfo) []any {
 	return []any{
 		"name", u.Name,
-		"status", string(u.Status),
+		"status", userStatusCell(u),
 		"used", bothWaysCell(u.Used),
 		"quota", limitCell(u.Limits.Quota, vpn.FormatSize),
-		"expires", expiryCell(u.ExpiresAt),
+		"period", periodText(u.Limits.Period),
+		"resets", timeCell(u.ResetsAt),
+		"after quota", afterCell(u.Limits),
+		"expires", endCell(u),
+		"first used", timeCell(u.FirstUsedAt),
 		"rate up", limitCell(u.Limits.RateUp, vpn.FormatRate),
 		"rate down", limitCell(u.Limits.RateDown, vpn.FormatRate),
 		"devices", countCell(u.Limits.Devices),
 		"connections", countCell(u.Limits.Connections),
 		"online", onlineCell(u.Online, u.Rate),
+		"tags", strings.Join(u.Tags, ", "),
+		"email", u.Email,
+		"note", u.Note,
 		"created", timeCell(u.CreatedAt),
 		"id", string(u.ID),
 	}

@@ -11,29 +11,36 @@ import (
 
 func usersUpdate(p *program) *cobra.Command {
 	var (
-		limits  limitFlags
-		servers allowFlags
-		all     bool
-		name    string
+		flags     userFlags
+		servers   allowFlags
+		all       bool
+		name      string
+		add, drop []string
 	)
 	cmd := &cobra.Command{
 		Use: "update NAME", Aliases: []string{"edit"}, Short: "Change a user's limits or name",
 		Example: `  vpn users update alice --quota 100GB --expires never
   vpn users update alice --name alice.work
+  vpn users update alice --valid-for 30d     from the next use on
+  vpn users update alice --quota-period none --after-quota cut
+  vpn users update alice --add-tag paid --remove-tag trial --note ""
   vpn users update alice --server main       only there, from now on
   vpn users update alice --all-servers`,
 	}
-	limits.add(cmd.Flags(), p.Now)
+	flags.add(cmd.Flags(), p.Now)
+	cmd.Flags().Var(&list[string]{to: &add, parse: parseTag, kind: "TAG"}, "add-tag", "a word to find the user by; may be given several times")
+	cmd.Flags().Var(&list[string]{to: &drop, parse: parseTag, kind: "TAG"}, "remove-tag", "one that the user has")
 	cmd.Flags().StringVar(&name, "name", "", "the `NAME` from now on")
 	servers.add(cmd.Flags(), "the only server, by `NAME`, that lets the user in; may be given several times, or none")
 	cmd.Flags().BoolVar(&all, "all-servers", false, "every server lets the user in, new ones too")
 	return changes[vpn.UserChange](p, onUser(p, cmd, func(cmd *cobra.Command, user string) error {
-		patch := limits.patch(cmd.Flags())
+		patch, given := flags.patch(cmd.Flags())
 		if cmd.Flags().Changed("name") {
-			patch.Name = &name
+			patch.Name, given = &name, true
 		}
 		patch.Servers, patch.AllServers = servers.given(cmd.Flags()), all
-		if patch == (vpn.UserPatch{}) {
+		patch.AddTags, patch.RemoveTags = add, drop
+		if !given && patch.Servers == nil && !all && len(add)+len(drop) == 0 {
 			return vpn.Errorf(vpn.Invalid, "there is nothing to change").
 				WithHint("say what: vpn users update %s --quota 100GB", printable(user))
 		}
@@ -55,8 +62,8 @@ func updateUser(ctx context.Context, out *printer, users userUpdater, name strin
 	}
 	u := change.User
 	done := did(change.DryRun, verb, verb+"d", "user %s", renamed(change.DryRun, name, u.Name, patch.Name))
-	if u.Status == vpn.Expired || u.Status == vpn.Limited {
-		done += ", who is kept out all the same: " + string(u.Status)
+	if u.Status != vpn.Disabled { // which is what was asked for, or known
+		done += keptOut(u)
 	}
 	return change.Synced, out.show(answer{data: change, names: []string{u.Name}, plain: userTable(u), done: done})
 }

@@ -100,6 +100,8 @@ func prefixList(to *[]netip.Prefix) *list[netip.Prefix] {
 	return &list[netip.Prefix]{to: to, parse: parsePrefix, kind: "CIDR"}
 }
 
+func parseTag(s string) (string, error) { return s, vpn.ValidTag(s) }
+
 // parseCount reads how many of something there may be; none is 0, no limit.
 func parseCount(s string) (int, error) {
 	if s == "none" || s == "unlimited" {

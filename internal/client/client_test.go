@@ -70,7 +70,7 @@ func TestRequests(t *testing.T) {
 			return c.Users.Create(ctx, vpn.NewUser{Name: "alice"})
 		}},
 		"users.list": {"GET", "/v1/users", "", []vpn.UserInfo{user.User}, func(ctx context.Context, c *client.Client) (any, error) {
-			return c.Users.List(ctx)
+			return c.Users.List(ctx, vpn.UserFilter{})
 		}},
 		"users.show": {"GET", "/v1/users/alice", "", vpn.UserDetail{UserInfo: user.User}, func(ctx context.Context, c *client.Client) (any, error) {
 			return c.Users.Show(ctx, "alice")
@@ -243,7 +243,7 @@ func TestStrangeAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			over(t, c.h, func(t *testing.T, cl *client.Client) {
-				_, err := cl.Users.List(t.Context())
+				_, err := cl.Users.List(t.Context(), vpn.UserFilter{})
 				if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Kind != c.kind || e.Hint == "" {
 					t.Errorf("got %#v", err)
 				}
@@ -256,11 +256,11 @@ func TestStrangeAnswers(t *testing.T) {
 // not the end of the process.
 func TestNoAnswer(t *testing.T) {
 	over(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, func(t *testing.T, c *client.Client) {
-		if _, err := c.Users.List(t.Context()); err == nil {
+		if _, err := c.Users.List(t.Context(), vpn.UserFilter{}); err == nil {
 			t.Error("no error")
 		}
 	})
-	_, err := client.InProcess(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })).Users.List(t.Context())
+	_, err := client.InProcess(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") })).Users.List(t.Context(), vpn.UserFilter{})
 	if vpn.KindOf(err) != vpn.Internal {
 		t.Errorf("got %v", err)
 	}
@@ -272,7 +272,7 @@ func TestCancel(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		failed := make(chan error)
 		go func() {
-			_, err := c.Users.List(ctx)
+			_, err := c.Users.List(ctx, vpn.UserFilter{})
 			failed <- err
 		}()
 		cancel()
@@ -307,7 +307,7 @@ func TestNoDaemon(t *testing.T) {
 		"not a directory":   filepath.Join(file, "api.sock"),
 		"the path is wrong": filepath.Join(dir, string(make([]byte, 200))),
 	} {
-		_, err := client.Unix(path).Users.List(t.Context())
+		_, err := client.Unix(path).Users.List(t.Context(), vpn.UserFilter{})
 		if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Kind != vpn.Unavailable || e.Hint == "" {
 			t.Errorf("%s: %#v", name, err)
 		}

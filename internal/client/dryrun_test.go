@@ -33,7 +33,7 @@ func TestDryRun(t *testing.T) {
 				return err
 			},
 			"GET /v1/users": func(ctx context.Context, c *client.Client) error {
-				_, err := c.Users.List(ctx)
+				_, err := c.Users.List(ctx, vpn.UserFilter{})
 				return err
 			},
 		} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vpn/internal/client"
+	"vpn/internal/vpn"
 )
 
 // TestStream: lines arrive while the handler goes on writing.
@@ -82,7 +83,7 @@ func TestCancelEndsTheHandler(t *testing.T) {
 		<-r.Context().Done()
 		ended = true
 	}))
-	if _, err := c.Users.List(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Users.List(ctx, vpn.UserFilter{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	if !ended {
@@ -96,7 +97,7 @@ func TestInProcessBeginsNothingThatIsCancelled(t *testing.T) {
 	cancel()
 	c := client.InProcess(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler runs") }))
 	for range 100 {
-		if _, err := c.Users.List(ctx); !errors.Is(err, context.Canceled) {
+		if _, err := c.Users.List(ctx, vpn.UserFilter{}); !errors.Is(err, context.Canceled) {
 			t.Fatalf("error %v", err)
 		}
 	}

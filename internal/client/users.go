@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"vpn/internal/vpn"
 )
@@ -15,9 +17,23 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 	return call[vpn.UserChange](ctx, u.c, http.MethodPost, "/v1/users", in)
 }
 
-// List returns the users, by name.
-func (u *Users) List(ctx context.Context) ([]vpn.UserInfo, error) {
-	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, "/v1/users", nil)
+// List returns those of the living users that f selects, by name.
+func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, error) {
+	query := url.Values{}
+	if f.Status != "" {
+		query.Set("status", string(f.Status))
+	}
+	if len(f.Tags) > 0 {
+		query.Set("tag", strings.Join(f.Tags, ","))
+	}
+	if f.Search != "" {
+		query.Set("search", f.Search)
+	}
+	path := "/v1/users"
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, path, nil)
 }
 
 // Show returns one user with everything that belongs to it.

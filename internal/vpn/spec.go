@@ -52,7 +52,9 @@ type Grant struct {
 	NotBefore   time.Time // zero: at once
 	NotAfter    time.Time // zero: for ever
 	Blocked     bool      // kept in place, and kept out: disabled
+	Hold        Hold      // zero: none. Its first use ends at FirstUsedAt, or with the worker's own first flow
 	Capped      bool      // needs a [Ceiling] in the worker's epoch; without one nothing passes
+	Throttle    uint64    // bytes per second, both ways together, once the ceiling is reached; 0: cut there
 	RateUp      uint64    // bytes per second; 0: no limit
 	RateDown    uint64
 	Devices     int // source networks; 0: no limit
@@ -70,10 +72,12 @@ type Patch struct {
 
 // A Ceiling stops a user of a worker when the worker's own count of that
 // user, up and down together since the epoch began, reaches Bytes. It holds
-// while the user's grants are Capped.
+// while the user's grants are Capped. A user with a Throttle goes on at the
+// rate of Throttle, this worker's part of it, in bytes per second; 0 is all.
 type Ceiling struct {
-	User  UserID `json:"user"`
-	Bytes uint64 `json:"bytes"`
+	User     UserID `json:"user"`
+	Bytes    uint64 `json:"bytes"`
+	Throttle uint64 `json:"throttle,omitempty"`
 }
 
 // Health is what a worker says of itself.

@@ -59,6 +59,10 @@ type Counters struct {
 	Epoch    string    `json:"epoch"`
 	Seq      uint64    `json:"seq"` // hand it back as after, to learn what moved since; that acknowledges these
 	Counters []Counter `json:"counters"`
+
+	// FirstUses end holds. Each answer has all of them that the grants do not
+	// know of yet.
+	FirstUses []FirstUse `json:"first_uses,omitempty"`
 }
 
 // A Session is one live connection or datagram flow of a user.

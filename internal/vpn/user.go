@@ -9,11 +9,17 @@ import (
 // zero field is no limit.
 type Limits struct {
 	Quota       uint64 `json:"quota,omitempty" doc:"bytes up and down since the last reset; 0 is unlimited"`
+	Period      Period `json:"period,omitzero" doc:"when the usage is reset by itself; left out: never"`
+	Throttle    uint64 `json:"throttle,omitempty" doc:"bytes per second, up and down together, beyond the quota; 0: the user is cut there"`
 	RateUp      uint64 `json:"rate_up,omitempty" doc:"bytes per second from the user; 0 is unlimited"`
 	RateDown    uint64 `json:"rate_down,omitempty" doc:"bytes per second to the user; 0 is unlimited"`
 	Devices     int    `json:"devices,omitempty" doc:"source networks (/32, /64) at one time; 0 is unlimited"`
 	Connections int    `json:"connections,omitempty" doc:"connections at one time; 0 is unlimited"`
 }
+
+// MaxQuota is the highest quota: beyond a thousand years at 300 Mbit/s it is a
+// mistake.
+const MaxQuota = 1e18 - 1
 
 // A User is one person, with one set of limits on every server.
 type User struct {
@@ -22,7 +28,14 @@ type User struct {
 	Enabled   bool      `json:"enabled"`
 	Limits    Limits    `json:"limits"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	Used      Traffic   `json:"used"` // since the last reset
+	Hold
+	Used      Traffic   `json:"used"` // since the last reset, or in the last days: see [Rolling]
+	UsedSince time.Time `json:"used_since,omitzero" doc:"of the last reset; left out: there was none"`
+	ResetsAt  time.Time `json:"resets_at,omitzero" doc:"when used becomes less by itself; left out: never"`
+	TurnsAt   time.Time `json:"-"` // when ResetsAt has to be looked at: under [Rolling] each day
+	Tags      []string  `json:"tags,omitempty"`
+	Email     string    `json:"email,omitempty"`
+	Note      string    `json:"note,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 	DeletedAt time.Time `json:"deleted_at,omitzero"` // set: a tombstone, kept for undo and late counters
@@ -37,18 +50,58 @@ func (u User) MayUse(s ServerID) bool {
 	return u.AllowedServers == nil || slices.Contains(u.AllowedServers, s)
 }
 
+// A Hold makes the time that a user is valid for begin with the first use.
+// Its zero value holds nothing.
+type Hold struct {
+	ValidFor    Seconds   `json:"valid_for,omitempty" doc:"seconds of validity from the first use on"`
+	HeldSince   time.Time `json:"held_since,omitzero" doc:"when the user was put on hold"`
+	FirstUsedAt time.Time `json:"first_used_at,omitzero" doc:"when that ended"`
+}
+
+// Seconds is a length of time as it is written in JSON.
+type Seconds int64
+
+// Duration returns s as Go has it.
+func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Second }
+
+// Holds reports whether the first use is yet to come.
+func (h Hold) Holds() bool { return h.ValidFor > 0 && h.FirstUsedAt.IsZero() }
+
+// A FirstUse is a worker's report that a user who was on hold has connected.
+type FirstUse struct {
+	User UserID    `json:"user"`
+	Held time.Time `json:"held"` // the hold that it ends: its HeldSince
+	At   time.Time `json:"at"`
+}
+
+// Begin takes a report of u's first use and says whether it changes u: it is
+// of the hold that u has, and the earliest so far.
+func (u *User) Begin(f FirstUse) bool {
+	if u.ValidFor == 0 || !f.Held.Equal(u.HeldSince) || !u.FirstUsedAt.IsZero() && !f.At.Before(u.FirstUsedAt) {
+		return false
+	}
+	u.FirstUsedAt = f.At
+	u.ExpiresAt = f.At.Add(u.ValidFor.Duration())
+	return true
+}
+
 // UserStatus is what a user's fields come to at one moment. It is derived,
 // never stored.
 type UserStatus string
 
-// The states of a user; all but Active are kept out.
+// The states of a user. Active and OnHold are let in, and Limited is if the
+// user has a Throttle.
 const (
 	Deleted  UserStatus = "deleted" // a tombstone
 	Active   UserStatus = "active"
+	OnHold   UserStatus = "on_hold" // the time begins with the first use
 	Disabled UserStatus = "disabled"
 	Expired  UserStatus = "expired"
 	Limited  UserStatus = "limited" // the quota is used up
 )
+
+// Statuses returns the states of the living, as a list may be narrowed down to.
+func Statuses() []UserStatus { return []UserStatus{Active, OnHold, Limited, Expired, Disabled} }
 
 // Status returns the state of u at the time now.
 func (u User) Status(now time.Time) UserStatus {
@@ -61,6 +114,8 @@ func (u User) Status(now time.Time) UserStatus {
 		return Expired
 	case u.Limits.Quota > 0 && u.Used.Total() >= u.Limits.Quota:
 		return Limited
+	case u.Holds():
+		return OnHold
 	}
 	return Active
 }
@@ -71,20 +126,34 @@ type NewUser struct {
 	Limits    Limits    `json:"limits,omitzero"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	Servers   *[]string `json:"servers,omitempty" doc:"the only servers that let the user in, by name or ID; left out: every one"`
+	ValidFor  Seconds   `json:"valid_for,omitempty" doc:"seconds of validity from the first use on, instead of expires_at"`
+	Tags      []string  `json:"tags,omitempty"`
+	Email     string    `json:"email,omitempty"`
+	Note      string    `json:"note,omitempty"`
 }
 
-// UserPatch changes the fields that are set. A zero ExpiresAt means never.
+// UserPatch changes the fields that are set. A zero ExpiresAt means never, and
+// ends a hold; ValidFor begins one.
 type UserPatch struct {
 	Name        *string    `json:"name,omitempty"`
 	Enabled     *bool      `json:"enabled,omitempty"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	ValidFor    *Seconds   `json:"valid_for,omitempty" doc:"seconds of validity from the next use on"`
 	Quota       *uint64    `json:"quota,omitempty"`
+	Period      *Cycle     `json:"period,omitempty" enum:",day,week,month,year,30d" doc:"empty: never"`
+	ResetsOn    *string    `json:"resets_on,omitempty" doc:"empty: the first day of the period"`
+	TimeZone    *string    `json:"time_zone,omitempty" doc:"empty: UTC"`
+	Throttle    *uint64    `json:"throttle,omitempty" doc:"0: cut at the quota"`
 	RateUp      *uint64    `json:"rate_up,omitempty"`
 	RateDown    *uint64    `json:"rate_down,omitempty"`
 	Devices     *int       `json:"devices,omitempty"`
 	Connections *int       `json:"connections,omitempty"`
 	Servers     *[]string  `json:"servers,omitempty" doc:"the only servers that let the user in from now on, by name or ID"`
 	AllServers  bool       `json:"all_servers,omitempty" doc:"every server lets the user in again"`
+	AddTags     []string   `json:"add_tags,omitempty"`
+	RemoveTags  []string   `json:"remove_tags,omitempty"`
+	Email       *string    `json:"email,omitempty" doc:"empty: none"`
+	Note        *string    `json:"note,omitempty" doc:"empty: none"`
 }
 
 // UserRestore says how a deleted user comes back.
@@ -93,8 +162,12 @@ type UserRestore struct {
 }
 
 // UserFilter selects users; its zero value selects all that are not deleted.
+// A user is selected who meets all of it.
 type UserFilter struct {
-	Deleted bool // the tombstones too
+	Deleted bool       // the tombstones too
+	Status  UserStatus // empty: any
+	Tags    []string   // each of them
+	Search  string     // found in name, e-mail, note or a tag, in any letter case
 }
 
 // UserInfo is a user as the faces show one.
@@ -110,6 +183,15 @@ type UserDetail struct {
 	UserInfo
 	Servers  []UserServer `json:"servers"`
 	Sessions []Session    `json:"sessions"`
+	Resets   []Reset      `json:"resets" doc:"the newest first, at most 100"`
+}
+
+// A Reset is the end of a time for which usage was counted.
+type Reset struct {
+	At    time.Time `json:"at"`
+	Actor string    `json:"actor" doc:"who asked for it; system: it was due"`
+	Since time.Time `json:"since" doc:"what was used was counted from then on"`
+	Used  Traffic   `json:"used"`
 }
 
 // UserServer is a user's part in one server.

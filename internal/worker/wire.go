@@ -40,11 +40,21 @@ type wireGrant struct {
 	NotBefore   time.Time        `json:"not_before,omitzero"`
 	NotAfter    time.Time        `json:"not_after,omitzero"`
 	Blocked     bool             `json:"blocked,omitempty"`
+	Hold        wireHold         `json:"hold,omitzero"`
 	Capped      bool             `json:"capped,omitempty"`
+	Throttle    uint64           `json:"throttle,omitempty"`
 	RateUp      uint64           `json:"rate_up,omitempty"`
 	RateDown    uint64           `json:"rate_down,omitempty"`
 	Devices     int              `json:"devices,omitempty"`
 	Connections int              `json:"connections,omitempty"`
+}
+
+// wireHold is a [vpn.Hold], without which an older worker lets a user in for
+// ever, until it is told the end.
+type wireHold struct {
+	ValidFor    vpn.Seconds `json:"valid_for"`
+	HeldSince   time.Time   `json:"held_since"`
+	FirstUsedAt time.Time   `json:"first_used_at,omitzero"`
 }
 
 type wirePatch struct {
@@ -115,7 +125,8 @@ func toWireGrants(gs []vpn.Grant) []wireGrant {
 	for i, g := range gs {
 		out[i] = wireGrant{
 			Credential: g.Credential, User: g.User, Name: g.Name, Secret: g.Secret.Reveal(), Slot: g.Slot,
-			NotBefore: g.NotBefore, NotAfter: g.NotAfter, Blocked: g.Blocked, Capped: g.Capped,
+			NotBefore: g.NotBefore, NotAfter: g.NotAfter, Hold: wireHold(g.Hold), Blocked: g.Blocked,
+			Capped: g.Capped, Throttle: g.Throttle,
 			RateUp: g.RateUp, RateDown: g.RateDown, Devices: g.Devices, Connections: g.Connections,
 		}
 	}
@@ -127,7 +138,8 @@ func grants(ws []wireGrant) []vpn.Grant {
 	for i, w := range ws {
 		out[i] = vpn.Grant{
 			Credential: w.Credential, User: w.User, Name: w.Name, Secret: vpn.NewSecret(w.Secret), Slot: w.Slot,
-			NotBefore: w.NotBefore, NotAfter: w.NotAfter, Blocked: w.Blocked, Capped: w.Capped,
+			NotBefore: w.NotBefore, NotAfter: w.NotAfter, Hold: vpn.Hold(w.Hold), Blocked: w.Blocked,
+			Capped: w.Capped, Throttle: w.Throttle,
 			RateUp: w.RateUp, RateDown: w.RateDown, Devices: w.Devices, Connections: w.Connections,
 		}
 	}

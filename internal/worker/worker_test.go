@@ -127,7 +127,10 @@ func fullGrant() vpn.Grant {
 	return vpn.Grant{
 		Credential: "c1", User: "u1", Name: "alice", Secret: vpn.NewSecret("password"),
 		NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), NotAfter: time.Date(2027, 1, 2, 3, 4, 5, 6, time.UTC),
-		Blocked: true, Capped: true, RateUp: 1, RateDown: 2, Devices: 3, Connections: 4,
+		Hold: vpn.Hold{
+			ValidFor: 5, HeldSince: time.Date(2026, 2, 3, 4, 5, 6, 7000, time.UTC), FirstUsedAt: time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC),
+		},
+		Throttle: 6, Blocked: true, Capped: true, RateUp: 1, RateDown: 2, Devices: 3, Connections: 4,
 	}
 }
 

@@ -63,7 +63,7 @@ func newIdleBench(t testing.TB, h Harness, n int) *bench {
 		})
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	b.meter = meter.New(meter.Options{Epoch: "epoch", Log: log})
+	b.meter = meter.New(meter.Options{Epoch: "epoch", Grace: time.Second, Log: log})
 	b.guard = egress.New(nil)
 	var err error
 	if b.engine, err = h.New(engine.Config{Meter: b.meter, Guard: b.guard, Log: log}); err != nil {

@@ -26,6 +26,7 @@ type Flow struct {
 	id         uint64
 	source     netip.AddrPort
 	network    string
+	device     *device // set when it is admitted
 	since      time.Time
 	cut        func(error)
 	done       chan struct{} // closed when err is set
@@ -40,7 +41,8 @@ type Flow struct {
 // how many bytes that is: fewer than n when the rate grants them in parts, or
 // when the user's ceiling lets no more pass; then the user is being cut, and
 // the next call fails. Over all flows of a user exactly as many bytes pass as
-// the ceiling says.
+// the ceiling says. Beyond it they pass at the rate of the user's throttle, if
+// there is one.
 //
 // It returns an error, and has counted nothing, when the flow was cut or
 // closed or ctx has ended, at once if that happens while it waits. The caller
@@ -59,6 +61,15 @@ func (f *Flow) Wait(ctx context.Context, d Direction, n int) (int, error) {
 		}
 		u.mu.Lock()
 	}
+	if n > 0 && f.err == nil && u.room() == 0 && u.throttled() {
+		b := u.brake()
+		u.mu.Unlock()
+		var err error
+		if n, err = b.wait(ctx, f.done, n); err != nil {
+			return 0, err
+		}
+		u.mu.Lock()
+	}
 	n, err := f.pass(d, n)
 	cut := f.spent()
 	u.mu.Unlock()
@@ -68,8 +79,8 @@ func (f *Flow) Wait(ctx context.Context, d Direction, n int) (int, error) {
 
 // Take asks for a datagram of n bytes to pass, and counts it, or says that it
 // must be dropped: the flow has ended, the user's rate is used up for now, or
-// the ceiling leaves less than n, in which case the user is cut. It never
-// blocks.
+// the ceiling leaves less than n, in which case the user is cut unless there
+// is a throttle. It never blocks.
 func (f *Flow) Take(d Direction, n int) bool {
 	u := f.user
 	u.mu.Lock()
@@ -105,6 +116,9 @@ func (f *Flow) pass(d Direction, n int) (int, error) {
 		return 0, nil
 	}
 	got := min(uint64(n), f.user.room())
+	if got == 0 && f.user.throttled() {
+		got = uint64(n) // which has passed the brake
+	}
 	if got == 0 {
 		return 0, errCeiling
 	}
@@ -118,9 +132,11 @@ func (f *Flow) passWhole(d Direction, n uint64) (bool, []*Flow) {
 	switch u := f.user; {
 	case f.err != nil:
 		return false, nil
-	case n > u.room():
+	case n > u.room() && !u.throttled():
 		return false, u.sever(nil, errCeiling, anyFlow)
 	case !u.buckets[d].take(int(n)):
+		return false, nil
+	case n > u.room() && !u.brake().take(int(n)):
 		return false, nil
 	}
 	f.count(d, n)
@@ -136,11 +152,12 @@ func (f *Flow) count(d Direction, n uint64) {
 	f.traffic = f.traffic.Add(t)
 	f.credential.traffic = f.credential.traffic.Add(t)
 	f.user.used = min(f.user.used+n, vpn.MaxTraffic)
+	f.device.active = f.meter.activity.Load()
 }
 
 // spent severs all flows of the user if the ceiling has been reached.
 func (f *Flow) spent() []*Flow {
-	if f.user.room() > 0 {
+	if !f.user.spent() {
 		return nil
 	}
 	return f.user.sever(nil, errCeiling, anyFlow)

@@ -31,6 +31,7 @@ func (m *Meter) Set(grants []vpn.Grant) {
 		c.generation = m.generation
 		c.blocked, c.removed = g.Blocked, false
 		c.notBefore, c.notAfter = g.NotBefore, g.NotAfter
+		c.user.setHold(g.Hold)
 		cut = m.judge(cut, c, now)
 	}
 	for _, c := range m.credentials {
@@ -45,6 +46,7 @@ func (m *Meter) Set(grants []vpn.Grant) {
 		if u := m.users[g.User]; u != nil && u.generation != m.generation {
 			u.generation = m.generation
 			cut = u.limit(cut, limitsOf(g))
+			m.beginIfLive(u, now)
 		}
 	}
 	m.mu.Unlock()
@@ -57,6 +59,7 @@ func limitsOf(g *vpn.Grant) limits {
 		devices:     g.Devices,
 		connections: g.Connections,
 		capped:      g.Capped,
+		throttle:    g.Throttle,
 	}
 }
 

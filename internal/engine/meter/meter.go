@@ -15,6 +15,7 @@
 package meter
 
 import (
+	"cmp"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -37,6 +38,7 @@ var (
 	errExpired     error = vpn.Errorf(vpn.Denied, "the credential has expired")
 	errCeiling     error = vpn.Errorf(vpn.Denied, "the user has no traffic left on this server")
 	errDevices     error = vpn.Errorf(vpn.Denied, "the user has too many devices")
+	errMoved       error = vpn.Errorf(vpn.Denied, "another device of the user has taken the place")
 	errConnections error = vpn.Errorf(vpn.Denied, "the user has too many connections")
 	errKicked      error = vpn.Errorf(vpn.Denied, "the user was disconnected")
 	errStopped     error = vpn.Errorf(vpn.Unavailable, "the server is stopping")
@@ -47,6 +49,7 @@ var (
 type Options struct {
 	Epoch string           // names this life of the counters
 	Now   func() time.Time // the wall clock; nil: [time.Now]
+	Grace time.Duration    // how long a device must be silent to lose its place; 0: ten seconds
 	Log   *slog.Logger     // nil: nowhere
 }
 
@@ -54,12 +57,16 @@ type Options struct {
 // users to their limits. It begins knowing nobody. Its methods may be called
 // concurrently.
 type Meter struct {
-	epoch  string
-	log    *slog.Logger
-	clock  *clock.Clock
-	conns  atomic.Int64 // live flows
-	stop   chan struct{}
-	ticker sync.WaitGroup
+	epoch string
+	log   *slog.Logger
+	clock *clock.Clock
+	grace time.Duration
+	conns atomic.Int64 // live flows
+	// activity is the time since the meter was made, as of the last tick: what
+	// is close enough to tell who is silent, and free to read.
+	activity atomic.Int64
+	stop     chan struct{}
+	ticker   sync.WaitGroup
 
 	mu          sync.Mutex
 	closed      bool
@@ -68,10 +75,11 @@ type Meter struct {
 	// One that comes back within the epoch counts on from there.
 	retired    map[vpn.CredentialID]*credential
 	users      map[vpn.UserID]*user
-	generation uint64    // counts the calls of Set
-	seq        uint64    // of the latest change that Usage noticed
-	lastFlow   uint64    // id of the newest flow
-	nextExpiry time.Time // no live flow expires before; zero: none expires
+	begun      map[*user]bool // those whose first use was here and is to be told
+	generation uint64         // counts the calls of Set
+	seq        uint64         // of the latest change that Usage noticed
+	lastFlow   uint64         // id of the newest flow
+	nextExpiry time.Time      // no live flow expires before; zero: none expires
 }
 
 // New returns a meter that knows nobody. The caller must Close it.
@@ -84,12 +92,14 @@ func New(o Options) *Meter {
 	}
 	m := &Meter{
 		epoch:       o.Epoch,
+		grace:       cmp.Or(o.Grace, roamingGrace),
 		log:         o.Log,
 		clock:       clock.New(o.Now),
 		stop:        make(chan struct{}),
 		credentials: map[vpn.CredentialID]*credential{},
 		retired:     map[vpn.CredentialID]*credential{},
 		users:       map[vpn.UserID]*user{},
+		begun:       map[*user]bool{},
 	}
 	m.ticker.Go(m.run)
 	return m
@@ -148,11 +158,14 @@ func (m *Meter) Open(id vpn.CredentialID, source netip.AddrPort, network string,
 		cut:        cut,
 		done:       make(chan struct{}),
 	}
-	if err := c.user.admit(f); err != nil {
+	gone, err := c.user.admit(f)
+	if err != nil {
 		return nil, err
 	}
+	f.hangUp(gone)
 	m.lastFlow++
-	m.expireBy(c.notAfter)
+	m.begin(c.user, now)
+	m.expireBy(c.ends())
 	return f, nil
 }
 
@@ -176,11 +189,13 @@ func (m *Meter) Conns() int { return int(m.conns.Load()) }
 func (m *Meter) run() {
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	started := time.Now()
 	for {
 		select {
 		case <-m.stop:
 			return
 		case <-t.C:
+			m.activity.Store(int64(time.Since(started)))
 			if cut := m.expire(); len(cut) > 0 {
 				go m.hangUp(cut) // an engine that is slow must not hold up the next tick
 			}
@@ -223,7 +238,7 @@ func (m *Meter) judge(cut []*Flow, c *credential, now time.Time) []*Flow {
 	if err := c.standing(now); err != nil {
 		return u.sever(cut, err, func(f *Flow) bool { return f.credential == c })
 	}
-	m.expireBy(c.notAfter)
+	m.expireBy(c.ends())
 	return cut
 }
 

@@ -9,7 +9,7 @@ import (
 
 // SetCeilings sets the ceilings of the users it names and leaves the others
 // alone. A ceiling holds while the user's grants are capped; it is kept while
-// they are not. Users who have reached theirs are cut.
+// they are not. Users who have reached theirs are cut, or slowed down.
 //
 // It returns the counters of all credentials that the named users ever had,
 // read when the new ceilings held: the caller who lowered one knows that no
@@ -25,7 +25,7 @@ func (m *Meter) SetCeilings(epoch string, ceilings []vpn.Ceiling) ([]vpn.Counter
 	named := make(map[*user]bool, len(ceilings))
 	for _, c := range ceilings {
 		u := m.user(c.User)
-		cut = u.setCeiling(cut, min(c.Bytes, vpn.MaxTraffic))
+		cut = u.setCeiling(cut, min(c.Bytes, vpn.MaxTraffic), c.Throttle)
 		named[u] = true
 	}
 	var counters []vpn.Counter
@@ -68,7 +68,7 @@ func (m *Meter) Usage(after uint64) vpn.Counters {
 			m.retired[c.id] = c
 		}
 	}
-	out.Seq = m.seq
+	out.Seq, out.FirstUses = m.seq, m.firstUses()
 	return out
 }
 

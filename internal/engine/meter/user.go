@@ -40,10 +40,23 @@ func (c *credential) standing(now time.Time) error {
 		return errBlocked
 	case now.Before(c.notBefore):
 		return errEarly
-	case !c.notAfter.IsZero() && !now.Before(c.notAfter):
+	}
+	if end := c.ends(); !end.IsZero() && !now.Before(end) {
 		return errExpired
 	}
 	return nil
+}
+
+// ends returns when the credential is no longer valid; the zero time is never.
+// The caller holds Meter.mu.
+func (c *credential) ends() time.Time { return earlier(c.notAfter, c.user.ends()) }
+
+// earlier returns the earlier of two ends, of which a zero one never comes.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // counter returns the count of c, and whether it is final unless a new flow
@@ -60,6 +73,7 @@ type limits struct {
 	devices     int
 	connections int
 	capped      bool
+	throttle    uint64 // both ways together, beyond the ceiling; 0: none passes
 }
 
 // A user is what the credentials of one user share.
@@ -69,14 +83,17 @@ type user struct {
 	// guarded by Meter.mu
 	credentials []*credential // retired ones too
 	generation  uint64        // of the last Set that named it
+	holding
 
 	mu       sync.Mutex
 	limits   limits
 	used     uint64 // by all credentials, at most vpn.MaxTraffic
 	ceiling  uint64 // of used; holds while limits.capped
+	part     uint64 // of limits.throttle that is this worker's; 0: all
 	buckets  [2]*bucket
+	slow     *bucket            // while the ceiling is reached, and no longer
 	flows    map[*Flow]struct{} // live ones
-	networks map[netip.Prefix]int
+	networks map[netip.Prefix]*device
 }
 
 // room returns how many bytes may still pass. The caller holds u.mu, as for
@@ -88,26 +105,43 @@ func (u *user) room() uint64 {
 	return u.ceiling - min(u.used, u.ceiling)
 }
 
-// admit makes f live, or says which limit it would break. It locks u.
-func (u *user) admit(f *Flow) error {
+// admit makes f live, or says which limit it would break. It locks u, and
+// severs the flows of a device whose place f's takes.
+func (u *user) admit(f *Flow) (cut []*Flow, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.room() == 0 {
-		return errCeiling
+	if u.spent() {
+		return nil, errCeiling
 	}
+	now := f.meter.activity.Load()
 	net := network(f.source.Addr())
-	if err := u.within(len(u.flows), len(u.networks), u.networks[net] > 0); err != nil {
-		return err
+	flows, devices := len(u.flows), len(u.networks)
+	left := u.left(net, now, f.meter.grace)
+	if left != nil {
+		flows, devices = flows-left.flows, devices-1
+	}
+	if err := u.within(flows, devices, u.networks[net] != nil); err != nil {
+		return nil, err
+	}
+	if left != nil {
+		cut = u.sever(nil, errMoved, func(f *Flow) bool { return f.device == left })
 	}
 	if u.flows == nil {
-		u.flows, u.networks = map[*Flow]struct{}{}, map[netip.Prefix]int{}
+		u.flows, u.networks = map[*Flow]struct{}{}, map[netip.Prefix]*device{}
 		u.setRates()
 	}
+	d := u.networks[net]
+	if d == nil {
+		d = &device{}
+		u.networks[net] = d
+	}
+	d.flows++
+	d.active = now
+	f.device = d
 	u.flows[f] = struct{}{}
-	u.networks[net]++
 	f.credential.live++
 	f.meter.conns.Add(1)
-	return nil
+	return cut, nil
 }
 
 // within says which limit one flow more would break, beside so many flows
@@ -125,9 +159,8 @@ func (u *user) within(flows, networks int, known bool) error {
 // leave undoes admit, but for the open count.
 func (u *user) leave(f *Flow) {
 	delete(u.flows, f)
-	net := network(f.source.Addr())
-	if u.networks[net]--; u.networks[net] == 0 {
-		delete(u.networks, net)
+	if f.device.flows--; f.device.flows == 0 {
+		delete(u.networks, network(f.source.Addr()))
 	}
 	f.credential.live--
 	f.meter.conns.Add(-1)
@@ -165,7 +198,7 @@ func (u *user) limit(cut []*Flow, l limits) []*Flow {
 	if u.flows != nil {
 		u.setRates()
 	}
-	if u.room() == 0 {
+	if u.spent() {
 		return u.sever(cut, errCeiling, anyFlow)
 	}
 	return u.trim(cut)
@@ -177,15 +210,17 @@ func (u *user) setRates() {
 	for d := range u.buckets {
 		u.buckets[d] = u.buckets[d].set(u.limits.rate[d])
 	}
+	u.setSlow()
 }
 
-// setCeiling changes the ceiling. It locks u, and severs the flows if it has
-// been reached.
-func (u *user) setCeiling(cut []*Flow, bytes uint64) []*Flow {
+// setCeiling changes the ceiling, and the part of the rate beyond it. It locks
+// u, and severs the flows if nothing may pass any more.
+func (u *user) setCeiling(cut []*Flow, bytes, part uint64) []*Flow {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.ceiling = bytes
-	if u.room() == 0 {
+	u.ceiling, u.part = bytes, part
+	u.setSlow()
+	if u.spent() {
 		cut = u.sever(cut, errCeiling, anyFlow)
 	}
 	return cut

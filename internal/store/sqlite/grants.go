@@ -28,7 +28,8 @@ func (s credentials) Grants(server vpn.ServerID, since uint64) (app.GrantChanges
 	}
 	scan := func(row scanner) (grantRow, error) { return scanGrant(row, server) }
 	rows, err := collect(s.t, scan, `SELECT c.id, c.user_id, u.name, c.secret, c.slot, c.not_before, c.not_after, c.deleted_at,
-			u.enabled, u.expires_at, u.quota, u.rate_up, u.rate_down, u.devices, u.connections, u.deleted_at, u.allowed_servers
+			u.enabled, u.expires_at, u.quota, u.throttle, u.rate_up, u.rate_down, u.devices, u.connections, u.deleted_at,
+			u.valid_for, u.held_since, u.first_used_at, u.allowed_servers
 		FROM credentials c JOIN users u ON u.id = c.user_id
 		WHERE c.server_id = $1 AND c.revision > $2`, string(server), stored(since))
 	if err != nil {
@@ -61,9 +62,11 @@ func scanGrant(row scanner, server vpn.ServerID) (grantRow, error) {
 		notBefore, notAfter, expires            int64
 		quota, rateUp, rateDown, devices, conns int64
 		credentialDeletedAt, userDeletedAt      int64
+		throttle, validFor, held, begun         int64
 	)
 	err := row.Scan(&id, &user, &name, &secret, &g.Slot, &notBefore, &notAfter, &credentialDeletedAt,
-		&enabled, &expires, &quota, &rateUp, &rateDown, &devices, &conns, &userDeletedAt, &allowed)
+		&enabled, &expires, &quota, &throttle, &rateUp, &rateDown, &devices, &conns, &userDeletedAt,
+		&validFor, &held, &begun, &allowed)
 	g.Credential, g.User, g.Name = vpn.CredentialID(id), vpn.UserID(user), name
 	g.Secret = vpn.NewSecret(secret)
 	g.Devices, g.Connections = int(devices), int(conns)
@@ -72,7 +75,8 @@ func scanGrant(row scanner, server vpn.ServerID) (grantRow, error) {
 	if allowed != everyServer && !slices.Contains(strings.Fields(allowed), string(server)) {
 		g.Blocked = true
 	}
-	g.RateUp, g.RateDown = uint64(rateUp), uint64(rateDown)
+	g.Throttle, g.RateUp, g.RateDown = uint64(throttle), uint64(rateUp), uint64(rateDown)
+	g.Hold = vpn.Hold{ValidFor: vpn.Seconds(validFor), HeldSince: moment(held), FirstUsedAt: moment(begun)}
 	g.lives = credentialDeletedAt == 0 && userDeletedAt == 0
 	return g, err
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -306,6 +307,50 @@ func TestMigrationKeepsABackup(t *testing.T) {
 	s = mustOpen(t, path)
 	if got := snapshot(t, s); !maps.Equal(got, want) || s.ID() != id || s.Generation() == generation {
 		t.Errorf("the backup holds %v, want %v; generation %s, was %s", got, want, s.Generation(), generation)
+	}
+}
+
+// A store that the first program made is opened with all that is in it, and
+// without what it had no words for.
+func TestOpenTakesAnOldStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "vpn.db")
+	dump, err := os.ReadFile(filepath.Join("testdata", "version-1.sql"))
+	check(t, err)
+	db := raw(t, path)
+	_, err = db.Exec(string(dump))
+	check(t, err)
+	check(t, db.Close())
+
+	s := mustOpen(t, path)
+	view(t, s, func(tx app.Tx) error {
+		us, err := tx.Users.List(vpn.UserFilter{Deleted: true})
+		if len(us) != 3 {
+			t.Fatalf("%d users", len(us))
+		}
+		want := vpn.User{
+			ID: "uiobtsofyfulv5yi", Name: "alice", Enabled: true, Limits: vpn.Limits{Quota: 50e9, RateDown: 2.5e6, Devices: 2},
+			Used: vpn.Traffic{Up: 10, Down: 30}, CreatedAt: us[0].CreatedAt, UpdatedAt: us[0].UpdatedAt,
+		}
+		if !reflect.DeepEqual(us[0], want) {
+			t.Errorf("alice is\n%+v, want\n%+v", us[0], want)
+		}
+		return err
+	})
+	view(t, s, func(tx app.Tx) error {
+		g, err := tx.Credentials.Grants("yi32jv7y7g57lbsz", 0)
+		if len(g.Upsert) != 2 || g.Upsert[0].Hold != (vpn.Hold{}) || g.Upsert[0].Throttle != 0 || !g.Upsert[0].Capped {
+			t.Errorf("grants %+v", g)
+		}
+		return err
+	})
+	update(t, s, func(tx app.Tx) error {
+		u, err := tx.Users.ByName("alice")
+		u.Tags, u.Note, u.TurnsAt = []string{"old"}, "of long standing", time.UnixMicro(1).UTC()
+		return errors.Join(err, tx.Users.Put(u), tx.Periods.AddReset(u.ID, vpn.Reset{Actor: "system"}))
+	})
+	check(t, s.Close())
+	if _, err := os.Stat(fmt.Sprintf("%s.before-%d", path, newest(t))); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -28,6 +28,8 @@ func (s credentials) Purge(t time.Time) error {
 	}
 	for _, query := range []string{
 		`DELETE FROM usage_totals WHERE user_number IN (SELECT number FROM users WHERE id IN (` + goneUsers + `)) OR server_id IN (` + goneServers + `)`,
+		`DELETE FROM resets WHERE user_number IN (SELECT number FROM users WHERE id IN (` + goneUsers + `))`,
+		`DELETE FROM used_days WHERE user_number IN (SELECT number FROM users WHERE id IN (` + goneUsers + `))`,
 		`DELETE FROM credentials WHERE id IN (` + goneCredentials + `)`,
 		`DELETE FROM users WHERE id IN (` + goneUsers + `)`,
 		`DELETE FROM servers WHERE id IN (` + goneServers + `)`,

@@ -33,6 +33,7 @@ func (t *txn) stores() app.Tx {
 		Credentials: credentials{t},
 		Usage:       usage{t},
 		History:     history{t},
+		Periods:     periods{t},
 		Events:      events{t},
 		Revision:    t.revision,
 	}

@@ -252,12 +252,13 @@ func (s usage) Quotas() ([]app.Quota, error) {
 	scan := func(row scanner) (app.Quota, error) {
 		var (
 			user            string
-			quota, up, down int64
+			quota, throttle int64
+			up, down        int64
 		)
-		err := row.Scan(&user, &quota, &up, &down)
-		return app.Quota{User: vpn.UserID(user), Quota: uint64(quota), Used: traffic(up, down)}, err
+		err := row.Scan(&user, &quota, &throttle, &up, &down)
+		return app.Quota{User: vpn.UserID(user), Quota: uint64(quota), Throttle: uint64(throttle), Used: traffic(up, down)}, err
 	}
-	return collect(s.t, scan, `SELECT id, quota, used_up, used_down FROM users WHERE deleted_at = 0 AND quota > 0`)
+	return collect(s.t, scan, `SELECT id, quota, throttle, used_up, used_down FROM users WHERE deleted_at = 0 AND quota > 0`)
 }
 
 func traffic(up, down int64) vpn.Traffic { return vpn.Traffic{Up: uint64(up), Down: uint64(down)} }

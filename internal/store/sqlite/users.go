@@ -12,7 +12,9 @@ import (
 type users struct{ t *txn }
 
 const userColumns = `id, name, enabled, quota, rate_up, rate_down, devices, connections,
-	expires_at, used_up, used_down, created_at, updated_at, deleted_at, allowed_servers`
+	expires_at, used_up, used_down, created_at, updated_at, deleted_at, allowed_servers,
+	period, resets_on, time_zone, throttle, valid_for, held_since, first_used_at,
+	used_since, resets_at, turns_at, tags, email, note`
 
 // scanUser scans plain types: database/sql takes several times as long for
 // named and unsigned ones, and a list has many.
@@ -22,13 +24,21 @@ func scanUser(row scanner) (vpn.User, error) {
 		id, allowed                                             string
 		quota, rateUp, rateDown, devices, conns, usedUp, usedDn int64
 		expires, created, updated, deleted                      int64
+		period, tags                                            string
+		throttle, validFor, held, begun, since, resets, turns   int64
 	)
 	err := row.Scan(&id, &u.Name, &u.Enabled, &quota, &rateUp, &rateDown, &devices, &conns,
-		&expires, &usedUp, &usedDn, &created, &updated, &deleted, &allowed)
+		&expires, &usedUp, &usedDn, &created, &updated, &deleted, &allowed,
+		&period, &u.Limits.Period.ResetsOn, &u.Limits.Period.TimeZone, &throttle, &validFor, &held, &begun,
+		&since, &resets, &turns, &tags, &u.Email, &u.Note)
 	u.ID = vpn.UserID(id)
-	u.Limits = vpn.Limits{
-		Quota: uint64(quota), RateUp: uint64(rateUp), RateDown: uint64(rateDown),
-		Devices: int(devices), Connections: int(conns),
+	l := &u.Limits
+	l.Quota, l.Throttle, l.RateUp, l.RateDown = uint64(quota), uint64(throttle), uint64(rateUp), uint64(rateDown)
+	l.Devices, l.Connections, l.Period.Every = int(devices), int(conns), vpn.Cycle(period)
+	u.Hold = vpn.Hold{ValidFor: vpn.Seconds(validFor), HeldSince: moment(held), FirstUsedAt: moment(begun)}
+	u.UsedSince, u.ResetsAt, u.TurnsAt = moment(since), moment(resets), moment(turns)
+	if tags != "" {
+		u.Tags = strings.Fields(tags)
 	}
 	u.AllowedServers = allowedServers(allowed)
 	u.Used = traffic(usedUp, usedDn)
@@ -75,15 +85,23 @@ func (s users) Put(u vpn.User) error {
 		return err
 	}
 	_, err = s.t.exec(`INSERT INTO users (`+userColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13,
+			$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled,
 			quota = excluded.quota, rate_up = excluded.rate_up, rate_down = excluded.rate_down,
 			devices = excluded.devices, connections = excluded.connections, expires_at = excluded.expires_at,
 			created_at = excluded.created_at, updated_at = excluded.updated_at, deleted_at = excluded.deleted_at,
-			allowed_servers = excluded.allowed_servers`,
+			allowed_servers = excluded.allowed_servers,
+			period = excluded.period, resets_on = excluded.resets_on, time_zone = excluded.time_zone,
+			throttle = excluded.throttle, valid_for = excluded.valid_for, held_since = excluded.held_since,
+			first_used_at = excluded.first_used_at, used_since = excluded.used_since, resets_at = excluded.resets_at,
+			turns_at = excluded.turns_at, tags = excluded.tags, email = excluded.email, note = excluded.note`,
 		string(u.ID), u.Name, u.Enabled, stored(u.Limits.Quota), stored(u.Limits.RateUp), stored(u.Limits.RateDown),
 		int64(u.Limits.Devices), int64(u.Limits.Connections), micros(u.ExpiresAt),
-		micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.DeletedAt), storedServers(u.AllowedServers))
+		micros(u.CreatedAt), micros(u.UpdatedAt), micros(u.DeletedAt), storedServers(u.AllowedServers),
+		string(u.Limits.Period.Every), u.Limits.Period.ResetsOn, u.Limits.Period.TimeZone, stored(u.Limits.Throttle),
+		int64(u.ValidFor), micros(u.HeldSince), micros(u.FirstUsedAt), micros(u.UsedSince), micros(u.ResetsAt),
+		micros(u.TurnsAt), strings.Join(u.Tags, " "), u.Email, u.Note)
 	if isUnique(err) {
 		return s.t.fail(taken("user", u.Name, err))
 	}
@@ -103,14 +121,6 @@ func taken(noun, name string, cause error) error {
 		Hint:    "choose another name",
 		Err:     cause,
 	}
-}
-
-func (s users) ResetUsed(id vpn.UserID) error {
-	n, err := s.t.exec(`UPDATE users SET used_up = 0, used_down = 0 WHERE id = $1`, string(id))
-	if err == nil && n == 0 {
-		err = noUser(id)
-	}
-	return err
 }
 
 // everyServer is how a list of servers is stored that is none: all there are

@@ -27,12 +27,13 @@ func grantsFollow(b *bench) {
 		{"the credential ends first", day.Add(time.Hour), day, day},
 	} {
 		u.ExpiresAt, c.NotAfter, c.NotBefore = test.expires, test.notAfter, day.Add(-time.Hour)
-		u.Limits = vpn.Limits{RateUp: 1, RateDown: 2, Devices: 3, Connections: 4}
+		u.Limits = vpn.Limits{Throttle: 5, RateUp: 1, RateDown: 2, Devices: 3, Connections: 4}
+		u.Hold = vpn.Hold{ValidFor: 6, HeldSince: day.Add(time.Minute)}
 		b.putUser(u)
 		b.put(c)
 		want := vpn.Grant{
 			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, Slot: c.Slot, NotBefore: c.NotBefore, NotAfter: test.end,
-			RateUp: 1, RateDown: 2, Devices: 3, Connections: 4,
+			Hold: u.Hold, Throttle: 5, RateUp: 1, RateDown: 2, Devices: 3, Connections: 4,
 		}
 		b.equal(test.name, b.grants(s.ID, 0), app.GrantChanges{Upsert: []vpn.Grant{want}, Whole: true})
 	}
@@ -73,7 +74,7 @@ func grantsChange(b *bench) {
 	b.putUser(other)
 	none("another user has changed")
 	b.record(s.ID, "epoch", counter(c, 1, 1))
-	b.update(func(tx app.Tx) error { return tx.Users.ResetUsed(u.ID) })
+	b.update(func(tx app.Tx) error { return tx.Periods.SetUsed(vpn.User{ID: u.ID}) })
 	none("traffic")
 
 	u.Limits.RateUp, u.Name = 9, "alicia"
@@ -158,7 +159,7 @@ func (p population) grants(s vpn.ServerID) known {
 		}
 		k[c.ID] = vpn.Grant{
 			Credential: c.ID, User: u.ID, Name: u.Name, Secret: c.Secret, Slot: c.Slot, NotBefore: c.NotBefore, NotAfter: end,
-			Blocked: !u.Enabled || !u.MayUse(s), Capped: u.Limits.Quota > 0, RateUp: u.Limits.RateUp,
+			Hold: u.Hold, Blocked: !u.Enabled || !u.MayUse(s), Capped: u.Limits.Quota > 0, RateUp: u.Limits.RateUp,
 		}
 	}
 	return k
@@ -235,6 +236,7 @@ func (p population) step(t *rapid.T, tx app.Tx) error {
 			u.Limits.RateUp = rapid.Uint64Range(0, 3).Draw(t, "rate")
 			u.ExpiresAt = end()
 			u.AllowedServers = rapid.SampledFrom([][]vpn.ServerID{nil, {}, {p.servers[0].ID}, {"gone", p.servers[1].ID}}).Draw(t, "servers")
+			u.FirstUsedAt = end()
 		}
 		p.users[u.ID] = u
 		return tx.Users.Put(u)

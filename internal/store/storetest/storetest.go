@@ -52,6 +52,12 @@ func Run(t *testing.T, open func(t *testing.T) app.Store) {
 		{"users/keep extremes", usersExtremes},
 		{"users/are text", usersText},
 
+		{"periods/turn for the living", periodsTurn},
+		{"periods/set what was used and no grant", periodsSetUsed},
+		{"periods/remember resets", periodsResets},
+		{"periods/have days", periodsDays},
+		{"periods/go with their user", periodsPurged},
+
 		{"servers/come back as they were put", serversRoundTrip},
 		{"servers/are found by name and id", serversLookup},
 		{"servers/have one name each among the living", serversNames},

@@ -254,7 +254,10 @@ func (b *bench) writes() map[string]func(app.Tx) error {
 	b.update(func(tx app.Tx) error { return tx.Events.Add(vpn.Event{At: day}) })
 	return map[string]func(app.Tx) error{
 		"Users.Put":         func(tx app.Tx) error { return tx.Users.Put(u) },
-		"Users.ResetUsed":   func(tx app.Tx) error { return tx.Users.ResetUsed(u.ID) },
+		"Periods.SetUsed":   func(tx app.Tx) error { return tx.Periods.SetUsed(u) },
+		"Periods.AddReset":  func(tx app.Tx) error { return tx.Periods.AddReset(u.ID, vpn.Reset{At: day}) },
+		"Periods.AddDay":    func(tx app.Tx) error { return tx.Periods.AddDay(u.ID, app.Day{Leaves: day}) },
+		"Periods.DropDays":  func(tx app.Tx) error { return tx.Periods.DropDays(u.ID, day) },
 		"Servers.Put":       func(tx app.Tx) error { _, err := tx.Servers.Put(s); return err },
 		"Credentials.Put":   func(tx app.Tx) error { return tx.Credentials.Put(c) },
 		"Credentials.Purge": func(tx app.Tx) error { return tx.Credentials.Purge(day) },
@@ -295,8 +298,12 @@ func (b *bench) reads() map[string]func(app.Tx) error {
 			_, err := tx.History.List(app.HistoryRange{Since: day, Until: day.Add(time.Hour)})
 			return err
 		},
-		"Events.List": func(tx app.Tx) error { _, err := tx.Events.List(1); return err },
-		"Revision":    func(tx app.Tx) error { _, err := tx.Revision(); return err },
+		"Periods.Due":    func(tx app.Tx) error { _, err := tx.Periods.Due(day); return err },
+		"Periods.Next":   func(tx app.Tx) error { _, err := tx.Periods.Next(); return err },
+		"Periods.Resets": func(tx app.Tx) error { _, err := tx.Periods.Resets(u.ID); return err },
+		"Periods.Days":   func(tx app.Tx) error { _, err := tx.Periods.Days(u.ID); return err },
+		"Events.List":    func(tx app.Tx) error { _, err := tx.Events.List(1); return err },
+		"Revision":       func(tx app.Tx) error { _, err := tx.Revision(); return err },
 	}
 }
 

@@ -305,7 +305,7 @@ func (y *tally) step(t *rapid.T, tx app.Tx, epochs []string, creds []vpn.Credent
 	case "reset":
 		id := rapid.SampledFrom(slices.Sorted(maps.Keys(y.users))).Draw(t, "user")
 		y.users[id] = vpn.Traffic{}
-		return tx.Users.ResetUsed(id)
+		return tx.Periods.SetUsed(vpn.User{ID: id})
 	}
 	// Epochs belong to one server each.
 	server := creds[i%2].Server

@@ -13,9 +13,15 @@ func usersRoundTrip(b *bench) {
 	zone := time.FixedZone("", 3600)
 	u := vpn.User{
 		ID: "abcdefgh23456722", Name: "alice@example.org", Enabled: true,
-		Limits:    vpn.Limits{Quota: 1, RateUp: 2, RateDown: 3, Devices: 4, Connections: 5},
+		Limits: vpn.Limits{
+			Quota: 1, Period: vpn.Period{Every: vpn.Weekly, ResetsOn: "tue", TimeZone: "Asia/Tokyo"}, Throttle: 6,
+			RateUp: 2, RateDown: 3, Devices: 4, Connections: 5,
+		},
 		ExpiresAt: day.In(zone), CreatedAt: day.Add(time.Hour + 999*time.Nanosecond), UpdatedAt: day.Add(2 * time.Hour),
 		DeletedAt: day.Add(3 * time.Hour), AllowedServers: []vpn.ServerID{"second", "first"},
+		Hold:      vpn.Hold{ValidFor: 86400, HeldSince: day.Add(4 * time.Hour), FirstUsedAt: day.Add(5 * time.Hour)},
+		UsedSince: day.Add(6 * time.Hour), ResetsAt: day.Add(7 * time.Hour), TurnsAt: day.Add(8 * time.Hour),
+		Tags: []string{"family", "paid"}, Email: "alice@example.org", Note: "'; DROP TABLE users; -- ünï",
 	}
 	b.putUser(u)
 	want := u
@@ -46,7 +52,7 @@ func usersLookup(b *bench) {
 		b.kind("by an unknown id", err, vpn.NotFound)
 		return nil
 	})
-	b.kind("ResetUsed of an unknown user", b.try(func(tx app.Tx) error { return tx.Users.ResetUsed("nobody") }), vpn.NotFound)
+	b.kind("SetUsed of an unknown user", b.try(func(tx app.Tx) error { return tx.Periods.SetUsed(vpn.User{ID: "nobody"}) }), vpn.NotFound)
 
 	alice.DeletedAt = day
 	b.putUser(alice)
@@ -107,7 +113,7 @@ func usersUsed(b *bench) {
 	u.Used = vpn.Traffic{}
 	b.putUser(u)
 	b.equal("used, after Record and Put", b.user(u.ID).Used, vpn.Traffic{Up: 5, Down: 7})
-	b.update(func(tx app.Tx) error { return tx.Users.ResetUsed(u.ID) })
+	b.update(func(tx app.Tx) error { return tx.Periods.SetUsed(vpn.User{ID: u.ID}) })
 	b.equal("used, after a reset", b.user(u.ID).Used, vpn.Traffic{})
 	b.record(s.ID, "epoch", counter(c, 6, 9))
 	b.equal("used since the reset", b.user(u.ID).Used, vpn.Traffic{Up: 1, Down: 2})

@@ -1,0 +1,4 @@
+package app
+
+// For tests: the turn of one user's period.
+var Turn = turn
