@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -302,7 +303,7 @@ func (k *keeper) end(ctx context.Context) error {
 		}
 	}
 	if w == nil {
-		return k.r.settle(ctx, k.id)
+		return errors.Join(k.r.settle(ctx, k.id), k.r.tunnels.Remove(k.id))
 	}
 	k.mu.Lock()
 	epoch := k.health.Epoch
@@ -327,7 +328,7 @@ func (k *keeper) end(ctx context.Context) error {
 			return err
 		}
 	}
-	return k.r.settle(ctx, k.id)
+	return errors.Join(k.r.settle(ctx, k.id), k.r.tunnels.Remove(k.id))
 }
 
 // restart ends the worker; the keeper's goroutine starts the next.
