@@ -217,8 +217,9 @@ func (b *bench) ends(conn net.Conn, within time.Duration) bool {
 		_, ended := drain(conn, within)
 		return ended
 	}
-	_, _ = conn.Write([]byte{opPing}) // it must not be silent for want of anything to say
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+		_ = conn.SetWriteDeadline(time.Now().Add(silence))
+		_, _ = conn.Write([]byte{opPing}) // it must not be silent for want of anything to say
 		_ = conn.SetReadDeadline(time.Now().Add(silence))
 		if _, err := conn.Read(make([]byte, 64*kib)); err != nil {
 			return true
