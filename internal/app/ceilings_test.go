@@ -39,8 +39,8 @@ func TestSharesFollowDemand(t *testing.T) {
 func TestPlanTakesBackBeforeItGives(t *testing.T) {
 	const u = vpn.UserID("alice")
 	c := newCeilings(newLedger(nil, nil))
-	c.granted["a"] = map[vpn.UserID]uint64{u: 900} // has used 100 of it: 800 outstanding
-	c.granted["b"] = map[vpn.UserID]uint64{u: 100} // has used 0
+	c.held["a"] = &holding{bytes: map[vpn.UserID]uint64{u: 900}, sure: true} // has used 100 of it: 800 outstanding
+	c.held["b"] = &holding{bytes: map[vpn.UserID]uint64{u: 100}, sure: true} // has used 0
 	budgets := []budget{{user: u, left: 900, parts: []part{{count: 100}, {count: 0, demand: 1000}}}}
 	epochs := []string{"a", "b"}
 
@@ -51,7 +51,7 @@ func TestPlanTakesBackBeforeItGives(t *testing.T) {
 	if len(down) != 1 || down[0].Bytes >= 900 {
 		t.Fatalf("a is not lowered: %v", down)
 	}
-	c.granted["a"][u] = down[0].Bytes
+	c.held["a"].bytes[u] = down[0].Bytes
 	up := c.plan(budgets, epochs, 1, true)
 	if len(up) != 1 {
 		t.Fatalf("b is not raised: %v", up)

@@ -59,6 +59,14 @@ type Counters struct {
 	Epoch    string    `json:"epoch"`
 	Seq      uint64    `json:"seq"` // hand it back as after, to learn what moved since; that acknowledges these
 	Counters []Counter `json:"counters"`
+
+	// What the worker holds now, by the turns of [Ceilings] and [Shares], and
+	// what is wanted of shared limits; At is the age of the epoch in
+	// milliseconds.
+	CeilingsTurn uint64   `json:"ceilings_turn,omitempty"`
+	SharesTurn   uint64   `json:"shares_turn,omitempty"`
+	At           int64    `json:"at,omitempty"`
+	Demands      []Demand `json:"demands,omitempty"`
 }
 
 // A Session is one live connection or datagram flow of a user.

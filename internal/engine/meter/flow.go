@@ -119,6 +119,7 @@ func (f *Flow) passWhole(d Direction, n uint64) (bool, []*Flow) {
 	case f.err != nil:
 		return false, nil
 	case n > u.room():
+		u.dry = time.Now()
 		return false, u.sever(nil, errCeiling, anyFlow)
 	case !u.buckets[d].take(int(n)):
 		return false, nil
@@ -143,6 +144,7 @@ func (f *Flow) spent() []*Flow {
 	if f.user.room() > 0 {
 		return nil
 	}
+	f.user.dry = time.Now()
 	return f.user.sever(nil, errCeiling, anyFlow)
 }
 

@@ -54,12 +54,14 @@ type Options struct {
 // users to their limits. It begins knowing nobody. Its methods may be called
 // concurrently.
 type Meter struct {
-	epoch  string
-	log    *slog.Logger
-	clock  *clock.Clock
-	conns  atomic.Int64 // live flows
-	stop   chan struct{}
-	ticker sync.WaitGroup
+	epoch string
+	log   *slog.Logger
+	clock *clock.Clock
+	conns atomic.Int64 // live flows
+	// workers is among how many workers the users' limits are shared.
+	workers atomic.Int64
+	stop    chan struct{}
+	ticker  sync.WaitGroup
 
 	mu          sync.Mutex
 	closed      bool

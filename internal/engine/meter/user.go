@@ -1,10 +1,8 @@
 package meter
 
 import (
-	"cmp"
 	"math"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -64,7 +62,8 @@ type limits struct {
 
 // A user is what the credentials of one user share.
 type user struct {
-	id vpn.UserID
+	id    vpn.UserID
+	meter *Meter
 
 	// guarded by Meter.mu
 	credentials []*credential // retired ones too
@@ -76,7 +75,9 @@ type user struct {
 	ceiling  uint64 // of used; holds while limits.capped
 	buckets  [2]*bucket
 	flows    map[*Flow]struct{} // live ones
-	networks map[netip.Prefix]int
+	networks map[netip.Prefix]presence
+	part     *part     // of limits that are shared with other workers
+	dry      time.Time // when the ceiling was last in the way
 }
 
 // room returns how many bytes may still pass. The caller holds u.mu, as for
@@ -93,30 +94,39 @@ func (u *user) admit(f *Flow) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.room() == 0 {
+		u.dry = time.Now()
 		return errCeiling
 	}
 	net := network(f.source.Addr())
-	if err := u.within(len(u.flows), len(u.networks), u.networks[net] > 0); err != nil {
+	if err := u.within(net); err != nil {
 		return err
 	}
 	if u.flows == nil {
-		u.flows, u.networks = map[*Flow]struct{}{}, map[netip.Prefix]int{}
+		u.flows, u.networks = map[*Flow]struct{}{}, map[netip.Prefix]presence{}
 		u.setRates()
 	}
 	u.flows[f] = struct{}{}
-	u.networks[net]++
+	at, here := u.networks[net]
+	if !here {
+		at.first, at.since = f.id, time.Now()
+	}
+	at.flows++
+	u.networks[net] = at
 	f.credential.live++
 	f.meter.conns.Add(1)
 	return nil
 }
 
-// within says which limit one flow more would break, beside so many flows
-// from so many networks.
-func (u *user) within(flows, networks int, known bool) error {
-	switch {
-	case u.limits.connections > 0 && flows >= u.limits.connections:
+// within says which limit one flow more from a network would break.
+func (u *user) within(net netip.Prefix) error {
+	if u.limits.connections == 0 && u.limits.devices == 0 {
+		return nil
+	}
+	other := u.elsewhere()
+	if u.limits.connections > 0 && len(u.flows)+other.conns >= u.limits.connections {
 		return errConnections
-	case u.limits.devices > 0 && !known && networks >= u.limits.devices:
+	}
+	if _, here := u.networks[net]; u.limits.devices > 0 && !here && !other.networks[net] && u.present(other) >= u.limits.devices {
 		return errDevices
 	}
 	return nil
@@ -126,8 +136,11 @@ func (u *user) within(flows, networks int, known bool) error {
 func (u *user) leave(f *Flow) {
 	delete(u.flows, f)
 	net := network(f.source.Addr())
-	if u.networks[net]--; u.networks[net] == 0 {
+	at := u.networks[net]
+	if at.flows--; at.flows == 0 {
 		delete(u.networks, net)
+	} else {
+		u.networks[net] = at
 	}
 	f.credential.live--
 	f.meter.conns.Add(-1)
@@ -175,7 +188,7 @@ func (u *user) limit(cut []*Flow, l limits) []*Flow {
 // first opens a flow: most of many users never do.
 func (u *user) setRates() {
 	for d := range u.buckets {
-		u.buckets[d] = u.buckets[d].set(u.limits.rate[d])
+		u.buckets[d] = u.buckets[d].set(u.rate(Direction(d)))
 	}
 }
 
@@ -186,31 +199,10 @@ func (u *user) setCeiling(cut []*Flow, bytes uint64) []*Flow {
 	defer u.mu.Unlock()
 	u.ceiling = bytes
 	if u.room() == 0 {
-		cut = u.sever(cut, errCeiling, anyFlow)
-	}
-	return cut
-}
-
-// trim severs the newest flows that are too many.
-func (u *user) trim(cut []*Flow) []*Flow {
-	if u.limits.connections == 0 && u.limits.devices == 0 {
-		return cut
-	}
-	flows := make([]*Flow, 0, len(u.flows))
-	for f := range u.flows {
-		flows = append(flows, f)
-	}
-	slices.SortFunc(flows, func(a, b *Flow) int { return cmp.Compare(a.id, b.id) })
-	kept, networks := 0, map[netip.Prefix]bool{}
-	for _, f := range flows {
-		net := network(f.source.Addr())
-		if err := u.within(kept, len(networks), networks[net]); err != nil {
-			f.end(err)
-			cut = append(cut, f)
-			continue
+		if len(u.flows) > 0 {
+			u.dry = time.Now()
 		}
-		kept++
-		networks[net] = true
+		cut = u.sever(cut, errCeiling, anyFlow)
 	}
 	return cut
 }

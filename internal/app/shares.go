@@ -1,0 +1,362 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"vpn/internal/vpn"
+)
+
+// shares divides users' rates, devices and connections among the workers.
+// Each worker holds a part, and the parts make no more than the whole, so the
+// limits hold whether or not the control plane is there. Every second the
+// parts follow what users did in the last one. What they are and want the
+// workers tell ([vpn.Demand]).
+type shares struct {
+	renewing sync.Mutex
+	// Guarded by renewing.
+	held  map[string]*stake // by epoch
+	users map[vpn.UserID]*sharer
+
+	mu      sync.Mutex
+	reports map[string]*report // by epoch; guarded by mu
+	start   time.Time
+}
+
+// A stake is what one epoch's worker holds, as far as is known.
+type stake struct {
+	turn    uint64
+	workers int
+	parts   map[vpn.UserID]vpn.Share
+	sure    bool // parts is what it holds; else it must be read first
+}
+
+// part returns which part of a user's rates the worker may use.
+func (s *stake) part(u vpn.UserID, workers int) [2]int {
+	if p, ok := s.parts[u]; ok {
+		return [2]int{p.Up, p.Down}
+	}
+	if s.workers > 1 {
+		workers = s.workers
+	}
+	return [2]int{vpn.Whole / workers, vpn.Whole / workers}
+}
+
+// A sharer is a user whose limits are divided now.
+type sharer struct {
+	idle  int                    // rounds in which no worker had the user
+	born  map[netip.Prefix]int64 // when the user's networks came
+	kept  map[string]int         // how many connections each epoch's worker was allowed
+	goals []vpn.Share            // of this round, by holder
+}
+
+// idleRounds is after how many seconds without a connection a user's limits
+// are divided evenly again.
+const idleRounds = 10
+
+func newShares() *shares {
+	return &shares{held: map[string]*stake{}, users: map[vpn.UserID]*sharer{}, reports: map[string]*report{}, start: time.Now()}
+}
+
+// forget drops what is known of an epoch that has ended.
+func (s *shares) forget(epoch string) {
+	s.renewing.Lock()
+	delete(s.held, epoch)
+	for _, x := range s.users {
+		delete(x.kept, epoch)
+	}
+	s.renewing.Unlock()
+	s.mu.Lock()
+	delete(s.reports, epoch)
+	s.mu.Unlock()
+}
+
+// renew divides anew among the holders, workers of which there are or are to
+// be soon. Only the holders that target holds true for are told.
+func (s *shares) renew(ctx context.Context, holders []purse, workers int, target func(purse) bool) error {
+	s.renewing.Lock()
+	defer s.renewing.Unlock()
+	workers = max(workers, len(holders), 1)
+	seen := s.reported(holders)
+	if workers < 2 && !slices.ContainsFunc(holders, func(p purse) bool { return s.held[p.epoch] != nil || seen[p.epoch].turn > 0 }) {
+		return nil // there is nobody to share with, and never was
+	}
+	var errs []error
+	for _, p := range holders {
+		if p.epoch == "" || p.silent {
+			continue
+		}
+		if err := s.read(ctx, p, seen[p.epoch].turn); err != nil && target(p) {
+			errs = append(errs, err)
+		}
+	}
+	s.plan(holders, seen, workers)
+	for _, raise := range []bool{false, true} {
+		errs = append(errs, s.tell(ctx, holders, workers, raise, target))
+	}
+	for u, x := range s.users {
+		if x.idle >= idleRounds && !slices.ContainsFunc(holders, func(p purse) bool { return s.holds(p, u) }) {
+			delete(s.users, u)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// holds reports whether a holder has, or may have, a part of its own.
+func (s *shares) holds(p purse, u vpn.UserID) bool {
+	h := s.held[p.epoch]
+	if h == nil {
+		return false
+	}
+	_, ok := h.parts[u]
+	return ok
+}
+
+// read asks a worker what it holds, unless that is known and it is at the
+// turn that is known.
+func (s *shares) read(ctx context.Context, p purse, turn uint64) error {
+	if h := s.held[p.epoch]; h != nil && h.sure && h.turn >= turn {
+		return nil
+	}
+	held, err := p.worker.Shares(ctx)
+	if err != nil {
+		return err
+	}
+	h := &stake{turn: held.Turn, workers: held.Workers, parts: make(map[vpn.UserID]vpn.Share, len(held.Shares)), sure: true}
+	for _, x := range held.Shares {
+		h.parts[x.User] = x
+		s.user(x.User)
+	}
+	s.held[p.epoch] = h
+	return nil
+}
+
+func (s *shares) user(u vpn.UserID) *sharer {
+	x := s.users[u]
+	if x == nil {
+		x = &sharer{born: map[netip.Prefix]int64{}, kept: map[string]int{}}
+		s.users[u] = x
+	}
+	return x
+}
+
+// plan sets the goals of every user whose limits are divided.
+func (s *shares) plan(holders []purse, seen map[string]sight, workers int) {
+	for _, p := range holders {
+		for u := range seen[p.epoch].users {
+			s.user(u)
+		}
+	}
+	// A worker of which it is not known what it holds may hold anything: till
+	// it has answered or has ended nobody gets more.
+	blind := slices.ContainsFunc(holders, func(p purse) bool { return s.held[p.epoch] == nil || !s.held[p.epoch].sure })
+	for u, x := range s.users {
+		views := make([]*view, len(holders))
+		here := false
+		for i, p := range holders {
+			views[i] = seen[p.epoch].users[u]
+			here = here || views[i] != nil
+		}
+		if x.idle++; here {
+			x.idle = 0
+		}
+		x.goals = make([]vpn.Share, len(holders))
+		for i := range holders {
+			x.goals[i].User = u
+		}
+		s.planRates(u, x, holders, views, workers, blind)
+		s.planPlaces(x, holders, views)
+	}
+}
+
+func (s *shares) planRates(u vpn.UserID, x *sharer, holders []purse, views []*view, workers int, blind bool) {
+	for d := range 2 {
+		ws := make([]want, len(holders))
+		var rate uint64
+		for i, p := range holders {
+			ws[i].held = vpn.Whole / workers
+			if h := s.held[p.epoch]; h != nil {
+				ws[i].held = h.part(u, workers)[d]
+			}
+			ws[i].fixed = p.silent || blind
+			if v := views[i]; v != nil {
+				rate = max(rate, v.rate[d])
+				ws[i].moved, ws[i].hungry = v.moved[d], v.hungry[d]
+			}
+		}
+		goal := make([]int, len(ws))
+		switch {
+		case x.idle >= idleRounds:
+			for i := range goal {
+				goal[i] = vpn.Whole / workers
+			}
+		case rate == 0: // there is no limit, or nobody who comes up to one
+			for i, w := range ws {
+				goal[i] = w.held
+			}
+		default:
+			goal = divide(ws, rate)
+		}
+		for i, n := range goal {
+			if d == 0 {
+				x.goals[i].Up = n
+			} else {
+				x.goals[i].Down = n
+			}
+		}
+	}
+}
+
+// planPlaces says what of a user's devices and connections is on other
+// workers.
+func (s *shares) planPlaces(x *sharer, holders []purse, views []*view) {
+	devices, connections := 0, 0
+	here := make([][]netip.Prefix, len(holders))
+	live, before := make([]int, len(holders)), make([]int, len(holders))
+	born := map[netip.Prefix]int64{}
+	for i, v := range views {
+		if v == nil {
+			continue
+		}
+		devices, connections = max(devices, v.devices), max(connections, v.connections)
+		live[i], before[i] = v.conns, x.kept[holders[i].epoch]
+		for n, at := range v.networks {
+			here[i] = append(here[i], n)
+			if old, known := x.born[n]; known {
+				at = old
+			}
+			if old, twice := born[n]; !twice || at < old {
+				born[n] = at
+			}
+		}
+	}
+	x.born = born
+	if devices > 0 {
+		for i, networks := range elsewhere(here, born, devices) {
+			x.goals[i].Networks = networks
+		}
+	}
+	if connections > 0 {
+		keep, sum := kept(live, before, connections), 0
+		for i, n := range keep {
+			x.kept[holders[i].epoch] = n
+			sum += n
+		}
+		for i, n := range keep {
+			x.goals[i].Connections = sum - n
+		}
+	}
+}
+
+// tell gives the holders what is less than they have, or what is more.
+func (s *shares) tell(ctx context.Context, holders []purse, workers int, raise bool, target func(purse) bool) error {
+	// What all of them have now, or are to have: the more of the two.
+	type parts struct{ sum, own [2]int }
+	most := make(map[vpn.UserID]*parts, len(s.users))
+	messages := make([]vpn.Shares, len(holders))
+	for u, x := range s.users {
+		m := &parts{}
+		most[u] = m
+		reach := make([][2]int, len(holders))
+		for i, p := range holders {
+			now := [2]int{vpn.Whole, vpn.Whole}
+			if h := s.held[p.epoch]; h != nil && h.sure {
+				now = h.part(u, workers)
+			}
+			reach[i] = [2]int{max(now[0], x.goals[i].Up), max(now[1], x.goals[i].Down)}
+			m.sum[0], m.sum[1] = m.sum[0]+reach[i][0], m.sum[1]+reach[i][1]
+		}
+		for i, p := range holders {
+			h := s.held[p.epoch]
+			if h == nil || !h.sure || p.silent || !target(p) {
+				continue
+			}
+			s.message(&messages[i], h, x, i, raise, workers, [2]int{
+				vpn.Whole - (m.sum[0] - reach[i][0]), vpn.Whole - (m.sum[1] - reach[i][1]),
+			})
+		}
+	}
+	var (
+		wg   sync.WaitGroup
+		sent = make([]bool, len(holders))
+		errs = make([]error, len(holders))
+	)
+	for i, p := range holders {
+		h := s.held[p.epoch]
+		if h == nil || !h.sure || p.silent || !target(p) {
+			continue
+		}
+		m := &messages[i]
+		m.Turn, m.Workers = h.turn+1, h.workers
+		if h.workers != workers && raise == (workers < h.workers) {
+			m.Workers = workers
+		}
+		if m.Workers == h.workers && len(m.Shares)+len(m.Even) == 0 {
+			continue
+		}
+		sent[i] = true
+		wg.Go(func() { errs[i] = p.worker.SetShares(ctx, p.epoch, *m) })
+	}
+	wg.Wait()
+	for i, p := range holders {
+		if sent[i] {
+			s.held[p.epoch].take(messages[i], errs[i])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// message adds to m what holder i is to be told of a user now. room is what
+// the others leave of the rates.
+func (s *shares) message(m *vpn.Shares, h *stake, x *sharer, i int, raise bool, workers int, room [2]int) {
+	goal := x.goals[i]
+	have, told := h.parts[goal.User]
+	now := h.part(goal.User, workers)
+	if raise {
+		goal.Up = max(now[0], min(goal.Up, room[0]))
+		goal.Down = max(now[1], min(goal.Down, room[1]))
+	} else {
+		goal.Up, goal.Down = min(now[0], goal.Up), min(now[1], goal.Down)
+	}
+	even := vpn.Whole / workers
+	plain := goal.Connections == 0 && len(goal.Networks) == 0
+	switch {
+	case x.idle >= idleRounds && plain && goal.Up == even && goal.Down == even:
+		if told {
+			m.Even = append(m.Even, goal.User)
+		}
+	case told && alikeShares(have, goal), !told && plain && goal.Up == now[0] && goal.Down == now[1]:
+	default:
+		m.Shares = append(m.Shares, goal)
+	}
+}
+
+// take notes what a holder was told, and how that went.
+func (h *stake) take(m vpn.Shares, err error) {
+	if err != nil {
+		h.sure = false
+		return
+	}
+	h.turn, h.workers = m.Turn, m.Workers
+	for _, x := range m.Shares {
+		h.parts[x.User] = x
+	}
+	for _, u := range m.Even {
+		delete(h.parts, u)
+	}
+}
+
+func alikeShares(a, b vpn.Share) bool {
+	return a.Up == b.Up && a.Down == b.Down && a.Connections == b.Connections && slices.Equal(a.Networks, b.Networks)
+}
+
+// byServer puts holders into an order that does not change.
+func byServer(ps []purse) []purse {
+	slices.SortFunc(ps, func(a, b purse) int { return cmp.Compare(a.server, b.server) })
+	return ps
+}
