@@ -121,6 +121,7 @@ type fakeWorker struct {
 	parts   map[vpn.UserID]vpn.Share
 	told    int // shares
 	demands map[vpn.UserID]vpn.Demand
+	moved   vpn.Demand // by the flows of a test's user
 	born    time.Time
 }
 

@@ -155,6 +155,8 @@ func (s *shares) plan(holders []purse, seen map[string]sight, workers int) {
 	// A worker of which it is not known what it holds may hold anything: till
 	// it has answered or has ended nobody gets more.
 	blind := slices.ContainsFunc(holders, func(p purse) bool { return s.held[p.epoch] == nil || !s.held[p.epoch].sure })
+	// Nor is it known what is free while one has not said who is there.
+	deaf := slices.ContainsFunc(holders, func(p purse) bool { _, told := seen[p.epoch]; return !told })
 	for u, x := range s.users {
 		views := make([]*view, len(holders))
 		here := false
@@ -170,7 +172,22 @@ func (s *shares) plan(holders []purse, seen map[string]sight, workers int) {
 			x.goals[i].User = u
 		}
 		s.planRates(u, x, holders, views, workers, blind)
-		s.planPlaces(x, holders, views)
+		if deaf {
+			s.leavePlaces(u, x, holders)
+		} else {
+			s.planPlaces(u, x, holders, views)
+		}
+	}
+}
+
+// leavePlaces leaves what holders were told of other workers as it is.
+func (s *shares) leavePlaces(u vpn.UserID, x *sharer, holders []purse) {
+	for i, p := range holders {
+		if h := s.held[p.epoch]; h != nil {
+			if told, ok := h.parts[u]; ok {
+				x.goals[i].Connections, x.goals[i].Networks = told.Connections, told.Networks
+			}
+		}
 	}
 }
 
@@ -214,7 +231,7 @@ func (s *shares) planRates(u vpn.UserID, x *sharer, holders []purse, views []*vi
 
 // planPlaces says what of a user's devices and connections is on other
 // workers.
-func (s *shares) planPlaces(x *sharer, holders []purse, views []*view) {
+func (s *shares) planPlaces(u vpn.UserID, x *sharer, holders []purse, views []*view) {
 	devices, connections := 0, 0
 	here := make([][]netip.Prefix, len(holders))
 	live, before := make([]int, len(holders)), make([]int, len(holders))
@@ -224,7 +241,7 @@ func (s *shares) planPlaces(x *sharer, holders []purse, views []*view) {
 			continue
 		}
 		devices, connections = max(devices, v.devices), max(connections, v.connections)
-		live[i], before[i] = v.conns, x.kept[holders[i].epoch]
+		live[i], before[i] = v.conns, s.keptBefore(u, x, holders, i)
 		for n, at := range v.networks {
 			here[i] = append(here[i], n)
 			if old, known := x.born[n]; known {
@@ -251,6 +268,25 @@ func (s *shares) planPlaces(x *sharer, holders []purse, views []*view) {
 			x.goals[i].Connections = sum - n
 		}
 	}
+}
+
+// keptBefore returns how many connections a worker was allowed when it was
+// last looked at: the others were told that of it, by an earlier control plane
+// if need be.
+func (s *shares) keptBefore(u vpn.UserID, x *sharer, holders []purse, i int) int {
+	if n, known := x.kept[holders[i].epoch]; known || len(holders) < 2 {
+		return n
+	}
+	all := 0 // what each was told of the others counts every one of them so often
+	for _, p := range holders {
+		if h := s.held[p.epoch]; h != nil {
+			all += h.parts[u].Connections
+		}
+	}
+	if h := s.held[holders[i].epoch]; h != nil {
+		return max(0, all/(len(holders)-1)-h.parts[u].Connections)
+	}
+	return 0
 }
 
 // tell gives the holders what is less than they have, or what is more.
