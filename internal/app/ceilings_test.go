@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -58,5 +59,43 @@ func TestPlanTakesBackBeforeItGives(t *testing.T) {
 	}
 	if outstanding := (down[0].Bytes - 100) + up[0].Bytes; outstanding > 900 {
 		t.Fatalf("%d outstanding of 900", outstanding)
+	}
+}
+
+// The last bytes are somebody's who wants them: two of three workers cannot
+// have the one byte that is left.
+func TestTheLastByteIsForWhoeverWantsIt(t *testing.T) {
+	b := budget{left: 1, parts: []part{{}, {}, {demand: dryDemand}}}
+	if got := b.shares(); !slices.Equal(got, []uint64{0, 0, 1}) {
+		t.Errorf("of one byte each has %v", got)
+	}
+}
+
+// What is about right stays, so that not every byte that moves moves all the
+// ceilings; what is wrong does not.
+func TestFairCeilingsStay(t *testing.T) {
+	const u = vpn.UserID("alice")
+	for _, tt := range []struct {
+		name       string
+		have, used [2]uint64
+		left       uint64
+		fair       bool
+	}{
+		{"as divided", [2]uint64{500, 500}, [2]uint64{}, 1000, true},
+		{"used a little", [2]uint64{500, 500}, [2]uint64{100, 0}, 900, true},
+		{"used nearly all of it", [2]uint64{500, 500}, [2]uint64{400, 0}, 600, false},
+		{"the quota was lowered", [2]uint64{500, 500}, [2]uint64{}, 900, false},
+		{"the quota was raised", [2]uint64{500, 500}, [2]uint64{}, 5000, false},
+		{"one has its last byte", [2]uint64{501, 500}, [2]uint64{500, 500}, 1, true},
+		{"none has the last byte", [2]uint64{500, 500}, [2]uint64{500, 500}, 1, false},
+	} {
+		c := newCeilings(newLedger(nil, nil))
+		b := budget{user: u, left: tt.left, parts: []part{{count: tt.used[0]}, {count: tt.used[1]}}}
+		for i, name := range []string{"a", "b"} {
+			c.held[name] = &holding{bytes: map[vpn.UserID]uint64{u: tt.have[i]}, sure: true}
+		}
+		if got := c.fair(b, b.shares(), []string{"a", "b"}); got != tt.fair {
+			t.Errorf("%s: fair is %t", tt.name, got)
+		}
 	}
 }

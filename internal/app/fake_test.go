@@ -116,6 +116,7 @@ type fakeWorker struct {
 	deaf     bool // hears ceilings and shares, and does not answer
 
 	turn    uint64 // of the ceilings
+	least   map[vpn.UserID]uint64
 	retired map[vpn.CredentialID]vpn.Counter
 	shares  vpn.Shares
 	parts   map[vpn.UserID]vpn.Share
@@ -129,7 +130,7 @@ func newFakeWorker(home *fakeWorkers, s vpn.ServerID) *fakeWorker {
 	return &fakeWorker{
 		home: home, server: s, done: make(chan struct{}), epoch: vpn.NewID(),
 		grants: map[vpn.CredentialID]vpn.Grant{}, counts: map[vpn.CredentialID]vpn.Counter{}, ceilings: map[vpn.UserID]uint64{},
-		parts: map[vpn.UserID]vpn.Share{}, retired: map[vpn.CredentialID]vpn.Counter{}, demands: map[vpn.UserID]vpn.Demand{},
+		least: map[vpn.UserID]uint64{}, parts: map[vpn.UserID]vpn.Share{}, retired: map[vpn.CredentialID]vpn.Counter{}, demands: map[vpn.UserID]vpn.Demand{},
 		born: time.Now(),
 	}
 }
@@ -210,6 +211,9 @@ func (w *fakeWorker) SetCeilings(_ context.Context, epoch string, cs vpn.Ceiling
 	out := vpn.Counters{Epoch: w.epoch}
 	for _, c := range cs.Ceilings {
 		w.ceilings[c.User] = c.Bytes
+		if least, set := w.least[c.User]; !set || c.Bytes < least {
+			w.least[c.User] = c.Bytes
+		}
 		for _, n := range w.counts {
 			if n.User == c.User {
 				out.Counters = append(out.Counters, n)
@@ -258,6 +262,12 @@ func (w *fakeWorker) Shares(context.Context) (vpn.Shares, error) {
 	out := w.shares
 	out.Shares = slices.Collect(maps.Values(w.parts))
 	return out, nil
+}
+
+// lowest returns the lowest ceiling that a user ever had.
+func (w *fakeWorker) lowest(u vpn.UserID) (n uint64) {
+	w.see(func(w *fakeWorker) { n = w.least[u] })
+	return n
 }
 
 func (w *fakeWorker) inTurn(epoch string, turn, last uint64) error {
