@@ -114,6 +114,7 @@ type fakeWorker struct {
 	kicks    int
 	silent   bool // does not answer
 	deaf     bool // hears ceilings and shares, and does not answer
+	lossy    bool // does not even hear them
 
 	turn    uint64 // of the ceilings
 	least   map[vpn.UserID]uint64
@@ -271,6 +272,9 @@ func (w *fakeWorker) lowest(u vpn.UserID) (n uint64) {
 }
 
 func (w *fakeWorker) inTurn(epoch string, turn, last uint64) error {
+	if w.lossy {
+		return vpn.Errorf(vpn.Unavailable, "the worker does not answer")
+	}
 	if epoch != w.epoch || turn != last+1 {
 		return vpn.Errorf(vpn.Conflict, "another epoch, or out of turn")
 	}

@@ -105,6 +105,51 @@ func TestASilentWorkerKeepsItsCeiling(t *testing.T) {
 	}
 }
 
+// A worker that heard of a higher ceiling, whose answer was lost, may spend
+// that: nobody else gets it.
+func TestACeilingThatWasHeardIsHeld(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newQuotaStage(t, 9000)
+		w := s.workers.worker(s.ids[0])
+		s.move(0, 2500)
+		w.see(func(w *fakeWorker) { w.deaf = true })
+		s.polls(1)
+		w.see(func(w *fakeWorker) { w.deaf, w.lossy = false, true })
+		for range 4 {
+			s.move(1, 9000)
+			s.move(2, 9000)
+			s.polls(1)
+		}
+		s.move(0, 9000)
+		if s.moved > 9000 {
+			t.Fatalf("%d bytes have passed under a quota of 9000", s.moved)
+		}
+		w.see(func(w *fakeWorker) { w.lossy = false })
+		s.polls(2)
+		s.usesUp(9000)
+		s.close()
+	})
+}
+
+// The last byte is reached on one of three servers, whichever it is.
+func TestTheLastByteIsReachedOnOneServer(t *testing.T) {
+	t.Parallel()
+	for k := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newQuotaStage(t, 10_000)
+			for range 60 {
+				s.move(k, 10_000)
+				s.polls(2) // long enough for the last second to be silent
+			}
+			if s.moved != 10_000 {
+				t.Errorf("on server %d %d bytes of 10000 pass", k, s.moved)
+			}
+			s.close()
+		})
+	}
+}
+
 // One who is created while a worker is silent since before this control plane
 // came is let in by the others at once: that worker cannot hold anything of
 // hers.
@@ -140,6 +185,8 @@ func TestARotatedCredentialCountsAfterAdoption(t *testing.T) {
 			}
 		})
 		s.reopen()
+		s.polls(2)
+		s.move(0, 2900) // what is left is divided anew
 		s.polls(2)
 		least := w.lowest(s.user)
 		if least <= 2000 {

@@ -251,6 +251,17 @@ func TestRatesAreDivided(t *testing.T) {
 			s.second()
 		}
 		want("it is back", 1, 1, 96)
+		s.ws[2].see(func(w *fakeWorker) { w.silent = true })
+		s.reopen()
+		s.demand = []uint64{lots, lots, 0}
+		for range 4 {
+			s.second() // it may have nearly all: nobody knows
+		}
+		s.ws[2].see(func(w *fakeWorker) { w.silent = false })
+		for range 3 {
+			s.second()
+		}
+		want("what it has is known", 47, 47, 1)
 		s.ws[2].crash()
 		s.demand = []uint64{lots, lots, 0}
 		s.until("another worker", func() bool {
@@ -286,12 +297,12 @@ func TestAShareThatWasHeardIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		for k := range 40 {
-			s.ws[k%3].see(func(w *fakeWorker) { w.deaf = k%2 == 0 })
+			s.ws[k%3].see(func(w *fakeWorker) { w.deaf, w.lossy = k%4 == 0, k%4 == 2 })
 			s.demand = []uint64{lots * uint64(k%2), lots * uint64(k/2%2), lots * uint64(k/5%2)}
 			s.second()
 		}
 		for _, w := range s.ws {
-			w.see(func(w *fakeWorker) { w.deaf = false })
+			w.see(func(w *fakeWorker) { w.deaf, w.lossy = false, false })
 		}
 		s.demand = []uint64{lots, lots, lots}
 		for range 3 {
@@ -387,7 +398,7 @@ func TestDevicesAreDivided(t *testing.T) {
 			}
 		}
 		a, old, c := network("203.0.113.1/32"), network("203.0.113.2/32"), network("203.0.113.3/32")
-		old.Age = 60_000
+		old.Age, c.Age = 60_000, 2000
 		at(0, a)
 		at(1, old)
 		want("two devices", []string{"203.0.113.2"}, []string{"203.0.113.1"}, []string{"203.0.113.1", "203.0.113.2"})
@@ -398,8 +409,14 @@ func TestDevicesAreDivided(t *testing.T) {
 		want("one has gone over", []string{"203.0.113.2"}, []string{"203.0.113.1", "203.0.113.2"}, []string{"203.0.113.1"})
 		s.reopen()
 		want("another control plane", []string{"203.0.113.2"}, []string{"203.0.113.1", "203.0.113.2"}, []string{"203.0.113.1"})
-		at(0)
+		// Another device comes while one goes over to another server, where it
+		// is new.
+		at(1, c)
+		at(0, a, network("203.0.113.2/32"))
 		at(2)
+		want("a newer one", nil, []string{"203.0.113.1", "203.0.113.2"}, []string{"203.0.113.1", "203.0.113.2"})
+		at(0)
+		at(1)
 		want("all have left", nil, nil, nil)
 		s.close()
 	})
