@@ -219,9 +219,14 @@ func (c *ceilings) plan(budgets []budget, epochs []string, i int, raise bool) []
 	return out
 }
 
+// fairTime is for how many seconds of what a user moves a part must last that
+// is less than it should be.
+const fairTime = 3
+
 // fair reports whether several workers have about what they should have: each
-// half of it at least, and together no more than is left. What is fair is
-// left alone, or every byte that moves would move all the ceilings.
+// half of it at least, or all if it would not last for some seconds, and
+// together no more than is left. What is fair is left alone, or every byte
+// that moves would move all the ceilings.
 func (c *ceilings) fair(b budget, shares []uint64, epochs []string) bool {
 	if len(epochs) < 2 {
 		return false
@@ -234,7 +239,8 @@ func (c *ceilings) fair(b budget, shares []uint64, epochs []string) bool {
 		}
 		have, known := h.bytes[b.user]
 		room := have - min(have, b.parts[i].count)
-		if !known || room < shares[i]/2 || shares[i] > 0 && room == 0 {
+		scarce := room < fairTime*b.parts[i].demand && room < shares[i]-shares[i]/16
+		if !known || scarce || room < shares[i]/2 || shares[i] > 0 && room == 0 {
 			return false
 		}
 		sum += min(room, vpn.MaxTraffic-sum)

@@ -80,17 +80,20 @@ func TestFairCeilingsStay(t *testing.T) {
 		have, used [2]uint64
 		left       uint64
 		fair       bool
+		demand     uint64 // on the first
 	}{
-		{"as divided", [2]uint64{500, 500}, [2]uint64{}, 1000, true},
-		{"used a little", [2]uint64{500, 500}, [2]uint64{100, 0}, 900, true},
-		{"used nearly all of it", [2]uint64{500, 500}, [2]uint64{400, 0}, 600, false},
-		{"the quota was lowered", [2]uint64{500, 500}, [2]uint64{}, 900, false},
-		{"the quota was raised", [2]uint64{500, 500}, [2]uint64{}, 5000, false},
-		{"one has its last byte", [2]uint64{501, 500}, [2]uint64{500, 500}, 1, true},
-		{"none has the last byte", [2]uint64{500, 500}, [2]uint64{500, 500}, 1, false},
+		{"as divided", [2]uint64{500, 500}, [2]uint64{}, 1000, true, 0},
+		{"used a little", [2]uint64{500, 500}, [2]uint64{100, 0}, 900, true, 0},
+		{"used nearly all of it", [2]uint64{500, 500}, [2]uint64{400, 0}, 600, false, 0},
+		{"the quota was lowered", [2]uint64{500, 500}, [2]uint64{}, 900, false, 0},
+		{"the quota was raised", [2]uint64{500, 500}, [2]uint64{}, 5000, false, 0},
+		{"one has its last byte", [2]uint64{501, 500}, [2]uint64{500, 500}, 1, true, 0},
+		{"none has the last byte", [2]uint64{500, 500}, [2]uint64{500, 500}, 1, false, 0},
+		{"one is slow", [2]uint64{500, 500}, [2]uint64{}, 1000, true, 100},
+		{"one would soon be cut", [2]uint64{500, 500}, [2]uint64{}, 1000, false, 200},
 	} {
 		c := newCeilings(newLedger(nil, nil))
-		b := budget{user: u, left: tt.left, parts: []part{{count: tt.used[0]}, {count: tt.used[1]}}}
+		b := budget{user: u, left: tt.left, parts: []part{{count: tt.used[0], demand: tt.demand}, {count: tt.used[1]}}}
 		for i, name := range []string{"a", "b"} {
 			c.held[name] = &holding{bytes: map[vpn.UserID]uint64{u: tt.have[i]}, sure: true}
 		}

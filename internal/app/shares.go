@@ -53,6 +53,7 @@ type sharer struct {
 	born  map[netip.Prefix]int64 // when the user's networks came
 	kept  map[string]int         // how many connections each epoch's worker was allowed
 	goals []vpn.Share            // of this round, by holder
+	moves bool                   // somebody has something else now
 }
 
 // idleRounds is after how many seconds without a connection a user's limits
@@ -157,27 +158,50 @@ func (s *shares) plan(holders []purse, seen map[string]sight, workers int) {
 	blind := slices.ContainsFunc(holders, func(p purse) bool { return s.held[p.epoch] == nil || !s.held[p.epoch].sure })
 	// Nor is it known what is free while one has not said who is there.
 	deaf := slices.ContainsFunc(holders, func(p purse) bool { _, told := seen[p.epoch]; return !told })
+	views := make([]*view, len(holders))
+	sights := make([]sight, len(holders))
+	stakes := make([]*stake, len(holders))
+	for i, p := range holders {
+		sights[i], stakes[i] = seen[p.epoch], s.held[p.epoch]
+	}
+	ws := make([]want, len(holders))
 	for u, x := range s.users {
-		views := make([]*view, len(holders))
 		here := false
-		for i, p := range holders {
-			views[i] = seen[p.epoch].users[u]
+		for i := range holders {
+			views[i] = sights[i].users[u]
 			here = here || views[i] != nil
 		}
 		if x.idle++; here {
 			x.idle = 0
 		}
-		x.goals = make([]vpn.Share, len(holders))
-		for i := range holders {
-			x.goals[i].User = u
+		if len(x.goals) != len(holders) {
+			x.goals = make([]vpn.Share, len(holders))
 		}
-		s.planRates(u, x, holders, views, workers, blind)
+		for i := range holders {
+			x.goals[i] = vpn.Share{User: u}
+		}
+		for i, p := range holders {
+			ws[i] = want{fixed: p.silent || blind}
+		}
+		planRates(u, x, ws, stakes, views, workers)
 		if deaf {
 			s.leavePlaces(u, x, holders)
 		} else {
 			s.planPlaces(u, x, holders, views)
 		}
+		x.moves = x.idle >= idleRounds || slices.ContainsFunc(stakes, func(h *stake) bool { return h == nil })
+		for i, h := range stakes {
+			x.moves = x.moves || !h.has(x.goals[i], workers)
+		}
 	}
+}
+
+// has reports whether that is what the worker has.
+func (h *stake) has(g vpn.Share, workers int) bool {
+	if p, told := h.parts[g.User]; told {
+		return alikeShares(p, g)
+	}
+	return h.part(g.User, workers) == [2]int{g.Up, g.Down} && g.Connections == 0 && len(g.Networks) == 0
 }
 
 // leavePlaces leaves what holders were told of other workers as it is.
@@ -191,35 +215,36 @@ func (s *shares) leavePlaces(u vpn.UserID, x *sharer, holders []purse) {
 	}
 }
 
-func (s *shares) planRates(u vpn.UserID, x *sharer, holders []purse, views []*view, workers int, blind bool) {
+// planRates sets the goals of a user's rates. ws says who can be told.
+func planRates(u vpn.UserID, x *sharer, ws []want, stakes []*stake, views []*view, workers int) {
+	held := func(i int) [2]int {
+		if h := stakes[i]; h != nil {
+			return h.part(u, workers)
+		}
+		return [2]int{vpn.Whole / workers, vpn.Whole / workers}
+	}
 	for d := range 2 {
-		ws := make([]want, len(holders))
 		var rate uint64
-		for i, p := range holders {
-			ws[i].held = vpn.Whole / workers
-			if h := s.held[p.epoch]; h != nil {
-				ws[i].held = h.part(u, workers)[d]
-			}
-			ws[i].fixed = p.silent || blind
+		for i := range ws {
+			w := &ws[i]
+			w.held, w.moved, w.hungry = held(i)[d], 0, false
 			if v := views[i]; v != nil {
 				rate = max(rate, v.rate[d])
-				ws[i].moved, ws[i].hungry = v.moved[d], v.hungry[d]
+				w.moved, w.hungry = v.moved[d], v.hungry[d]
 			}
 		}
-		goal := make([]int, len(ws))
-		switch {
-		case x.idle >= idleRounds:
-			for i := range goal {
-				goal[i] = vpn.Whole / workers
-			}
-		case rate == 0: // there is no limit, or nobody who comes up to one
-			for i, w := range ws {
-				goal[i] = w.held
-			}
-		default:
+		var goal []int
+		if x.idle < idleRounds && rate > 0 {
 			goal = divide(ws, rate)
 		}
-		for i, n := range goal {
+		for i := range ws {
+			n := ws[i].held // there is no limit, or nobody who comes up to one
+			switch {
+			case goal != nil:
+				n = goal[i]
+			case x.idle >= idleRounds:
+				n = vpn.Whole / workers
+			}
 			if d == 0 {
 				x.goals[i].Up = n
 			} else {
@@ -233,6 +258,14 @@ func (s *shares) planRates(u vpn.UserID, x *sharer, holders []purse, views []*vi
 // workers.
 func (s *shares) planPlaces(u vpn.UserID, x *sharer, holders []purse, views []*view) {
 	devices, connections := 0, 0
+	for _, v := range views {
+		if v != nil {
+			devices, connections = max(devices, v.devices), max(connections, v.connections)
+		}
+	}
+	if devices == 0 && connections == 0 {
+		return
+	}
 	here := make([][]netip.Prefix, len(holders))
 	live, before := make([]int, len(holders)), make([]int, len(holders))
 	born := map[netip.Prefix]int64{}
@@ -240,7 +273,6 @@ func (s *shares) planPlaces(u vpn.UserID, x *sharer, holders []purse, views []*v
 		if v == nil {
 			continue
 		}
-		devices, connections = max(devices, v.devices), max(connections, v.connections)
 		live[i], before[i] = v.conns, s.keptBefore(u, x, holders, i)
 		for n, at := range v.networks {
 			here[i] = append(here[i], n)
@@ -292,20 +324,20 @@ func (s *shares) keptBefore(u vpn.UserID, x *sharer, holders []purse, i int) int
 // tell gives the holders what is less than they have, or what is more.
 func (s *shares) tell(ctx context.Context, holders []purse, workers int, raise bool, target func(purse) bool) error {
 	// What all of them have now, or are to have: the more of the two.
-	type parts struct{ sum, own [2]int }
-	most := make(map[vpn.UserID]*parts, len(s.users))
+	reach := make([][2]int, len(holders))
 	messages := make([]vpn.Shares, len(holders))
 	for u, x := range s.users {
-		m := &parts{}
-		most[u] = m
-		reach := make([][2]int, len(holders))
+		if !x.moves {
+			continue
+		}
+		var sum [2]int
 		for i, p := range holders {
 			now := [2]int{vpn.Whole, vpn.Whole}
 			if h := s.held[p.epoch]; h != nil && h.sure {
 				now = h.part(u, workers)
 			}
 			reach[i] = [2]int{max(now[0], x.goals[i].Up), max(now[1], x.goals[i].Down)}
-			m.sum[0], m.sum[1] = m.sum[0]+reach[i][0], m.sum[1]+reach[i][1]
+			sum[0], sum[1] = sum[0]+reach[i][0], sum[1]+reach[i][1]
 		}
 		for i, p := range holders {
 			h := s.held[p.epoch]
@@ -313,7 +345,7 @@ func (s *shares) tell(ctx context.Context, holders []purse, workers int, raise b
 				continue
 			}
 			s.message(&messages[i], h, x, i, raise, workers, [2]int{
-				vpn.Whole - (m.sum[0] - reach[i][0]), vpn.Whole - (m.sum[1] - reach[i][1]),
+				vpn.Whole - (sum[0] - reach[i][0]), vpn.Whole - (sum[1] - reach[i][1]),
 			})
 		}
 	}

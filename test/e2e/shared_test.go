@@ -143,6 +143,44 @@ func TestRateIsSharedByServers(t *testing.T) {
 	others.Stop(t)
 }
 
+// So it does the other way, and a single flow among three servers has nearly
+// all after a poll, wherever it begins.
+func TestRateUpIsSharedByServers(t *testing.T) {
+	i := newTrio(t, "--rate-up", "10MB/s")
+	client := i.World.SingBox(t, i.logins...)
+	const own = 9100
+	destination := i.World.Transfers(t, own)
+	push := func(server int) *xfer.Conn {
+		t.Helper()
+		conn, err := client.OpenAt(t.Context(), server, own, server == 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		go func() { _ = conn.Upload(context.Background(), 1<<40, 0) }()
+		return conn
+	}
+	measure := func(when string) {
+		t.Helper()
+		pause(t.Context(), 2*time.Second)
+		before, _ := destination.Moved()
+		start := time.Now()
+		pause(t.Context(), 3*time.Second)
+		after, _ := destination.Moved()
+		sum := float64(after-before) / time.Since(start).Seconds()
+		wantSpeed(t, when, nil, sum)
+	}
+	for server := range 3 {
+		conn := push(server)
+		measure(fmt.Sprintf("alone on server %d", server))
+		conn.Close()
+	}
+	for server := range 3 {
+		push(server)
+	}
+	measure("on three servers at once")
+}
+
 // pid returns the process of a server's worker.
 func (x *trio) pid(t *testing.T, server string) int {
 	t.Helper()

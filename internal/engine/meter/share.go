@@ -40,7 +40,7 @@ func (m *Meter) SetShares(workers int, shares []vpn.Share, even []vpn.UserID) {
 	}
 	for i := range shares {
 		s := &shares[i]
-		p := &part{rate: [2]int{Up: s.Up, Down: s.Down}, conns: s.Connections}
+		p := &part{rate: [2]int{Up: s.Up, Down: s.Down}, conns: max(s.Connections, 0)}
 		if len(s.Networks) > 0 {
 			p.networks = make(map[netip.Prefix]bool, len(s.Networks))
 			for _, n := range s.Networks {
