@@ -60,7 +60,7 @@ func (k *keeper) follow(ctx context.Context) error {
 	if err := k.r.ledger.refresh(ctx); err != nil {
 		return err
 	}
-	if err := k.r.allot(ctx, func(p purse) bool { return p.server == k.id }); err != nil {
+	if err := k.r.allots.renew(ctx, k.r.all(), k.r.Supervising(), func(p purse) bool { return p.server == k.id }); err != nil {
 		return err
 	}
 	return k.tell(ctx, w, now, whole)
@@ -105,7 +105,7 @@ func (k *keeper) greet(ctx context.Context, w Worker) error {
 	if err != nil {
 		return err
 	}
-	if err := k.r.observe(ctx, k.id, cs); err != nil {
+	if err := k.r.allots.observe(ctx, k.id, cs); err != nil {
 		return err
 	}
 	k.mu.Lock()
@@ -125,7 +125,7 @@ func (k *keeper) sample(ctx context.Context) {
 	defer cancel()
 	cs, err := p.worker.Usage(ctx, k.r.ledger.after(p.epoch))
 	if err == nil && cs.Epoch == p.epoch {
-		err = k.r.observe(ctx, k.id, cs)
+		err = k.r.allots.observe(ctx, k.id, cs)
 	}
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {

@@ -283,7 +283,7 @@ func (k *keeper) bury(ctx context.Context) error {
 		return err
 	}
 	if epoch != "" {
-		k.r.forget(epoch)
+		k.r.allots.forget(epoch)
 		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}
@@ -335,7 +335,7 @@ func (k *keeper) end(ctx context.Context) error {
 	k.mu.Unlock()
 	k.crashes = 0
 	if epoch != "" {
-		k.r.forget(epoch)
+		k.r.allots.forget(epoch)
 		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}

@@ -205,8 +205,8 @@ func TestQuotaHoldsThroughEverything(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 7))
 			quota := uint64(100_000)
 			s := newQuotaStage(t, quota)
-			var allowed uint64 = quota // the most that may have passed till now
-			base := uint64(0)          // moved at the last reset
+			allowed := quota  // the most that may have passed till now
+			base := uint64(0) // moved at the last reset
 			for range 80 {
 				k := r.IntN(3)
 				w := s.workers.worker(s.ids[k])

@@ -27,10 +27,9 @@ type Reconciler struct {
 	log     *slog.Logger
 	clock   *clock.Clock // for dates; durations are measured by the monotonic clock
 
-	ledger   *ledger
-	books    *books
-	ceilings *ceilings
-	shares   *shares
+	ledger *ledger
+	books  *books
+	allots *allotments
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
@@ -46,7 +45,7 @@ func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func()
 	l := newLedger(st, c.Now)
 	return &Reconciler{
 		store: st, workers: ws, network: n, log: log, clock: c,
-		ledger: l, books: &books{ledger: l, log: log}, ceilings: newCeilings(l), shares: newShares(),
+		ledger: l, books: &books{ledger: l, log: log}, allots: newAllotments(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
 }
@@ -215,14 +214,12 @@ func (r *Reconciler) Sync(ctx context.Context) bool {
 	if !supervised {
 		// One after the other could be given only what those had left that
 		// nobody had asked yet.
-		if err := r.ceilings.renew(ctx, r.holders(), everyone); err != nil {
+		if err := r.allots.renew(ctx, r.all(), false, everyone); err != nil {
 			return false
 		}
 	}
 	return synced
 }
-
-func everyone(purse) bool { return true }
 
 // Restart ends a server's worker in order and starts a new one.
 func (r *Reconciler) Restart(ctx context.Context, id vpn.ServerID) error {
@@ -274,60 +271,9 @@ func (r *Reconciler) sample(ctx context.Context) {
 	if r.ledger.spent() && r.books.problem() == nil {
 		_ = r.books.commit(ctx)
 	}
-	if err := r.allot(ctx, everyone); err != nil && ctx.Err() == nil {
+	if err := r.allots.renew(ctx, r.all(), true, everyone); err != nil && ctx.Err() == nil {
 		r.log.Warn("limits could not be divided anew", slog.Any("err", err))
 	}
-}
-
-// observe takes what a worker has told.
-func (r *Reconciler) observe(ctx context.Context, id vpn.ServerID, cs vpn.Counters) error {
-	if err := r.ledger.observe(ctx, id, cs); err != nil {
-		return err
-	}
-	r.ceilings.hear(cs.Epoch, cs.CeilingsTurn)
-	r.shares.observe(cs)
-	return nil
-}
-
-// allot divides what users may use among the workers, and tells those that
-// target holds true for.
-func (r *Reconciler) allot(ctx context.Context, target func(purse) bool) error {
-	holders := r.holders()
-	err := r.ceilings.renew(ctx, holders, target)
-	if !r.Supervising() {
-		return err // shares follow what happens from second to second
-	}
-	return errors.Join(err, r.shares.renew(ctx, holders, r.workforce(), target))
-}
-
-// forget drops what an epoch held that has ended.
-func (r *Reconciler) forget(epoch string) {
-	r.ceilings.forget(epoch)
-	r.shares.forget(epoch)
-}
-
-// holders returns the workers that may hold something, in an order that does
-// not change.
-func (r *Reconciler) holders() []purse {
-	var out []purse
-	for _, k := range r.all() {
-		if p, ok := k.claim(); ok {
-			out = append(out, p)
-		}
-	}
-	return byServer(out)
-}
-
-// workforce returns how many workers there are, or are to be soon.
-func (r *Reconciler) workforce() (n int) {
-	for _, k := range r.all() {
-		k.mu.Lock()
-		if k.state != vpn.Stopped || k.worker != nil {
-			n++
-		}
-		k.mu.Unlock()
-	}
-	return n
 }
 
 // purses returns the workers that answer.
@@ -352,7 +298,7 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 		if err := r.ledger.observe(ctx, id, *cs); err != nil {
 			return err
 		}
-		r.forget(cs.Epoch)
+		r.allots.forget(cs.Epoch)
 		if stored, err := r.books.finish(ctx, cs.Epoch); err != nil || !stored {
 			return err
 		}

@@ -37,12 +37,12 @@ type stake struct {
 }
 
 // part returns which part of a user's rates the worker may use.
-func (s *stake) part(u vpn.UserID, workers int) [2]int {
-	if p, ok := s.parts[u]; ok {
+func (h *stake) part(u vpn.UserID, workers int) [2]int {
+	if p, ok := h.parts[u]; ok {
 		return [2]int{p.Up, p.Down}
 	}
-	if s.workers > 1 {
-		workers = s.workers
+	if h.workers > 1 {
+		workers = h.workers
 	}
 	return [2]int{vpn.Whole / workers, vpn.Whole / workers}
 }

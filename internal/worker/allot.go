@@ -3,7 +3,9 @@ package worker
 import (
 	"net/http"
 	"sync"
+	"time"
 
+	"vpn/internal/engine/meter"
 	"vpn/internal/vpn"
 )
 
@@ -12,6 +14,10 @@ import (
 // control plane had sent, must not undo a later one. So each names the turn
 // that it takes, and only the one that follows the last is taken.
 type allotted struct {
+	epoch string
+	born  time.Time // by the monotonic clock
+	meter *meter.Meter
+
 	mu       sync.Mutex
 	ceilings uint64 // turns taken
 	shares   uint64
@@ -27,69 +33,65 @@ func otherEpoch() error {
 		WithHint("read the usage again and allot anew")
 }
 
-func (h *host) putCeilings(r *http.Request) (any, error) {
+func (a *allotted) putCeilings(r *http.Request) (any, error) {
 	var in wireCeilings
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	a := &h.allotted
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case in.Epoch != h.epoch:
+	case in.Epoch != a.epoch:
 		return nil, otherEpoch()
 	case in.Turn != a.ceilings+1:
 		return nil, outOfTurn(in.Turn, a.ceilings)
 	}
-	counters, err := h.meter.SetCeilings(in.Epoch, in.Ceilings.Ceilings)
+	counters, err := a.meter.SetCeilings(in.Epoch, in.Ceilings.Ceilings)
 	if err != nil {
 		return nil, err
 	}
 	a.ceilings = in.Turn
-	return vpn.Counters{Epoch: h.epoch, CeilingsTurn: a.ceilings, Counters: counters}, nil
+	return vpn.Counters{Epoch: a.epoch, CeilingsTurn: a.ceilings, Counters: counters}, nil
 }
 
-func (h *host) getCeilings(*http.Request) (any, error) {
-	a := &h.allotted
+func (a *allotted) getCeilings(*http.Request) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return vpn.Ceilings{Turn: a.ceilings, Ceilings: h.meter.Ceilings(), Retired: h.meter.Retired()}, nil
+	return vpn.Ceilings{Turn: a.ceilings, Ceilings: a.meter.Ceilings(), Retired: a.meter.Retired()}, nil
 }
 
-func (h *host) putShares(r *http.Request) (any, error) {
+func (a *allotted) putShares(r *http.Request) (any, error) {
 	var in wireShares
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	a := &h.allotted
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case in.Epoch != h.epoch:
+	case in.Epoch != a.epoch:
 		return nil, otherEpoch()
 	case in.Turn != a.shares+1:
 		return nil, outOfTurn(in.Turn, a.shares)
 	}
-	h.meter.SetShares(in.Workers, in.Shares.Shares, in.Even)
+	a.meter.SetShares(in.Workers, in.Shares.Shares, in.Even)
 	a.shares = in.Turn
 	return struct{}{}, nil
 }
 
-func (h *host) getShares(*http.Request) (any, error) {
-	a := &h.allotted
+func (a *allotted) getShares(*http.Request) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	workers, shares := h.meter.Shares()
+	workers, shares := a.meter.Shares()
 	return vpn.Shares{Turn: a.shares, Workers: workers, Shares: shares}, nil
 }
 
 // usage returns the counters with what the worker holds and its users want.
-func (h *host) usage(after uint64) vpn.Counters {
-	h.allotted.mu.Lock()
-	ceilings, shares := h.allotted.ceilings, h.allotted.shares
-	h.allotted.mu.Unlock()
-	out := h.meter.Usage(after)
+func (a *allotted) usage(after uint64) vpn.Counters {
+	a.mu.Lock()
+	ceilings, shares := a.ceilings, a.shares
+	a.mu.Unlock()
+	out := a.meter.Usage(after)
 	out.CeilingsTurn, out.SharesTurn = ceilings, shares
-	out.At, out.Demands = h.age().Milliseconds(), h.meter.Demands()
+	out.At, out.Demands = time.Since(a.born).Milliseconds(), a.meter.Demands()
 	return out
 }

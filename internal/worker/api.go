@@ -26,10 +26,10 @@ func (h *host) handler() http.Handler {
 		"GET /v1/health":      h.getHealth,
 		"PUT /v1/spec":        h.putSpec,
 		"PATCH /v1/spec":      h.patchSpec,
-		"GET /v1/ceilings":    h.getCeilings,
-		"PUT /v1/ceilings":    h.putCeilings,
-		"GET /v1/shares":      h.getShares,
-		"PUT /v1/shares":      h.putShares,
+		"GET /v1/ceilings":    h.allotted.getCeilings,
+		"PUT /v1/ceilings":    h.allotted.putCeilings,
+		"GET /v1/shares":      h.allotted.getShares,
+		"PUT /v1/shares":      h.allotted.putShares,
 		"GET /v1/usage":       h.getUsage,
 		"GET /v1/sessions":    h.getSessions,
 		"DELETE /v1/sessions": h.deleteSessions,
@@ -66,7 +66,7 @@ func (h *host) getUsage(r *http.Request) (any, error) {
 			return nil, vpn.Errorf(vpn.Invalid, "after must be a sequence number")
 		}
 	}
-	return h.usage(after), nil
+	return h.allotted.usage(after), nil
 }
 
 func (h *host) getSessions(*http.Request) (any, error) { return h.meter.Sessions(), nil }

@@ -34,7 +34,6 @@ type host struct {
 	started  time.Time
 	confined bool
 	memory   func() uint64
-	born     time.Time // by the monotonic clock
 	meter    *meter.Meter
 	guard    *egress.Guard
 	allotted allotted
@@ -69,11 +68,12 @@ type hostOptions struct {
 func newHost(o hostOptions) *host {
 	h := &host{
 		engines: o.engines, version: o.version, log: o.log, epoch: o.epoch, confined: o.confined,
-		started: time.Now().UTC(), born: time.Now(), memory: residentMemory(),
+		started: time.Now().UTC(), memory: residentMemory(),
 		meter: meter.New(meter.Options{Epoch: o.epoch, Now: time.Now, Log: o.log}),
 		guard: egress.New(nil),
 		turn:  make(chan struct{}, 1), stopping: make(chan struct{}), final: o.final,
 	}
+	h.allotted.epoch, h.allotted.born, h.allotted.meter = h.epoch, time.Now(), h.meter
 	noteAddresses(h.guard, h.log)
 	return h
 }
@@ -259,9 +259,6 @@ func (h *host) closeEngine() {
 		h.log.Warn("engine does not close and is left behind")
 	}
 }
-
-// age is for how long the epoch has lasted.
-func (h *host) age() time.Duration { return time.Since(h.born) }
 
 func (h *host) health() vpn.Health {
 	h.mu.Lock()
