@@ -29,13 +29,14 @@ func (a *allotments) observe(ctx context.Context, id vpn.ServerID, cs vpn.Counte
 	return nil
 }
 
-// renew divides what users may use among the workers, and tells those that
-// target holds true for.
-func (a *allotments) renew(ctx context.Context, ks []*keeper, supervised bool, target func(purse) bool) error {
+// renew divides what is left of quotas among the workers, and if shares the
+// other limits too, which follow what happens from second to second; it tells
+// those that target holds true for.
+func (a *allotments) renew(ctx context.Context, ks []*keeper, shares bool, target func(purse) bool) error {
 	holders := holders(ks)
 	err := a.ceilings.renew(ctx, holders, target)
-	if !supervised {
-		return err // shares follow what happens from second to second
+	if !shares {
+		return err
 	}
 	return errors.Join(err, a.shares.renew(ctx, holders, workforce(ks), target))
 }

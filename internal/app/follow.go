@@ -60,7 +60,8 @@ func (k *keeper) follow(ctx context.Context) error {
 	if err := k.r.ledger.refresh(ctx); err != nil {
 		return err
 	}
-	if err := k.r.allots.renew(ctx, k.r.all(), k.r.Supervising(), func(p purse) bool { return p.server == k.id }); err != nil {
+	greeted := k.spec == nil && k.r.Supervising() // else the next round is soon enough for shares
+	if err := k.r.allots.renew(ctx, k.r.all(), greeted, func(p purse) bool { return p.server == k.id }); err != nil {
 		return err
 	}
 	return k.tell(ctx, w, now, whole)

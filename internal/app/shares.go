@@ -49,16 +49,17 @@ func (h *stake) part(u vpn.UserID, workers int) [2]int {
 
 // A sharer is a user whose limits are divided now.
 type sharer struct {
-	idle  int                    // rounds in which no worker had the user
+	seen  time.Time              // when a worker last had the user
+	idle  bool                   // that was long ago
 	born  map[netip.Prefix]int64 // when the user's networks came
 	kept  map[string]int         // how many connections each epoch's worker was allowed
 	goals []vpn.Share            // of this round, by holder
 	moves bool                   // somebody has something else now
 }
 
-// idleRounds is after how many seconds without a connection a user's limits
-// are divided evenly again.
-const idleRounds = 10
+// idleTime is after how long without a connection a user's limits are divided
+// evenly again.
+const idleTime = 10 * time.Second
 
 func newShares() *shares {
 	return &shares{held: map[string]*stake{}, users: map[vpn.UserID]*sharer{}, reports: map[string]*report{}, start: time.Now()}
@@ -101,7 +102,7 @@ func (s *shares) renew(ctx context.Context, holders []purse, workers int, target
 		errs = append(errs, s.tell(ctx, holders, workers, raise, target))
 	}
 	for u, x := range s.users {
-		if x.idle >= idleRounds && !slices.ContainsFunc(holders, func(p purse) bool { return s.holds(p, u) }) {
+		if x.idle && !slices.ContainsFunc(holders, func(p purse) bool { return s.holds(p, u) }) {
 			delete(s.users, u)
 		}
 	}
@@ -140,7 +141,7 @@ func (s *shares) read(ctx context.Context, p purse, turn uint64) error {
 func (s *shares) user(u vpn.UserID) *sharer {
 	x := s.users[u]
 	if x == nil {
-		x = &sharer{born: map[netip.Prefix]int64{}, kept: map[string]int{}}
+		x = &sharer{seen: time.Now(), born: map[netip.Prefix]int64{}, kept: map[string]int{}}
 		s.users[u] = x
 	}
 	return x
@@ -165,15 +166,17 @@ func (s *shares) plan(holders []purse, seen map[string]sight, workers int) {
 		sights[i], stakes[i] = seen[p.epoch], s.held[p.epoch]
 	}
 	ws := make([]want, len(holders))
+	now := time.Now()
 	for u, x := range s.users {
 		here := false
 		for i := range holders {
 			views[i] = sights[i].users[u]
 			here = here || views[i] != nil
 		}
-		if x.idle++; here {
-			x.idle = 0
+		if here {
+			x.seen = now
 		}
+		x.idle = now.Sub(x.seen) >= idleTime
 		if len(x.goals) != len(holders) {
 			x.goals = make([]vpn.Share, len(holders))
 		}
@@ -189,7 +192,7 @@ func (s *shares) plan(holders []purse, seen map[string]sight, workers int) {
 		} else {
 			s.planPlaces(u, x, holders, views)
 		}
-		x.moves = x.idle >= idleRounds || slices.ContainsFunc(stakes, func(h *stake) bool { return h == nil })
+		x.moves = x.idle || slices.ContainsFunc(stakes, func(h *stake) bool { return h == nil })
 		for i, h := range stakes {
 			x.moves = x.moves || !h.has(x.goals[i], workers)
 		}
@@ -234,7 +237,7 @@ func planRates(u vpn.UserID, x *sharer, ws []want, stakes []*stake, views []*vie
 			}
 		}
 		var goal []int
-		if x.idle < idleRounds && rate > 0 {
+		if !x.idle && rate > 0 {
 			goal = divide(ws, rate)
 		}
 		for i := range ws {
@@ -242,7 +245,7 @@ func planRates(u vpn.UserID, x *sharer, ws []want, stakes []*stake, views []*vie
 			switch {
 			case goal != nil:
 				n = goal[i]
-			case x.idle >= idleRounds:
+			case x.idle:
 				n = vpn.Whole / workers
 			}
 			if d == 0 {
@@ -394,7 +397,7 @@ func (s *shares) message(m *vpn.Shares, h *stake, x *sharer, i int, raise bool, 
 	even := vpn.Whole / workers
 	plain := goal.Connections == 0 && len(goal.Networks) == 0
 	switch {
-	case x.idle >= idleRounds && plain && goal.Up == even && goal.Down == even:
+	case x.idle && plain && goal.Up == even && goal.Down == even:
 		if told {
 			m.Even = append(m.Even, goal.User)
 		}
