@@ -237,6 +237,7 @@ func TestDevicesAreSharedByServers(t *testing.T) {
 	others := i.World.SingBox(t, loginsOf(t, i.Instance, "other")...).Load(t, 0, 3)
 	first := devices[1].MustOpen(t, vless, false)
 	second := devices[2].MustOpen(t, socks, false)
+	busy := []*rig.Load{devices[1].Load(t, vless, 1), devices[2].Load(t, socks, 1)} // a device in use keeps its place
 	// It may be so quick that the server does not know of the others yet.
 	if third, err := devices[3].Open(t.Context(), http, false); err == nil {
 		defer third.Close()
@@ -266,6 +267,9 @@ func TestDevicesAreSharedByServers(t *testing.T) {
 	alive(t, "the control plane is back", first, second)
 	for server := range 3 {
 		refuses("the control plane is back", 3, server)
+	}
+	for _, load := range busy {
+		load.Stop(t)
 	}
 	devices[1].Kill() // the first device leaves all servers
 	eventuallyIn(t, devices[3], http)
