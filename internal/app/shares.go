@@ -267,6 +267,8 @@ func (s *shares) planPlaces(u vpn.UserID, x *sharer, holders []purse, views []*v
 		}
 	}
 	if devices == 0 && connections == 0 {
+		clear(x.born)
+		clear(x.kept)
 		return
 	}
 	here := make([][]netip.Prefix, len(holders))

@@ -244,6 +244,7 @@ func TestDevicesAreSharedByServers(t *testing.T) {
 		ended(t, "the third device", third)
 	}
 	alive(t, "an admitted device", first, second)
+	pause(t.Context(), 1500*time.Millisecond) // a poll
 	refuses := func(when string, device, server int) {
 		t.Helper()
 		if err := devices[device].Refused(t.Context(), server); err != nil {
