@@ -57,7 +57,7 @@ func (a *allotted) putCeilings(r *http.Request) (any, error) {
 func (a *allotted) getCeilings(*http.Request) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return vpn.Ceilings{Turn: a.ceilings, Ceilings: a.meter.Ceilings(), Retired: a.meter.Retired()}, nil
+	return vpn.Ceilings{Turn: a.ceilings, Ceilings: a.meter.Allotments().Ceilings(), Retired: a.meter.Allotments().Retired()}, nil
 }
 
 func (a *allotted) putShares(r *http.Request) (any, error) {
@@ -73,7 +73,7 @@ func (a *allotted) putShares(r *http.Request) (any, error) {
 	case in.Turn != a.shares+1:
 		return nil, outOfTurn(in.Turn, a.shares)
 	}
-	a.meter.SetShares(in.Workers, in.Shares.Shares, in.Even)
+	a.meter.Allotments().SetShares(in.Workers, in.Shares.Shares, in.Even)
 	a.shares = in.Turn
 	return struct{}{}, nil
 }
@@ -81,7 +81,7 @@ func (a *allotted) putShares(r *http.Request) (any, error) {
 func (a *allotted) getShares(*http.Request) (any, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	workers, shares := a.meter.Shares()
+	workers, shares := a.meter.Allotments().Shares()
 	return vpn.Shares{Turn: a.shares, Workers: workers, Shares: shares}, nil
 }
 
@@ -92,6 +92,6 @@ func (a *allotted) usage(after uint64) vpn.Counters {
 	a.mu.Unlock()
 	out := a.meter.Usage(after)
 	out.CeilingsTurn, out.SharesTurn = ceilings, shares
-	out.At, out.Demands = time.Since(a.born).Milliseconds(), a.meter.Demands()
+	out.At, out.Demands = time.Since(a.born).Milliseconds(), a.meter.Allotments().Demands()
 	return out
 }

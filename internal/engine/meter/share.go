@@ -25,17 +25,25 @@ type presence struct {
 	since time.Time // when that was
 }
 
+// Allotments are what a worker is allotted of limits that it shares with
+// others, and what its users want of them.
+type Allotments struct{ meter *Meter }
+
+// Allotments returns those of m.
+func (m *Meter) Allotments() Allotments { return Allotments{m} }
+
 // SetShares says among how many workers users' limits are shared, and which
 // part of them the users that it names have here; those whom it calls even,
 // and whoever never had a share, have as much as on any other worker. It cuts
 // the newest flows of those who have too many together with those elsewhere,
 // and returns when all cuts have been called.
-func (m *Meter) SetShares(workers int, shares []vpn.Share, even []vpn.UserID) {
+func (a Allotments) SetShares(workers int, shares []vpn.Share, even []vpn.UserID) {
+	m := a.meter
 	m.mu.Lock()
 	var cut []*Flow
 	if m.workers.Swap(int64(workers)) != int64(workers) {
 		for _, u := range m.users {
-			u.follow()
+			a.follow(u)
 		}
 	}
 	for i := range shares {
@@ -47,11 +55,11 @@ func (m *Meter) SetShares(workers int, shares []vpn.Share, even []vpn.UserID) {
 				p.networks[n] = true
 			}
 		}
-		cut = m.user(s.User).share(cut, p)
+		cut = a.assign(cut, m.user(s.User), p)
 	}
 	for _, id := range even {
 		if u := m.users[id]; u != nil {
-			cut = u.share(cut, nil)
+			cut = a.assign(cut, u, nil)
 		}
 	}
 	m.mu.Unlock()
@@ -59,7 +67,8 @@ func (m *Meter) SetShares(workers int, shares []vpn.Share, even []vpn.UserID) {
 }
 
 // Shares returns what SetShares has said.
-func (m *Meter) Shares() (workers int, shares []vpn.Share) {
+func (a Allotments) Shares() (workers int, shares []vpn.Share) {
+	m := a.meter
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, u := range m.users {
@@ -76,9 +85,42 @@ func (m *Meter) Shares() (workers int, shares []vpn.Share) {
 	return int(m.workers.Load()), shares
 }
 
+// Ceilings returns the ceilings that were set and let anything pass.
+func (a Allotments) Ceilings() []vpn.Ceiling {
+	m := a.meter
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []vpn.Ceiling
+	for _, u := range m.users {
+		u.mu.Lock()
+		if u.ceiling > 0 {
+			out = append(out, vpn.Ceiling{User: u.id, Bytes: u.ceiling})
+		}
+		u.mu.Unlock()
+	}
+	return out
+}
+
+// Retired returns the counters that Usage does not name any more: those of
+// removed credentials that were acknowledged. They are a part of what their
+// users have used of their ceilings.
+func (a Allotments) Retired() []vpn.Counter {
+	m := a.meter
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []vpn.Counter
+	for _, c := range m.retired {
+		if n, _ := c.counter(); n.Traffic != (vpn.Traffic{}) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 // Demands returns what the users with shared limits who are live here have
 // and want of them: nothing if there is no other worker.
-func (m *Meter) Demands() []vpn.Demand {
+func (a Allotments) Demands() []vpn.Demand {
+	m := a.meter
 	if m.workers.Load() < 2 {
 		return nil
 	}
@@ -87,7 +129,7 @@ func (m *Meter) Demands() []vpn.Demand {
 	now := time.Now()
 	var out []vpn.Demand
 	for _, u := range m.users {
-		if d, ok := u.demand(now); ok {
+		if d, ok := a.demand(u, now); ok {
 			out = append(out, d)
 		}
 	}
@@ -98,7 +140,7 @@ func (m *Meter) Demands() []vpn.Demand {
 const dryTime = 3 * time.Second
 
 // demand locks u. The caller holds Meter.mu.
-func (u *user) demand(now time.Time) (d vpn.Demand, ok bool) {
+func (Allotments) demand(u *user, now time.Time) (d vpn.Demand, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	l := &u.limits
@@ -123,8 +165,8 @@ func (u *user) demand(now time.Time) (d vpn.Demand, ok bool) {
 	return d, true
 }
 
-// share changes u's part. It locks u, and severs the flows that are too many.
-func (u *user) share(cut []*Flow, p *part) []*Flow {
+// assign changes u's part. It locks u, and severs the flows that are too many.
+func (Allotments) assign(cut []*Flow, u *user, p *part) []*Flow {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.part = p
@@ -135,7 +177,7 @@ func (u *user) share(cut []*Flow, p *part) []*Flow {
 }
 
 // follow makes u's rates follow the number of workers. It locks u.
-func (u *user) follow() {
+func (Allotments) follow(u *user) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.flows != nil {
@@ -168,11 +210,11 @@ func (u *user) elsewhere() part {
 	return *u.part
 }
 
-// present counts the networks of u, here and elsewhere.
-func (u *user) present(other part) int {
+// beside counts the networks of u, here and elsewhere.
+func (p part) beside(u *user) int {
 	n := len(u.networks)
-	for p := range other.networks {
-		if _, here := u.networks[p]; !here {
+	for other := range p.networks {
+		if _, here := u.networks[other]; !here {
 			n++
 		}
 	}
@@ -186,7 +228,7 @@ func (u *user) trim(cut []*Flow) []*Flow {
 		return cut
 	}
 	other := u.elsewhere()
-	admitted := u.admitted(other)
+	admitted := other.admitted(u)
 	flows := make([]*Flow, 0, len(u.flows))
 	for f := range u.flows {
 		flows = append(flows, f)
@@ -208,13 +250,14 @@ func (u *user) trim(cut []*Flow) []*Flow {
 	return cut
 }
 
-// admitted returns the networks that may stay, the oldest ones; nil means all.
-func (u *user) admitted(other part) map[netip.Prefix]bool {
-	if u.limits.devices == 0 || u.present(other) <= u.limits.devices {
+// admitted returns the networks of u that may stay, the oldest ones; nil means
+// all.
+func (p part) admitted(u *user) map[netip.Prefix]bool {
+	if u.limits.devices == 0 || p.beside(u) <= u.limits.devices {
 		return nil
 	}
 	out := make(map[netip.Prefix]bool, u.limits.devices)
-	for n := range other.networks {
+	for n := range p.networks {
 		out[n] = true
 	}
 	own := make([]netip.Prefix, 0, len(u.networks))

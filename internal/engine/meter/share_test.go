@@ -32,17 +32,17 @@ func TestShareOfARate(t *testing.T) {
 		m := newMeter(t, grant("c", "u", rates(0, 900_000)))
 		x := dial(t, m, "c", "203.0.113.1")
 		within(t, "alone", moves(t, x), 1_800_000, 0.05)
-		m.SetShares(3, nil, nil)
+		m.Allotments().SetShares(3, nil, nil)
 		within(t, "one of three", moves(t, x), 600_000, 0.05)
-		m.SetShares(3, []vpn.Share{{User: "u", Up: 1, Down: vpn.Whole / 2}}, nil)
+		m.Allotments().SetShares(3, []vpn.Share{{User: "u", Up: 1, Down: vpn.Whole / 2}}, nil)
 		within(t, "with a share", moves(t, x), 900_000, 0.05)
 		m.Set([]vpn.Grant{grant("c", "u", rates(0, 1_800_000))})
 		within(t, "with a share of twice as much", moves(t, x), 1_800_000, 0.05)
-		m.SetShares(3, nil, []vpn.UserID{"u", "nobody"})
+		m.Allotments().SetShares(3, nil, []vpn.UserID{"u", "nobody"})
 		within(t, "even again", moves(t, x), 1_200_000, 0.05)
-		m.SetShares(1, nil, nil)
+		m.Allotments().SetShares(1, nil, nil)
 		within(t, "alone again", moves(t, x), 3_600_000, 0.05)
-		m.SetShares(2, []vpn.Share{{User: "u"}}, nil)
+		m.Allotments().SetShares(2, []vpn.Share{{User: "u"}}, nil)
 		x.move(t, Down, 1) // a share of nothing is slow, and not without a limit
 		m.Set([]vpn.Grant{grant("c", "u")})
 		begin := time.Now()
@@ -57,10 +57,10 @@ func TestShareOfARate(t *testing.T) {
 func TestAShareComesBeforeItsUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeter(t)
-		m.SetShares(2, []vpn.Share{{User: "u", Up: 10, Down: vpn.Whole / 10}}, nil)
+		m.Allotments().SetShares(2, []vpn.Share{{User: "u", Up: 10, Down: vpn.Whole / 10}}, nil)
 		m.Set([]vpn.Grant{grant("c", "u", rates(0, 1_000_000))})
 		within(t, "with a share", moves(t, dial(t, m, "c", "203.0.113.1")), 200_000, 0.05)
-		if workers, shares := m.Shares(); workers != 2 || len(shares) != 1 || shares[0].User != "u" || shares[0].Down != vpn.Whole/10 {
+		if workers, shares := m.Allotments().Shares(); workers != 2 || len(shares) != 1 || shares[0].User != "u" || shares[0].Down != vpn.Whole/10 {
 			t.Errorf("it holds %d, %+v", workers, shares)
 		}
 	})
@@ -68,7 +68,7 @@ func TestAShareComesBeforeItsUser(t *testing.T) {
 
 func demand(t *testing.T, m *Meter, u vpn.UserID) vpn.Demand {
 	t.Helper()
-	for _, d := range m.Demands() {
+	for _, d := range m.Allotments().Demands() {
 		if d.User == u {
 			return d
 		}
@@ -84,11 +84,11 @@ func TestDemandTellsWhoWaits(t *testing.T) {
 		m := newMeter(t, grant("c", "u", rates(500_000, 1_000_000)), grant("d", "v"))
 		x := dial(t, m, "c", "203.0.113.1")
 		dial(t, m, "d", "203.0.113.2")
-		if d := m.Demands(); d != nil {
+		if d := m.Allotments().Demands(); d != nil {
 			t.Fatalf("alone, it tells %+v", d)
 		}
-		m.SetShares(2, nil, nil)
-		if d := m.Demands(); len(d) != 1 {
+		m.Allotments().SetShares(2, nil, nil)
+		if d := m.Allotments().Demands(); len(d) != 1 {
 			t.Fatalf("of users without shared limits, too: %+v", d)
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -120,7 +120,7 @@ func TestDemandTellsWhoWaits(t *testing.T) {
 			t.Errorf("datagrams were dropped for 2 s and waited %d ms", d.WaitUp)
 		}
 		x.Close()
-		if d := m.Demands(); len(d) != 0 {
+		if d := m.Allotments().Demands(); len(d) != 0 {
 			t.Errorf("nobody is live, and it tells %+v", d)
 		}
 	})
@@ -140,14 +140,14 @@ func elsewhere(conns int, networks ...string) []vpn.Share {
 func TestDevicesElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeter(t, grant("c", "u", devices(2)))
-		m.SetShares(3, elsewhere(0, "203.0.113.9/32"), nil)
+		m.Allotments().SetShares(3, elsewhere(0, "203.0.113.9/32"), nil)
 		first := dial(t, m, "c", "203.0.113.1")
 		if _, err := tryDial(t, m, "c", "203.0.113.2"); !errors.Is(err, errDevices) {
 			t.Errorf("a third device: %v", err)
 		}
 		known := dial(t, m, "c", "203.0.113.9")
 		known.Close()
-		m.SetShares(3, elsewhere(0), nil)
+		m.Allotments().SetShares(3, elsewhere(0), nil)
 		old := first
 		elapse(time.Second)
 		second := dial(t, m, "c", "2001:db8::1")
@@ -163,13 +163,13 @@ func TestDevicesElsewhere(t *testing.T) {
 			}
 		}
 		more := dial(t, m, "c", "2001:db8::2")
-		m.SetShares(3, elsewhere(0, "203.0.113.9/32"), nil)
+		m.Allotments().SetShares(3, elsewhere(0, "203.0.113.9/32"), nil)
 		first.mustLive(t)
 		second.mustEnd(t, errDevices)
 		more.mustEnd(t, errDevices)
-		m.SetShares(3, elsewhere(0, "203.0.113.9/32", "203.0.113.8/32"), nil)
+		m.Allotments().SetShares(3, elsewhere(0, "203.0.113.9/32", "203.0.113.8/32"), nil)
 		first.mustEnd(t, errDevices)
-		m.SetShares(1, nil, nil) // no other worker: what is said of them counts no more
+		m.Allotments().SetShares(1, nil, nil) // no other worker: what is said of them counts no more
 		dial(t, m, "c", "203.0.113.1")
 		dial(t, m, "c", "203.0.113.2")
 	})
@@ -179,15 +179,15 @@ func TestDevicesElsewhere(t *testing.T) {
 func TestConnectionsElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeter(t, grant("c", "u", connections(4)))
-		m.SetShares(2, elsewhere(2), nil)
+		m.Allotments().SetShares(2, elsewhere(2), nil)
 		first, second := dial(t, m, "c", "203.0.113.1"), dial(t, m, "c", "203.0.113.1")
 		if _, err := tryDial(t, m, "c", "203.0.113.1"); !errors.Is(err, errConnections) {
 			t.Errorf("a fifth connection: %v", err)
 		}
-		m.SetShares(2, elsewhere(3), nil)
+		m.Allotments().SetShares(2, elsewhere(3), nil)
 		first.mustLive(t)
 		second.mustEnd(t, errConnections)
-		m.SetShares(2, elsewhere(1), nil)
+		m.Allotments().SetShares(2, elsewhere(1), nil)
 		second = dial(t, m, "c", "203.0.113.1")
 		third := dial(t, m, "c", "203.0.113.1")
 		m.Set([]vpn.Grant{grant("c", "u", connections(3))})
@@ -202,7 +202,7 @@ func TestConnectionsElsewhere(t *testing.T) {
 func TestDemandTellsWhoIsDry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMeter(t, grant("c", "u", capped))
-		m.SetShares(2, nil, nil)
+		m.Allotments().SetShares(2, nil, nil)
 		if _, err := tryDial(t, m, "c", "203.0.113.1"); !errors.Is(err, errCeiling) {
 			t.Fatal(err)
 		}
@@ -210,12 +210,12 @@ func TestDemandTellsWhoIsDry(t *testing.T) {
 			t.Errorf("after a refusal it tells %+v", d)
 		}
 		elapse(dryTime)
-		if d := m.Demands(); len(d) != 0 {
+		if d := m.Allotments().Demands(); len(d) != 0 {
 			t.Errorf("long after it tells %+v", d)
 		}
 		setCeiling(t, m, "u", 10)
 		x := dial(t, m, "c", "203.0.113.1")
-		if d := m.Demands(); len(d) != 0 {
+		if d := m.Allotments().Demands(); len(d) != 0 {
 			t.Errorf("with room it tells %+v", d)
 		}
 		x.move(t, Up, 10)
@@ -233,10 +233,10 @@ func TestHoldingsAreTold(t *testing.T) {
 	dial(t, m, "old", "203.0.113.1").move(t, Up, 300)
 	m.Set([]vpn.Grant{grant("new", "u", capped), grant("d", "v")})
 	m.Usage(m.Usage(0).Seq) // acknowledged: it is not in the usage any more
-	if c := m.Ceilings(); len(c) != 1 || c[0] != (vpn.Ceiling{User: "u", Bytes: 1000}) {
+	if c := m.Allotments().Ceilings(); len(c) != 1 || c[0] != (vpn.Ceiling{User: "u", Bytes: 1000}) {
 		t.Errorf("ceilings are %+v", c)
 	}
-	if r := m.Retired(); len(r) != 1 || r[0].Credential != "old" || r[0].Up != 300 {
+	if r := m.Allotments().Retired(); len(r) != 1 || r[0].Credential != "old" || r[0].Up != 300 {
 		t.Errorf("retired are %+v", r)
 	}
 }

@@ -72,36 +72,6 @@ func (m *Meter) Usage(after uint64) vpn.Counters {
 	return out
 }
 
-// Ceilings returns the ceilings that were set and let anything pass.
-func (m *Meter) Ceilings() []vpn.Ceiling {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []vpn.Ceiling
-	for _, u := range m.users {
-		u.mu.Lock()
-		if u.ceiling > 0 {
-			out = append(out, vpn.Ceiling{User: u.id, Bytes: u.ceiling})
-		}
-		u.mu.Unlock()
-	}
-	return out
-}
-
-// Retired returns the counters that Usage does not name any more: those of
-// removed credentials that were acknowledged. They are a part of what their
-// users have used of their ceilings.
-func (m *Meter) Retired() []vpn.Counter {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []vpn.Counter
-	for _, c := range m.retired {
-		if n, _ := c.counter(); n.Traffic != (vpn.Traffic{}) {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
 // Sessions returns the live flows, the oldest first.
 func (m *Meter) Sessions() []vpn.Session {
 	m.mu.Lock()

@@ -126,7 +126,7 @@ func (u *user) within(net netip.Prefix) error {
 	if u.limits.connections > 0 && len(u.flows)+other.conns >= u.limits.connections {
 		return errConnections
 	}
-	if _, here := u.networks[net]; u.limits.devices > 0 && !here && !other.networks[net] && u.present(other) >= u.limits.devices {
+	if _, here := u.networks[net]; u.limits.devices > 0 && !here && !other.networks[net] && other.beside(u) >= u.limits.devices {
 		return errDevices
 	}
 	return nil
