@@ -23,7 +23,7 @@ type view struct {
 	moved                [2]uint64 // bytes per second
 	hungry               [2]bool   // the rate was waited for
 	conns                int
-	networks             map[netip.Prefix]int64 // and when each came, by the control plane's clock
+	networks             map[netip.Prefix]int64 // and when each came
 }
 
 type mark struct {
@@ -56,7 +56,6 @@ func (s *shares) observe(cs vpn.Counters) {
 	short := !first && elapsed < minElapsed.Milliseconds()
 	before := r.users
 	r.users = make(map[vpn.UserID]*view, len(cs.Demands))
-	now := time.Since(s.start).Milliseconds()
 	for i := range cs.Demands {
 		d := &cs.Demands[i]
 		v := &view{
@@ -65,7 +64,7 @@ func (s *shares) observe(cs vpn.Counters) {
 		if len(d.Networks) > 0 {
 			v.networks = make(map[netip.Prefix]int64, len(d.Networks))
 			for _, n := range d.Networks {
-				v.networks[n.Network] = now - n.Age
+				v.networks[n.Network] = n.Since
 			}
 		}
 		if d.RateUp == 0 && d.RateDown == 0 && d.Devices == 0 && d.Connections == 0 {

@@ -25,7 +25,6 @@ type shares struct {
 
 	mu      sync.Mutex
 	reports map[string]*report // by epoch; guarded by mu
-	start   time.Time
 }
 
 // A stake is what one epoch's worker holds, as far as is known.
@@ -62,7 +61,7 @@ type sharer struct {
 const idleTime = 10 * time.Second
 
 func newShares() *shares {
-	return &shares{held: map[string]*stake{}, users: map[vpn.UserID]*sharer{}, reports: map[string]*report{}, start: time.Now()}
+	return &shares{held: map[string]*stake{}, users: map[vpn.UserID]*sharer{}, reports: map[string]*report{}}
 }
 
 // forget drops what is known of an epoch that has ended.

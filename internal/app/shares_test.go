@@ -61,7 +61,7 @@ func three(b *bench) []*fakeWorker {
 }
 
 func network(s string) vpn.Presence {
-	return vpn.Presence{Network: netip.MustParsePrefix(s), Age: 1000}
+	return vpn.Presence{Network: netip.MustParsePrefix(s), Since: 5000}
 }
 
 // Connections beyond the limit, over all servers, go, and so they do when
@@ -398,7 +398,7 @@ func TestDevicesAreDivided(t *testing.T) {
 			}
 		}
 		a, old, c := network("203.0.113.1/32"), network("203.0.113.2/32"), network("203.0.113.3/32")
-		old.Age, c.Age = 60_000, 2000
+		old.Since, c.Since = 1000, 9000
 		at(0, a)
 		at(1, old)
 		want("two devices", []string{"203.0.113.2"}, []string{"203.0.113.1"}, []string{"203.0.113.1", "203.0.113.2"})
@@ -412,7 +412,9 @@ func TestDevicesAreDivided(t *testing.T) {
 		// Another device comes while one goes over to another server, where it
 		// is new.
 		at(1, c)
-		at(0, a, network("203.0.113.2/32"))
+		again := old
+		again.Since = 10_000
+		at(0, a, again)
 		at(2)
 		want("a newer one", nil, []string{"203.0.113.1", "203.0.113.2"}, []string{"203.0.113.1", "203.0.113.2"})
 		at(0)

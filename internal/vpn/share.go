@@ -71,9 +71,10 @@ type Demand struct {
 	Dry bool `json:"dry,omitempty"`
 }
 
-// A Presence is a source network, one device, and for how many milliseconds
-// it has been there.
+// A Presence is a source network, one device, and when it came: by the wall
+// clock, in Unix milliseconds, since workers of one machine have that in
+// common.
 type Presence struct {
 	Network netip.Prefix `json:"network"`
-	Age     int64        `json:"age"`
+	Since   int64        `json:"since"`
 }

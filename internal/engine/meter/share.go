@@ -159,7 +159,7 @@ func (Allotments) demand(u *user, now time.Time) (d vpn.Demand, ok bool) {
 	}
 	if l.devices > 0 {
 		for n, p := range u.networks {
-			d.Networks = append(d.Networks, vpn.Presence{Network: n, Age: now.Sub(p.since).Milliseconds()})
+			d.Networks = append(d.Networks, vpn.Presence{Network: n, Since: p.since.UnixMilli()})
 		}
 	}
 	return d, true

@@ -158,8 +158,9 @@ func TestDevicesElsewhere(t *testing.T) {
 			t.Fatalf("it tells %+v", d)
 		}
 		for _, n := range demand(t, m, "u").Networks {
-			if want := map[bool]int64{true: 2000, false: 1000}[n.Network.Addr().Is4()]; n.Age != want {
-				t.Errorf("network %v is %d ms old, want %d", n.Network, n.Age, want)
+			want := map[bool]time.Duration{true: 2 * time.Second, false: time.Second}[n.Network.Addr().Is4()]
+			if age := time.Since(time.UnixMilli(n.Since)); age != want {
+				t.Errorf("network %v is %v old, want %v", n.Network, age, want)
 			}
 		}
 		more := dial(t, m, "c", "2001:db8::2")
