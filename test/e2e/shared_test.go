@@ -421,7 +421,7 @@ func TestQuotaIsSharedByServers(t *testing.T) {
 			go func() { received <- spend(ctx, client) }()
 			rig.Until(t, 10*time.Second, func() error {
 				if users, err := i.Users(); err != nil || users["shared"].Used.Total() < quota/6 {
-					return fmt.Errorf("little has moved yet: %v", err)
+					return fmt.Errorf("little has moved yet: %w", err)
 				}
 				return nil
 			})
