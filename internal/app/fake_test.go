@@ -115,12 +115,26 @@ type fakeWorker struct {
 	patches  int
 	kicks    int
 	silent   bool // does not answer
+	deaf     bool // hears ceilings and shares, and does not answer
+	lossy    bool // does not even hear them
+
+	turn    uint64 // of the ceilings
+	least   map[vpn.UserID]uint64
+	retired map[vpn.CredentialID]vpn.Counter
+	shares  vpn.Shares
+	parts   map[vpn.UserID]vpn.Share
+	told    int // shares
+	demands map[vpn.UserID]vpn.Demand
+	moved   vpn.Demand // by the flows of a test's user
+	born    time.Time
 }
 
 func newFakeWorker(home *fakeWorkers, s vpn.ServerID) *fakeWorker {
 	return &fakeWorker{
 		home: home, server: s, done: make(chan struct{}), epoch: vpn.NewID(),
 		grants: map[vpn.CredentialID]vpn.Grant{}, counts: map[vpn.CredentialID]vpn.Counter{}, ceilings: map[vpn.UserID]uint64{},
+		least: map[vpn.UserID]uint64{}, parts: map[vpn.UserID]vpn.Share{}, retired: map[vpn.CredentialID]vpn.Counter{}, demands: map[vpn.UserID]vpn.Demand{},
+		born:  time.Now(),
 		paces: map[vpn.UserID]uint64{}, begun: map[vpn.UserID]vpn.FirstUse{},
 	}
 }
@@ -189,24 +203,93 @@ func (w *fakeWorker) Patch(_ context.Context, p vpn.Patch) error {
 	return nil
 }
 
-func (w *fakeWorker) SetCeilings(_ context.Context, epoch string, cs []vpn.Ceiling) (vpn.Counters, error) {
+func (w *fakeWorker) SetCeilings(_ context.Context, epoch string, cs vpn.Ceilings) (vpn.Counters, error) {
 	if err := w.lock(); err != nil {
 		return vpn.Counters{}, err
 	}
 	defer w.mu.Unlock()
-	if epoch != w.epoch {
-		return vpn.Counters{}, vpn.Errorf(vpn.Conflict, "another epoch")
+	if err := w.inTurn(epoch, cs.Turn, w.turn); err != nil {
+		return vpn.Counters{}, err
 	}
+	w.turn = cs.Turn
 	out := vpn.Counters{Epoch: w.epoch}
-	for _, c := range cs {
+	for _, c := range cs.Ceilings {
 		w.ceilings[c.User], w.paces[c.User] = c.Bytes, c.Throttle
+		if least, set := w.least[c.User]; !set || c.Bytes < least {
+			w.least[c.User] = c.Bytes
+		}
 		for _, n := range w.counts {
 			if n.User == c.User {
 				out.Counters = append(out.Counters, n)
 			}
 		}
 	}
+	return out, w.deafness()
+}
+
+func (w *fakeWorker) Ceilings(context.Context) (vpn.Ceilings, error) {
+	if err := w.lock(); err != nil {
+		return vpn.Ceilings{}, err
+	}
+	defer w.mu.Unlock()
+	out := vpn.Ceilings{Turn: w.turn, Retired: slices.Collect(maps.Values(w.retired))}
+	for u, n := range w.ceilings {
+		out.Ceilings = append(out.Ceilings, vpn.Ceiling{User: u, Bytes: n, Throttle: w.paces[u]})
+	}
 	return out, nil
+}
+
+func (w *fakeWorker) SetShares(_ context.Context, epoch string, s vpn.Shares) error {
+	if err := w.lock(); err != nil {
+		return err
+	}
+	defer w.mu.Unlock()
+	if err := w.inTurn(epoch, s.Turn, w.shares.Turn); err != nil {
+		return err
+	}
+	w.told++
+	w.shares.Turn, w.shares.Workers = s.Turn, s.Workers
+	for _, x := range s.Shares {
+		w.parts[x.User] = x
+	}
+	for _, u := range s.Even {
+		delete(w.parts, u)
+	}
+	return w.deafness()
+}
+
+func (w *fakeWorker) Shares(context.Context) (vpn.Shares, error) {
+	if err := w.lock(); err != nil {
+		return vpn.Shares{}, err
+	}
+	defer w.mu.Unlock()
+	out := w.shares
+	out.Shares = slices.Collect(maps.Values(w.parts))
+	return out, nil
+}
+
+// lowest returns the lowest ceiling that a user ever had.
+func (w *fakeWorker) lowest(u vpn.UserID) (n uint64) {
+	w.see(func(w *fakeWorker) { n = w.least[u] })
+	return n
+}
+
+func (w *fakeWorker) inTurn(epoch string, turn, last uint64) error {
+	if w.lossy {
+		return vpn.Errorf(vpn.Unavailable, "the worker does not answer")
+	}
+	if epoch != w.epoch || turn != last+1 {
+		return vpn.Errorf(vpn.Conflict, "another epoch, or out of turn")
+	}
+	return nil
+}
+
+// deafness makes calls that were heard look as if they were not.
+func (w *fakeWorker) deafness() error {
+	if w.deaf {
+		return vpn.Errorf(vpn.Unavailable, "the worker does not answer in time")
+	}
+	return nil
 }
 
 func (w *fakeWorker) Usage(context.Context, uint64) (vpn.Counters, error) {
@@ -218,7 +301,13 @@ func (w *fakeWorker) Usage(context.Context, uint64) (vpn.Counters, error) {
 }
 
 func (w *fakeWorker) counters() vpn.Counters {
-	out := vpn.Counters{Epoch: w.epoch, Seq: 1, Counters: slices.Collect(maps.Values(w.counts))}
+	out := vpn.Counters{
+		Epoch: w.epoch, Seq: 1, Counters: slices.Collect(maps.Values(w.counts)),
+		CeilingsTurn: w.turn, SharesTurn: w.shares.Turn, At: time.Since(w.born).Milliseconds(),
+	}
+	if w.shares.Workers > 1 {
+		out.Demands = slices.Collect(maps.Values(w.demands))
+	}
 	for u, f := range w.begun {
 		for _, g := range w.grants {
 			if told := g.Hold.FirstUsedAt; g.User == u && g.Hold.HeldSince.Equal(f.Held) && (told.IsZero() || f.At.Before(told)) {

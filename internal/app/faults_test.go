@@ -19,7 +19,7 @@ import (
 // own. It may be called in a bubble of synctest.
 func newBenchWith(t *testing.T, now func() time.Time, around func(app.Store) app.Store) *bench {
 	t.Helper()
-	b := &bench{t: t, path: filepath.Join(t.TempDir(), "vpn.db"), workers: newFakeWorkers(), now: now}
+	b := &bench{t: t, path: filepath.Join(t.TempDir(), "vpn.db"), workers: newFakeWorkers(), network: quietNetwork{}, now: now}
 	b.open()
 	t.Cleanup(func() { b.end(); _ = b.store.Close() })
 	st := app.Store(b.store)

@@ -66,7 +66,8 @@ func (k *keeper) follow(ctx context.Context) error {
 	if err := k.r.ledger.refresh(ctx); err != nil {
 		return err
 	}
-	if err := k.r.ceilings.renew(ctx, k.r.purses(), func(p purse) bool { return p.server == k.id }); err != nil {
+	greeted := k.spec == nil && k.r.Supervising() // else the next round is soon enough for shares
+	if err := k.r.allots.renew(ctx, k.r.all(), greeted, func(p purse) bool { return p.server == k.id }); err != nil {
 		return err
 	}
 	return k.tell(ctx, w, now, whole)
@@ -118,7 +119,7 @@ func (k *keeper) greet(ctx context.Context, w Worker) error {
 	if err != nil {
 		return err
 	}
-	if err := k.r.ledger.observe(ctx, k.id, cs); err != nil {
+	if err := k.r.allots.observe(ctx, k.id, cs); err != nil {
 		return err
 	}
 	k.mu.Lock()
@@ -138,7 +139,7 @@ func (k *keeper) sample(ctx context.Context) {
 	defer cancel()
 	cs, err := p.worker.Usage(ctx, k.r.ledger.after(p.epoch))
 	if err == nil && cs.Epoch == p.epoch {
-		err = k.r.ledger.observe(ctx, k.id, cs)
+		err = k.r.allots.observe(ctx, k.id, cs)
 	}
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
@@ -196,6 +197,25 @@ func (k *keeper) purse() (purse, bool) {
 		return purse{}, false
 	default:
 		return purse{server: k.id, epoch: k.health.Epoch, worker: k.worker, silent: k.state == vpn.Unresponsive}, true
+	}
+}
+
+// claim is purse for ceilings and shares, which a worker may hold that has
+// not told its epoch yet, or that was not even looked for.
+func (k *keeper) claim() (purse, bool) {
+	if p, ok := k.purse(); ok {
+		return p, true
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.worker == nil {
+		return purse{server: k.id, silent: true}, !k.looked
+	}
+	select {
+	case <-k.worker.Done():
+		return purse{}, false
+	default:
+		return purse{server: k.id, worker: k.worker, silent: true}, k.health.Epoch == "" && !k.fresh
 	}
 }
 

@@ -44,6 +44,8 @@ type face struct {
 	health   vpn.Health
 	answered time.Time // when the worker last did
 	restarts int
+	looked   bool // whether there is a worker was found out once
+	fresh    bool // the worker was started from here, and so holds only what it was given from here
 }
 
 func newKeeper(r *Reconciler, id vpn.ServerID) *keeper {
@@ -225,15 +227,28 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 		if err := k.r.settle(ctx, k.id); err != nil {
 			return err
 		}
+		k.found(false)
 		if !k.r.Supervising() {
 			return nil
 		}
 		if w, err = k.start(ctx, s); err != nil {
 			return err
 		}
+		k.found(true)
+		k.adopt(w)
+		return nil
 	}
 	k.adopt(w)
+	k.found(false)
 	return nil
+}
+
+// found notes that it is known what worker there is, and whether it was
+// started from here.
+func (f *face) found(fresh bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked, f.fresh = true, fresh
 }
 
 // silent reports whether the worker has not answered for too long.
@@ -273,7 +288,7 @@ func (k *keeper) bury(ctx context.Context) error {
 		return err
 	}
 	if epoch != "" {
-		k.r.ceilings.forget(epoch)
+		k.r.allots.forget(epoch)
 		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}
@@ -303,6 +318,7 @@ func (k *keeper) end(ctx context.Context) error {
 		}
 	}
 	if w == nil {
+		k.found(false)
 		return errors.Join(k.r.settle(ctx, k.id), k.r.tunnels.Remove(k.id))
 	}
 	k.mu.Lock()
@@ -320,10 +336,11 @@ func (k *keeper) end(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	k.worker, k.health, k.restarts = nil, vpn.Health{}, 0
+	k.looked = true
 	k.mu.Unlock()
 	k.crashes = 0
 	if epoch != "" {
-		k.r.ceilings.forget(epoch)
+		k.r.allots.forget(epoch)
 		if _, err := k.r.books.finish(ctx, epoch); err != nil {
 			return err
 		}

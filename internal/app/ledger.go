@@ -41,6 +41,7 @@ type epochCount struct {
 	totals    map[vpn.UserID]uint64 // the worker's own count of each user, up and down
 	rates     map[vpn.UserID]vpn.Rate
 	rate      vpn.Rate
+	dry       map[vpn.UserID]bool // who was held up by a ceiling of late
 }
 
 type count struct {
@@ -89,6 +90,12 @@ func (l *ledger) observe(ctx context.Context, server vpn.ServerID, cs vpn.Counte
 	}
 	first, elapsed := e.at.IsZero(), time.Since(e.at)
 	e.seq = max(e.seq, cs.Seq)
+	clear(e.dry)
+	for i := range cs.Demands {
+		if d := &cs.Demands[i]; d.Dry {
+			e.dry[d.User] = true
+		}
+	}
 	l.firsts.take(cs.FirstUses)
 	short := !first && elapsed < minElapsed
 	if !short {
@@ -107,6 +114,10 @@ func (l *ledger) observe(ctx context.Context, server vpn.ServerID, cs vpn.Counte
 	}
 	return nil
 }
+
+// dryDemand is the demand, in bytes per second, of a user who has run into a
+// ceiling on a worker and moves nothing there since.
+const dryDemand = 1 << 20
 
 // minElapsed is how far apart two observations must be to tell a rate.
 const minElapsed = samplePeriod / 4
@@ -135,6 +146,7 @@ func (l *ledger) open(ctx context.Context, server vpn.ServerID, epoch string) (*
 		dirty:  map[vpn.CredentialID]*count{},
 		totals: map[vpn.UserID]uint64{},
 		rates:  map[vpn.UserID]vpn.Rate{},
+		dry:    map[vpn.UserID]bool{},
 	}
 	err := l.store.View(ctx, func(tx Tx) error {
 		marks, err := tx.Usage.Marks(epoch)
@@ -341,6 +353,10 @@ func (l *ledger) budgets(epochs []string) []budget {
 			if e := l.epochs[name]; e != nil {
 				r := e.rates[u]
 				b.parts[i] = part{count: e.totals[u], demand: r.Up + r.Down}
+				if e.dry[u] {
+					// What it would have moved is not known: a good deal.
+					b.parts[i].demand = max(b.parts[i].demand, dryDemand)
+				}
 			}
 		}
 		out = append(out, b)

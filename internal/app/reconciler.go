@@ -30,7 +30,7 @@ type Reconciler struct {
 
 	ledger   *ledger
 	books    *books
-	ceilings *ceilings
+	allots   *allotments
 	calendar *calendar
 
 	mu         sync.Mutex
@@ -47,7 +47,7 @@ func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func()
 	l := newLedger(st, c.Now)
 	r := &Reconciler{
 		store: st, workers: ws, network: n, tunnels: noTunnels{}, log: log, clock: c,
-		ledger: l, books: &books{ledger: l, log: log}, ceilings: newCeilings(l),
+		ledger: l, books: &books{ledger: l, log: log}, allots: newAllotments(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
 	r.calendar = &calendar{
@@ -254,6 +254,13 @@ func (r *Reconciler) Sync(ctx context.Context) bool {
 		})
 	}
 	wg.Wait()
+	if !supervised {
+		// One after the other could be given only what those had left that
+		// nobody had asked yet.
+		if err := r.allots.renew(ctx, r.all(), false, everyone); err != nil {
+			return false
+		}
+	}
 	return synced
 }
 
@@ -313,10 +320,10 @@ func (r *Reconciler) sample(ctx context.Context) {
 	renewAll(ctx, r)
 }
 
-// renewAll renews the ceilings of all workers.
+// renewAll divides anew what users may use among all workers.
 func renewAll(ctx context.Context, r *Reconciler) {
-	if err := r.ceilings.renew(ctx, r.purses(), func(purse) bool { return true }); err != nil && ctx.Err() == nil {
-		r.log.Warn("ceilings could not be renewed", slog.Any("err", err))
+	if err := r.allots.renew(ctx, r.all(), true, everyone); err != nil && ctx.Err() == nil {
+		r.log.Warn("limits could not be divided anew", slog.Any("err", err))
 	}
 }
 
@@ -342,7 +349,7 @@ func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
 		if err := r.ledger.observe(ctx, id, *cs); err != nil {
 			return err
 		}
-		r.ceilings.forget(cs.Epoch)
+		r.allots.forget(cs.Epoch)
 		if stored, err := r.books.finish(ctx, cs.Epoch); err != nil || !stored {
 			return err
 		}

@@ -32,12 +32,15 @@ type Workers interface {
 
 // Worker is one running worker. Its calls fail with kind [vpn.Unavailable]
 // when it does not answer in time, and with [vpn.Conflict] when a patch does
-// not fit its revision or a ceiling its epoch.
+// not fit its revision, or ceilings or shares its epoch or their turn.
 type Worker interface {
 	Health(ctx context.Context) (vpn.Health, error)
 	Put(ctx context.Context, s vpn.Spec) error
 	Patch(ctx context.Context, p vpn.Patch) error
-	SetCeilings(ctx context.Context, epoch string, cs []vpn.Ceiling) (vpn.Counters, error)
+	SetCeilings(ctx context.Context, epoch string, cs vpn.Ceilings) (vpn.Counters, error)
+	Ceilings(ctx context.Context) (vpn.Ceilings, error)
+	SetShares(ctx context.Context, epoch string, s vpn.Shares) error
+	Shares(ctx context.Context) (vpn.Shares, error)
 	Usage(ctx context.Context, after uint64) (vpn.Counters, error)
 	Sessions(ctx context.Context) ([]vpn.Session, error)
 	Kick(ctx context.Context, u vpn.UserID) (int, error)

@@ -60,6 +60,14 @@ type Counters struct {
 	Seq      uint64    `json:"seq"` // hand it back as after, to learn what moved since; that acknowledges these
 	Counters []Counter `json:"counters"`
 
+	// What the worker holds now, by the turns of [Ceilings] and [Shares], and
+	// what is wanted of shared limits; At is the age of the epoch in
+	// milliseconds.
+	CeilingsTurn uint64   `json:"ceilings_turn,omitempty"`
+	SharesTurn   uint64   `json:"shares_turn,omitempty"`
+	At           int64    `json:"at,omitempty"`
+	Demands      []Demand `json:"demands,omitempty"`
+
 	// FirstUses end holds. Each answer has all of them that the grants do not
 	// know of yet.
 	FirstUses []FirstUse `json:"first_uses,omitempty"`

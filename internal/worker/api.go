@@ -26,7 +26,10 @@ func (h *host) handler() http.Handler {
 		"GET /v1/health":      h.getHealth,
 		"PUT /v1/spec":        h.putSpec,
 		"PATCH /v1/spec":      h.patchSpec,
-		"PUT /v1/ceilings":    h.putCeilings,
+		"GET /v1/ceilings":    h.allotted.getCeilings,
+		"PUT /v1/ceilings":    h.allotted.putCeilings,
+		"GET /v1/shares":      h.allotted.getShares,
+		"PUT /v1/shares":      h.allotted.putShares,
 		"GET /v1/usage":       h.getUsage,
 		"GET /v1/sessions":    h.getSessions,
 		"DELETE /v1/sessions": h.deleteSessions,
@@ -55,15 +58,6 @@ func (h *host) patchSpec(r *http.Request) (any, error) {
 	return struct{}{}, h.patch(r.Context(), in.patch())
 }
 
-func (h *host) putCeilings(r *http.Request) (any, error) {
-	var in wireCeilings
-	if err := decode(r, &in); err != nil {
-		return nil, err
-	}
-	counters, err := h.meter.SetCeilings(in.Epoch, in.Ceilings)
-	return vpn.Counters{Epoch: h.epoch, Counters: counters}, err
-}
-
 func (h *host) getUsage(r *http.Request) (any, error) {
 	var after uint64
 	if s := r.URL.Query().Get("after"); s != "" {
@@ -72,7 +66,7 @@ func (h *host) getUsage(r *http.Request) (any, error) {
 			return nil, vpn.Errorf(vpn.Invalid, "after must be a sequence number")
 		}
 	}
-	return h.meter.Usage(after), nil
+	return h.allotted.usage(after), nil
 }
 
 func (h *host) getSessions(*http.Request) (any, error) { return h.meter.Sessions(), nil }

@@ -87,15 +87,6 @@ func (c *Client) Patch(ctx context.Context, p vpn.Patch) error {
 	return c.call(ctx, specTimeout, http.MethodPatch, "/v1/spec", toWirePatch(p), nil)
 }
 
-// SetCeilings sets the named users' ceilings and returns their counters
-// afterwards. For another epoch than the worker's it fails with kind
-// [vpn.Conflict].
-func (c *Client) SetCeilings(ctx context.Context, epoch string, cs []vpn.Ceiling) (vpn.Counters, error) {
-	var out vpn.Counters
-	err := c.call(ctx, callTimeout, http.MethodPut, "/v1/ceilings", wireCeilings{epoch, cs}, &out)
-	return out, err
-}
-
 // Usage returns the counters that moved after sequence number after; 0 gives
 // all of them.
 func (c *Client) Usage(ctx context.Context, after uint64) (vpn.Counters, error) {

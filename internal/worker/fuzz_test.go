@@ -16,7 +16,7 @@ import (
 // is told afterwards it does.
 func FuzzRequests(f *testing.F) {
 	requests := []struct{ method, path string }{
-		{"PUT", "/v1/spec"}, {"PATCH", "/v1/spec"}, {"PUT", "/v1/ceilings"}, {"DELETE", "/v1/sessions?user="}, {"GET", "/v1/usage?after="},
+		{"PUT", "/v1/spec"}, {"PATCH", "/v1/spec"}, {"PUT", "/v1/ceilings"}, {"PUT", "/v1/shares"}, {"DELETE", "/v1/sessions?user="}, {"GET", "/v1/usage?after="},
 	}
 	spec, err := os.ReadFile("testdata/spec.json")
 	if err != nil {
@@ -28,7 +28,9 @@ func FuzzRequests(f *testing.F) {
 	}
 	for k := range requests {
 		for _, body := range []string{
-			string(spec), string(patch), `{}`, `null`, `[]`, `7`, `{`, "", `{"epoch":"epoch-1","ceilings":[{"user":"u","bytes":18446744073709551615}]}`,
+			string(spec), string(patch), `{}`, `null`, `[]`, `7`, `{`, "", `{"epoch":"epoch-1","turn":1,"ceilings":[{"user":"u","bytes":18446744073709551615}]}`,
+			`{"epoch":"epoch-1","turn":1,"workers":2,"shares":[{"user":"u","up":-1,"down":2000000,"connections":-5,"networks":["::/0",""]}],"even":["","u"]}`,
+			`{"epoch":"epoch-1","turn":1,"workers":-9223372036854775808}`,
 			`{"epoch":"epoch-1","ceilings":[{"user":"u","bytes":-1}]}`, `{"epoch":"epoch-1","ceilings":null}`, `{"epoch":"epoch-1","ceilings":[{},{}]}`,
 			`{"generation":"g","revision":18446744073709551615,"server":{},"grants":null}`,
 			`{"generation":"g","revision":9,"grants":[{"credential":"c","user":"u","devices":-1,"connections":-1,"rate_up":18446744073709551615,"capped":true}]}`,

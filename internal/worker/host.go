@@ -37,6 +37,7 @@ type host struct {
 	meter    *meter.Meter
 	guard    *egress.Guard
 	tunnel   int // a descriptor; 0: none
+	allotted allotted
 
 	turn chan struct{} // holds one token; whoever has put it there may change what runs
 	// Guarded by turn.
@@ -75,6 +76,7 @@ func newHost(o hostOptions) *host {
 		guard: egress.New(nil),
 		turn:  make(chan struct{}, 1), stopping: make(chan struct{}), final: o.final,
 	}
+	h.allotted.epoch, h.allotted.born, h.allotted.meter = h.epoch, time.Now(), h.meter
 	noteAddresses(h.guard, h.log)
 	return h
 }

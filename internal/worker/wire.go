@@ -66,8 +66,13 @@ type wirePatch struct {
 }
 
 type wireCeilings struct {
-	Epoch    string        `json:"epoch"`
-	Ceilings []vpn.Ceiling `json:"ceilings"`
+	Epoch string `json:"epoch"`
+	vpn.Ceilings
+}
+
+type wireShares struct {
+	Epoch string `json:"epoch"`
+	vpn.Shares
 }
 
 type wireKicked struct {

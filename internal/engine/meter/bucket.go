@@ -29,6 +29,8 @@ type bucket struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when the rate changes
+	waited  time.Duration // for tokens, in all
+	since   time.Time     // a stream waits since then; zero: none does
 }
 
 // set changes the rate of b in bytes per second, for those who wait too, and
@@ -100,6 +102,8 @@ func (b *bucket) waitPart(ctx context.Context, end <-chan struct{}, n int) (int,
 	if delay == 0 {
 		return n, nil
 	}
+	b.pause(now)
+	defer b.pause(time.Time{})
 	b.timer.Reset(delay)
 	defer b.timer.Stop()
 	select {
@@ -130,7 +134,36 @@ func (b *bucket) take(n int) bool {
 	overdraft := time.Duration(float64(b.limiter.Burst()/2) / float64(b.limiter.Limit()) * float64(time.Second))
 	if r.DelayFrom(now) > overdraft {
 		r.CancelAt(now)
+		// It would have waited for as long as it takes to pass.
+		b.mu.Lock()
+		b.waited += time.Duration(float64(n) / float64(b.limiter.Limit()) * float64(time.Second))
+		b.mu.Unlock()
 		return false
 	}
 	return true
+}
+
+// pause notes that a stream begins to wait, or that it has waited if since is
+// zero.
+func (b *bucket) pause(since time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.since.IsZero() {
+		b.waited += time.Since(b.since)
+	}
+	b.since = since
+}
+
+// wanting returns for how long it was waited for tokens until now: what says
+// whether the rate is what holds a user up.
+func (b *bucket) wanting() time.Duration {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.since.IsZero() {
+		return b.waited
+	}
+	return b.waited + time.Since(b.since)
 }

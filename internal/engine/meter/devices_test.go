@@ -69,3 +69,26 @@ func TestNoRoamingWithoutALimit(t *testing.T) {
 		}
 	})
 }
+
+// The places of devices on other workers are not this one's to give away; its
+// own it gives, also when they are taken by both together.
+func TestRoamingBesideOtherWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMeter(t, grant("c", "u", devices(2)))
+		m.Allotments().SetShares(2, elsewhere(0, "203.0.113.8/32", "203.0.113.9/32"), nil)
+		elapse(2 * roamingGrace)
+		if _, err := tryDial(t, m, "c", "203.0.113.1"); !errors.Is(err, errDevices) {
+			t.Errorf("a third device, while two are elsewhere: %v", err)
+		}
+		m.Allotments().SetShares(2, elsewhere(0, "203.0.113.9/32"), nil)
+		old := dial(t, m, "c", "203.0.113.1")
+		both := dial(t, m, "c", "203.0.113.9")
+		elapse(roamingGrace + time.Second)
+		if d := demand(t, m, "u"); len(d.Networks) != 2 || d.Networks[0].Silent < roamingGrace.Milliseconds() {
+			t.Errorf("it tells %+v", d)
+		}
+		dial(t, m, "c", "203.0.113.2").mustLive(t)
+		old.mustEnd(t, errMoved)
+		both.mustLive(t)
+	})
+}

@@ -133,6 +133,7 @@ func (f *Flow) passWhole(d Direction, n uint64) (bool, []*Flow) {
 	case f.err != nil:
 		return false, nil
 	case n > u.room() && !u.throttled():
+		u.dry = time.Now()
 		return false, u.sever(nil, errCeiling, anyFlow)
 	case !u.buckets[d].take(int(n)):
 		return false, nil
@@ -160,6 +161,7 @@ func (f *Flow) spent() []*Flow {
 	if !f.user.spent() {
 		return nil
 	}
+	f.user.dry = time.Now()
 	return f.user.sever(nil, errCeiling, anyFlow)
 }
 

@@ -88,7 +88,7 @@ func (m *Meter) credential(g *vpn.Grant) *credential {
 func (m *Meter) user(id vpn.UserID) *user {
 	u := m.users[id]
 	if u == nil {
-		u = &user{id: id}
+		u = &user{id: id, meter: m}
 		m.users[id] = u
 	}
 	return u

@@ -62,6 +62,8 @@ type Meter struct {
 	clock *clock.Clock
 	grace time.Duration
 	conns atomic.Int64 // live flows
+	// workers is among how many workers the users' limits are shared.
+	workers atomic.Int64
 	// activity is the time since the meter was made, as of the last tick: what
 	// is close enough to tell who is silent, and free to read.
 	activity atomic.Int64

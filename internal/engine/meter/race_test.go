@@ -40,6 +40,15 @@ func TestEverythingAtOnce(t *testing.T) {
 		func() { m.Usage(0) },
 		func() { m.Usage(m.Usage(0).Seq) },
 		func() { m.Sessions() },
+		func() {
+			m.Allotments().Demands()
+			m.Allotments().Shares()
+			m.Allotments().Ceilings()
+			m.Allotments().Retired()
+		},
+		func() {
+			m.Allotments().SetShares(rand.IntN(4), []vpn.Share{{User: "b", Up: vpn.Whole, Down: rand.IntN(vpn.Whole)}, {User: "c", Connections: rand.IntN(4)}}, []vpn.UserID{"a"})
+		},
 		func() { _, _ = m.SetCeilings(epoch, []vpn.Ceiling{{User: "b", Bytes: rand.Uint64N(1 << 30)}}) },
 	}
 	for range 3 {

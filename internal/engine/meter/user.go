@@ -1,10 +1,8 @@
 package meter
 
 import (
-	"cmp"
 	"math"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -78,7 +76,8 @@ type limits struct {
 
 // A user is what the credentials of one user share.
 type user struct {
-	id vpn.UserID
+	id    vpn.UserID
+	meter *Meter
 
 	// guarded by Meter.mu
 	credentials []*credential // retired ones too
@@ -94,6 +93,8 @@ type user struct {
 	slow     *bucket            // while the ceiling is reached, and no longer
 	flows    map[*Flow]struct{} // live ones
 	networks map[netip.Prefix]*device
+	share    *part     // of limits that are shared with other workers
+	dry      time.Time // when the ceiling was last in the way
 }
 
 // room returns how many bytes may still pass. The caller holds u.mu, as for
@@ -111,16 +112,18 @@ func (u *user) admit(f *Flow) (cut []*Flow, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.spent() {
+		u.dry = time.Now()
 		return nil, errCeiling
 	}
 	now := f.meter.activity.Load()
 	net := network(f.source.Addr())
-	flows, devices := len(u.flows), len(u.networks)
-	left := u.left(net, now, f.meter.grace)
+	other := u.elsewhere()
+	flows, devices := len(u.flows)+other.conns, other.beside(u)
+	left := u.left(net, other, now, f.meter.grace)
 	if left != nil {
 		flows, devices = flows-left.flows, devices-1
 	}
-	if err := u.within(flows, devices, u.networks[net] != nil); err != nil {
+	if err := u.within(flows, devices, u.networks[net] != nil || other.networks[net]); err != nil {
 		return nil, err
 	}
 	if left != nil {
@@ -132,7 +135,7 @@ func (u *user) admit(f *Flow) (cut []*Flow, err error) {
 	}
 	d := u.networks[net]
 	if d == nil {
-		d = &device{}
+		d = &device{first: f.id, since: time.Now()}
 		u.networks[net] = d
 	}
 	d.flows++
@@ -145,7 +148,7 @@ func (u *user) admit(f *Flow) (cut []*Flow, err error) {
 }
 
 // within says which limit one flow more would break, beside so many flows
-// from so many networks.
+// from so many networks, those on other workers included.
 func (u *user) within(flows, networks int, known bool) error {
 	switch {
 	case u.limits.connections > 0 && flows >= u.limits.connections:
@@ -208,7 +211,7 @@ func (u *user) limit(cut []*Flow, l limits) []*Flow {
 // first opens a flow: most of many users never do.
 func (u *user) setRates() {
 	for d := range u.buckets {
-		u.buckets[d] = u.buckets[d].set(u.limits.rate[d])
+		u.buckets[d] = u.buckets[d].set(u.rate(Direction(d)))
 	}
 	u.setSlow()
 }
@@ -221,31 +224,10 @@ func (u *user) setCeiling(cut []*Flow, bytes, part uint64) []*Flow {
 	u.ceiling, u.part = bytes, part
 	u.setSlow()
 	if u.spent() {
-		cut = u.sever(cut, errCeiling, anyFlow)
-	}
-	return cut
-}
-
-// trim severs the newest flows that are too many.
-func (u *user) trim(cut []*Flow) []*Flow {
-	if u.limits.connections == 0 && u.limits.devices == 0 {
-		return cut
-	}
-	flows := make([]*Flow, 0, len(u.flows))
-	for f := range u.flows {
-		flows = append(flows, f)
-	}
-	slices.SortFunc(flows, func(a, b *Flow) int { return cmp.Compare(a.id, b.id) })
-	kept, networks := 0, map[netip.Prefix]bool{}
-	for _, f := range flows {
-		net := network(f.source.Addr())
-		if err := u.within(kept, len(networks), networks[net]); err != nil {
-			f.end(err)
-			cut = append(cut, f)
-			continue
+		if len(u.flows) > 0 {
+			u.dry = time.Now()
 		}
-		kept++
-		networks[net] = true
+		cut = u.sever(cut, errCeiling, anyFlow)
 	}
 	return cut
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"reflect"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ func Run(t *testing.T, open Open) {
 		{"a worker lives and stops", testLife},
 		{"a stop leaves the final counters", testRemains},
 		{"what is removed is cut", testCut},
+		{"limits are shared", testShares},
 		{"revisions go forward", testRevisions},
 		{"a spec that cannot be applied", testProblem},
 		{"a large spec", testLargeSpec},
@@ -179,7 +181,7 @@ func testCut(t *testing.T, open Open) {
 
 	capped := Grant("bob")
 	capped.Capped = true
-	if _, err := w.SetCeilings(b.Context(), b.Health(w).Epoch, []vpn.Ceiling{{User: "bob", Bytes: 100}}); err != nil {
+	if _, err := w.SetCeilings(b.Context(), b.Health(w).Epoch, ceilings(1, "bob", 100)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Patch(b.Context(), vpn.Patch{Generation: "g1", Base: 2, Revision: 3, Upsert: []vpn.Grant{capped}}); err != nil {
@@ -190,12 +192,71 @@ func testCut(t *testing.T, open Open) {
 	if got := b.used(w, "bob").Total(); got > 100 {
 		t.Errorf("bob used %d bytes of 100", got)
 	}
-	cs, err := w.SetCeilings(b.Context(), b.Health(w).Epoch, []vpn.Ceiling{{User: "bob", Bytes: 50}})
+	cs, err := w.SetCeilings(b.Context(), b.Health(w).Epoch, ceilings(2, "bob", 50))
 	if err != nil || trafficOf(cs, "bob") != b.used(w, "bob") {
 		t.Errorf("the ceilings' answer is %+v, %v", cs, err)
 	}
-	_, err = w.SetCeilings(b.Context(), "another epoch", nil)
+	_, err = w.SetCeilings(b.Context(), "another epoch", ceilings(3, "bob", 500))
 	wantKind(t, err, vpn.Conflict)
+	for _, turn := range []uint64{0, 1, 2, 4} {
+		_, err = w.SetCeilings(b.Context(), b.Health(w).Epoch, ceilings(turn, "bob", 500))
+		wantKind(t, err, vpn.Conflict) // out of turn
+	}
+	held, err := w.Ceilings(b.Context())
+	if want := ceilings(2, "bob", 50); err != nil || !reflect.DeepEqual(held, want) {
+		t.Errorf("the worker holds %+v, %v, want %+v", held, err, want)
+	}
+}
+
+func ceilings(turn uint64, u vpn.UserID, bytes uint64) vpn.Ceilings {
+	return vpn.Ceilings{Turn: turn, Ceilings: []vpn.Ceiling{{User: u, Bytes: bytes}}}
+}
+
+// What is shared with other workers is held, told and told of, and survives
+// the control plane.
+func testShares(t *testing.T, open Open) {
+	b := NewBench(t, open)
+	w := b.Start()
+	spec := b.Spec(1, "alice", "bob")
+	for i := range spec.Grants {
+		spec.Grants[i].RateDown, spec.Grants[i].Devices = 10_000_000, 3
+	}
+	if err := w.Put(b.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	alice := b.Connect("alice")
+	b.bounce(alice, 10)
+	epoch := b.Health(w).Epoch
+	shares := vpn.Shares{Turn: 1, Workers: 3, Shares: []vpn.Share{
+		{User: "alice", Up: vpn.Whole / 2, Down: vpn.Whole / 4, Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.7/32")}},
+	}}
+	usage := func() vpn.Counters {
+		t.Helper()
+		cs, err := w.Usage(b.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cs
+	}
+	if cs := usage(); len(cs.Demands) != 0 || cs.SharesTurn != 0 || cs.At <= 0 {
+		t.Errorf("alone, the worker tells %+v", cs)
+	}
+	wantKind(t, w.SetShares(b.Context(), "another epoch", shares), vpn.Conflict)
+	if err := w.SetShares(b.Context(), epoch, shares); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, w.SetShares(b.Context(), epoch, shares), vpn.Conflict) // out of turn
+	if held, err := w.Shares(b.Context()); err != nil || !reflect.DeepEqual(held, shares) {
+		t.Errorf("the worker holds %+v, %v, want %+v", held, err, shares)
+	}
+	b.bounce(alice, 10)
+	cs := usage()
+	if cs.SharesTurn != 1 || len(cs.Demands) != 1 {
+		t.Fatalf("the worker tells %+v", cs)
+	}
+	if d := cs.Demands[0]; d.User != "alice" || d.RateDown != 10_000_000 || d.Devices != 3 || d.Conns != 1 || len(d.Networks) != 1 || d.Up == 0 || d.Down == 0 {
+		t.Errorf("the worker tells %+v of alice", d)
+	}
 }
 
 func testRevisions(t *testing.T, open Open) {

@@ -1,6 +1,7 @@
 package sip022
 
 import (
+	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -358,7 +359,11 @@ func (a *association) open(b []byte) (from, payload []byte, err error) {
 	if body[0] != 1 || time.Since(sent).Abs() > 30*time.Second || [8]byte(body[9:]) != a.session {
 		return nil, nil, fmt.Errorf("bad header of an answer: % x", body[:19])
 	}
-	body = body[19+int(binary.BigEndian.Uint16(body[17:])):]
+	padding := int(binary.BigEndian.Uint16(body[17:]))
+	if len(bytes.Trim(body[19:19+padding], "\x00")) > 0 {
+		return nil, nil, errors.New("the padding of an answer holds something")
+	}
+	body = body[19+padding:]
 	size := 7
 	if body[0] == 4 {
 		size = 19

@@ -305,6 +305,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Fatal("a silent session keeps its socket")
 	}
 	ahead.Store(int64(50 * time.Second)) // the packet is good for 5 s more
+	<-time.After(20 * o.sweep)           // it is looked at whether it can be forgotten
 	_, _ = a.UDPConn.Write(wire)
 	known := func() int {
 		r.engine.sessions.mu.Lock()
