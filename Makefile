@@ -17,11 +17,13 @@ VCS := $(shell git rev-parse --git-dir >/dev/null 2>&1 && echo auto || echo fals
 GOLANGCI_VERSION := v2.13.1
 XRAY_VERSION     := v1.260327.1-0.20260728075948-5ca6f4b7d4dc
 SINGBOX_VERSION  := v1.14.1
+WIREGUARD_VERSION := v0.0.0-20260522210424-ecfc5a8d5446
 VULN_VERSION     := v1.9.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 VULN     := $(TOOLS)/govulncheck-$(VULN_VERSION)
 XRAY     := $(TOOLS)/xray-$(XRAY_VERSION)
 SINGBOX  := $(TOOLS)/sing-box-$(SINGBOX_VERSION)
+WIREGUARD := $(TOOLS)/wireguard-go-$(WIREGUARD_VERSION)
 
 # A program with the race detector waits a second at its end, unless told otherwise; tests start a great many.
 export GORACE := atexit_sleep_ms=10
@@ -116,7 +118,7 @@ deps: ## install the Debian packages that tests need (root), or name what is mis
 	@test/deps
 
 .PHONY: fixtures
-fixtures: $(TOOLS)/xray $(TOOLS)/sing-box $(CACHE)/systemd-root.tar $(CACHE)/openrc-root.tar ## build the client programs and the init systems that the tests run
+fixtures: $(TOOLS)/xray $(TOOLS)/sing-box $(TOOLS)/wireguard-go $(CACHE)/systemd-root.tar $(CACHE)/openrc-root.tar ## build the client programs and the init systems that the tests run
 
 .PHONY: hooks
 hooks: ## make git run hooks/pre-commit before each commit
@@ -129,6 +131,8 @@ clean: ## remove what was built
 $(TOOLS)/xray: $(XRAY)
 	@ln -sf $(notdir $<) $@
 $(TOOLS)/sing-box: $(SINGBOX)
+	@ln -sf $(notdir $<) $@
+$(TOOLS)/wireguard-go: $(WIREGUARD)
 	@ln -sf $(notdir $<) $@
 
 $(CACHE)/systemd-root.tar: | deps
@@ -154,3 +158,7 @@ $(SINGBOX):
 	CGO_ENABLED=0 GOBIN=$(CACHE)/build $(GO) install -tags with_utls,with_gvisor,with_quic -ldflags -checklinkname=0 \
 		github.com/sagernet/sing-box/cmd/sing-box@$(SINGBOX_VERSION)
 	@mv $(CACHE)/build/sing-box $@
+$(WIREGUARD):
+	@mkdir -p $(TOOLS)
+	CGO_ENABLED=0 GOBIN=$(CACHE)/build $(GO) install golang.zx2c4.com/wireguard@$(WIREGUARD_VERSION)
+	@mv $(CACHE)/build/wireguard $@

@@ -128,7 +128,8 @@ func (c *core) warnings(s vpn.Server) []string {
 	return append(c.hostWarnings(s), c.firewallWarnings(s)...)
 }
 
-// firewallWarnings returns what keeps strangers from the port of s.
+// firewallWarnings returns what keeps strangers from the port of s, and its
+// clients from the internet.
 func (c *core) firewallWarnings(s vpn.Server) []string {
 	p, err := c.Protocols.Get(s.Protocol)
 	if err != nil || !s.Enabled || !s.DeletedAt.IsZero() {
@@ -145,7 +146,7 @@ func (c *core) firewallWarnings(s vpn.Server) []string {
 			out = append(out, c.Network.Blocked(network, s.Listen, port)...)
 		}
 	}
-	return out
+	return append(out, c.Tunnels.Warnings(s)...)
 }
 
 // hostWarnings returns what a person should know about the address in the

@@ -26,6 +26,7 @@ type bench struct {
 	workers *fakeWorkers
 	network app.Network
 	now     func() time.Time
+	tunnels app.Tunnels // nil: none
 	app     *app.App
 	ctx     context.Context
 	end     func()
@@ -67,7 +68,7 @@ func (b *bench) open() {
 	}
 	b.store = st
 	b.app = app.New(app.Config{
-		Store: st, Workers: b.workers, Protocols: all.Protocols(), Network: b.network,
+		Store: st, Workers: b.workers, Protocols: all.Protocols(), Network: b.network, Tunnels: b.tunnels,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now() },
 	})
 	b.ctx = app.WithActor(b.t.Context(), app.Actor{Name: "test"})

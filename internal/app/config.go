@@ -19,6 +19,7 @@ type Config struct {
 	Protocols  protocol.Set
 	Settlers   map[vpn.Protocol]Settler // may lack a protocol that needs none
 	Network    Network
+	Tunnels    Tunnels // nil: servers have none
 	Logs       Logs
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -78,6 +79,41 @@ type Network interface {
 	Blocked(network string, listen netip.Addr, port uint16) []string
 }
 
+// Tunnels are the TUN devices of servers whose clients send whole packets
+// (see [protocol.Tunneler]), the way to the internet that this host gives
+// them, and the guard in front of everything else. Whoever starts a worker
+// opens its device.
+type Tunnels interface {
+	// Apply makes the device of s, and the rules around it, what s says. It
+	// does nothing if s has no device.
+	Apply(s vpn.Server) error
+
+	// Remove takes away what there is of a server that has no worker. It is
+	// no error if that is nothing.
+	Remove(id vpn.ServerID) error
+
+	// Collect removes what is left of servers that are not among the living.
+	Collect(living []vpn.ServerID) error
+
+	// Warnings say, for a person, what keeps the clients of s from the
+	// internet, or from the device that they were meant to have: only what is
+	// certain, and at once.
+	Warnings(s vpn.Server) []string
+
+	// Changes say, for a person, what of this host was changed for s, and
+	// stays so when s is gone.
+	Changes(s vpn.Server) []string
+}
+
+// noTunnels are those of a host that has none.
+type noTunnels struct{}
+
+func (noTunnels) Apply(vpn.Server) error       { return nil }
+func (noTunnels) Remove(vpn.ServerID) error    { return nil }
+func (noTunnels) Collect([]vpn.ServerID) error { return nil }
+func (noTunnels) Warnings(vpn.Server) []string { return nil }
+func (noTunnels) Changes(vpn.Server) []string  { return nil }
+
 // Logs opens what a server's workers have logged: the last tail lines and,
 // following, what comes until ctx ends.
 type Logs interface {
@@ -98,7 +134,11 @@ type App struct {
 func New(c Config) *App {
 	store := &watched{Store: c.Store}
 	c.Store = store
+	if c.Tunnels == nil {
+		c.Tunnels = noTunnels{}
+	}
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
+	r.tunnels = c.Tunnels
 	c.Now = r.clock.Now
 	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
 	core.publicHost.Store(&c.PublicHost)

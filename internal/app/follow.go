@@ -55,6 +55,12 @@ func (k *keeper) follow(ctx context.Context) error {
 			return err
 		}
 	}
+	if k.spec == nil || whole {
+		// What users may reach is changed before the worker hears of users.
+		if err := k.r.tunnels.Apply(now.server); err != nil {
+			return err
+		}
+	}
 	// Ceilings first: a quota's new owner, who may be connected, would be cut
 	// by a grant that says "capped" before there is a ceiling.
 	if err := k.r.ledger.refresh(ctx); err != nil {
@@ -84,6 +90,13 @@ func (k *keeper) tell(ctx context.Context, w Worker, now truth, whole bool) erro
 	if err != nil {
 		k.spec = nil // whatever it knows now: begin anew
 		return err
+	}
+	if whole { // it has begun anew, perhaps in another way
+		if h, err := w.Health(ctx); err == nil {
+			k.mu.Lock()
+			k.health.Carrier, k.health.CarrierWhy = h.Carrier, h.CarrierWhy
+			k.mu.Unlock()
+		}
 	}
 	k.spec, k.revision = &spec, now.revision
 	k.mu.Lock()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -318,7 +319,7 @@ func (k *keeper) end(ctx context.Context) error {
 	}
 	if w == nil {
 		k.found(false)
-		return k.r.settle(ctx, k.id)
+		return errors.Join(k.r.settle(ctx, k.id), k.r.tunnels.Remove(k.id))
 	}
 	k.mu.Lock()
 	epoch := k.health.Epoch
@@ -344,7 +345,7 @@ func (k *keeper) end(ctx context.Context) error {
 			return err
 		}
 	}
-	return k.r.settle(ctx, k.id)
+	return errors.Join(k.r.settle(ctx, k.id), k.r.tunnels.Remove(k.id))
 }
 
 // restart ends the worker; the keeper's goroutine starts the next.

@@ -24,6 +24,7 @@ type Reconciler struct {
 	store   Store
 	workers Workers
 	network Network
+	tunnels Tunnels
 	log     *slog.Logger
 	clock   *clock.Clock // for dates; durations are measured by the monotonic clock
 
@@ -45,7 +46,7 @@ func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func()
 	c := clock.New(now)
 	l := newLedger(st, c.Now)
 	r := &Reconciler{
-		store: st, workers: ws, network: n, log: log, clock: c,
+		store: st, workers: ws, network: n, tunnels: noTunnels{}, log: log, clock: c,
 		ledger: l, books: &books{ledger: l, log: log}, allots: newAllotments(l),
 		keepers: map[vpn.ServerID]*keeper{},
 	}
@@ -77,6 +78,9 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	err := r.ledger.refresh(ctx)
 	if err == nil {
 		err = r.discover(ctx)
+	}
+	if err == nil {
+		tidy(r)
 	}
 	if err != nil && ctx.Err() == nil { // to be ended at once is no failure
 		return err
@@ -157,6 +161,18 @@ func (r *Reconciler) discover(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// tidy removes what is left of the tunnels of servers that are gone. Those
+// that still have a worker are seen to by their keepers.
+func tidy(r *Reconciler) {
+	var living []vpn.ServerID
+	for _, k := range r.all() {
+		living = append(living, k.id)
+	}
+	if err := r.tunnels.Collect(living); err != nil {
+		r.log.Warn("rules of servers that are gone may be left", slog.Any("err", err))
+	}
 }
 
 // keeper returns the server's keeper, made and, under supervision, started if

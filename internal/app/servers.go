@@ -174,7 +174,7 @@ func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
 	}
-	warnings = append(warnings, s.firewallWarnings(srv)...)
+	warnings = append(append(warnings, s.firewallWarnings(srv)...), s.Tunnels.Changes(srv)...)
 	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced, DryRun: s.dryRun()}
 }
 
@@ -256,7 +256,7 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 	}
 	out := vpn.ServerDetail{ServerInfo: s.info(srv, used), Sessions: sessions}
 	if srv.Enabled {
-		out.Warnings = s.warnings(srv)
+		out.Warnings = append(s.warnings(srv), s.Tunnels.Changes(srv)...)
 	}
 	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -202,7 +203,7 @@ func (s *Servers) effects(ctx context.Context, srv, old vpn.Server) (vpn.ServerE
 	switch {
 	case moves || !protocol.Admits(p, srv, old):
 		e.Links = vpn.LinksReplaced
-	case is.Link != was.Link || !slices.Equal(is.Others, was.Others):
+	case is.Link != was.Link || !slices.Equal(is.Others, was.Others) || !reflect.DeepEqual(is.File, was.File):
 		e.Links = vpn.LinksChanged
 	}
 	if srv.Enabled && (srv.Port < firstFreePort && old.Port >= firstFreePort || protocol.Drops(p, srv, old)) {

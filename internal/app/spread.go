@@ -14,13 +14,15 @@ import (
 // and for as long as it can be restored: nobody's link changes because others
 // come or go.
 type seating struct {
-	core   *core
-	server vpn.Server
-	per    int // users at one port; 0: any number
-	taken  map[uint32]bool
-	open   map[uint16]bool   // ports that have users
-	others map[uint16]string // ports that other servers have, and their names
-	next   uint32
+	core     *core
+	protocol protocol.Protocol
+	server   vpn.Server
+	counted  bool // there are so many slots; see [protocol.Seater]
+	per      int  // users at one port; 0: any number
+	taken    map[uint32]bool
+	open     map[uint16]bool   // ports that have users
+	others   map[uint16]string // ports that other servers have, and their names
+	next     uint32
 }
 
 // seating reads who has which slot of s. It is good for one transaction.
@@ -29,8 +31,9 @@ func (c *core) seating(tx Tx, s vpn.Server) (*seating, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &seating{core: c, server: s, per: protocol.PerPort(p, s), taken: map[uint32]bool{}, open: map[uint16]bool{s.Port: true}}
-	if out.per == 0 {
+	out := &seating{core: c, protocol: p, server: s, per: protocol.PerPort(p, s), taken: map[uint32]bool{}, open: map[uint16]bool{s.Port: true}}
+	_, out.counted = p.(protocol.Seater)
+	if !out.counts() {
 		return out, nil
 	}
 	slots, err := tx.Credentials.Slots(s.ID)
@@ -47,11 +50,14 @@ func (c *core) seating(tx Tx, s vpn.Server) (*seating, error) {
 	return out, err
 }
 
+// counts reports whether it makes a difference who has which slot.
+func (s *seating) counts() bool { return s.per > 0 || s.counted }
+
 // seat returns the next free slot. One whose port somebody else has is left
 // out. Where it makes no difference who has which, it is one from which on the
 // store takes the next that is free.
 func (s *seating) seat() (uint32, error) {
-	if s.per == 0 {
+	if !s.counts() {
 		s.next++
 		return s.next - 1, nil
 	}
@@ -65,6 +71,9 @@ func (s *seating) seat() (uint32, error) {
 				WithHint("let it have more users at one port: vpn server update %s --keys-per-port N", s.server.Name)
 		}
 		if s.open[port] || s.free(port) {
+			if err := protocol.Seat(s.protocol, s.server, s.next); err != nil {
+				return 0, err
+			}
 			s.open[port] = true
 			s.taken[s.next] = true
 			return s.next, nil

@@ -61,14 +61,17 @@ func (o *printer) print(s string) error {
 	return written(err)
 }
 
-// lines prints one line for each of list.
+// lines prints each of list, which mostly is one line. The lines of a file stay
+// lines.
 func (o *printer) lines(list []string) error {
 	if len(list) == 0 {
 		return nil
 	}
 	clean := make([]string, 0, len(list))
 	for _, line := range list {
-		clean = append(clean, printable(line))
+		for part := range strings.SplitSeq(line, "\n") {
+			clean = append(clean, printable(part))
+		}
 	}
 	return o.print(strings.Join(clean, "\n") + "\n")
 }

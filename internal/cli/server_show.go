@@ -63,11 +63,20 @@ func serverFields(s vpn.ServerInfo) []any {
 		fields = append(fields,
 			"worker", cell{"pid " + strconv.Itoa(w.PID) + ", uid " + strconv.Itoa(w.UID) + ", since " + formatTime(w.StartedAt), strconv.Itoa(w.PID)},
 			"confined", cell{confinement(w.Confined), yesNo(w.Confined)},
+			"carried by", carrying(w),
 			"memory", sizeCell(w.Memory),
 			"restarts", strconv.Itoa(w.Restarts),
 		)
 	}
 	return append(fields, "created", timeCell(s.CreatedAt), "id", string(s.ID))
+}
+
+// carrying says which way packets go.
+func carrying(w *vpn.Worker) cell {
+	if w.Why == "" {
+		return cell{w.Carrier, w.Carrier}
+	}
+	return cell{w.Carrier + ": " + w.Why, w.Carrier}
 }
 
 func confinement(confined bool) string {

@@ -7,7 +7,7 @@ func (u *up) print(r upResult, already bool) error {
 	var mine []string // the user's links to this server first
 	for _, a := range r.Access {
 		if a.Server == r.Server.Name {
-			mine = append(append(mine, a.Link), a.Others...)
+			mine = append(mine, handed(a)...)
 		}
 	}
 	if !out.forPeople() || out.quiet {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"vpn/internal/vpn"
@@ -17,12 +19,30 @@ func usersCommand(p *program) *cobra.Command {
 	return cmd
 }
 
+// links are what is handed to a user: links or, where client applications take
+// none, the text of the file that they read. A dry run has neither.
 func links(access []vpn.Access) []string {
 	out := make([]string, 0, len(access))
 	for _, a := range access {
-		if a.Link != "" { // a dry run has none
-			out = append(append(out, a.Link), a.Others...)
-		}
+		out = append(out, handed(a)...)
 	}
 	return out
+}
+
+func handed(a vpn.Access) []string {
+	switch {
+	case a.File != nil:
+		return []string{strings.TrimSuffix(a.File.Text, "\n")}
+	case a.Link != "":
+		return append([]string{a.Link}, a.Others...)
+	}
+	return nil
+}
+
+// scanned is what a QR code of a says.
+func scanned(a vpn.Access) string {
+	if a.File != nil {
+		return a.File.Text
+	}
+	return a.Link
 }

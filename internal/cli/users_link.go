@@ -49,7 +49,10 @@ func usersLink(p *program) *cobra.Command {
 func accessTable(access []vpn.Access) *table {
 	t := &table{}
 	for _, a := range access {
-		for _, link := range append([]string{a.Link}, a.Others...) {
+		if a.Link != "" {
+			t.add(a.Server, string(a.Protocol), a.Link)
+		}
+		for _, link := range a.Others {
 			t.add(a.Server, string(a.Protocol), link)
 		}
 	}

@@ -71,7 +71,7 @@ func showQR(ctx context.Context, p *program, users accessShower, user string, f 
 			return err
 		}
 	}
-	link := access[0].Link
+	link := scanned(access[0])
 	if f.png != "" || f.svg != "" {
 		return writeQR(p, link, f)
 	}

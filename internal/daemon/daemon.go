@@ -72,6 +72,7 @@ type plane struct {
 	handler http.Handler // trusts its caller: see trusted and local
 	runDir  string
 	workers *process.Workers
+	tunnels *tunnels
 	close   []func() error
 	locks   []*sqlite.DirLock // the data directory's and the run directory's, closed last
 	ending  chan struct{}     // closed when nobody shall follow a log any longer
@@ -121,17 +122,19 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	if err := p.lock(ctx, p.runDir, o.Handover); err != nil {
 		return p, err
 	}
+	protocols := all.Protocols()
+	p.tunnels = newTunnels(store.ID(), protocols, o.Log)
 	p.workers, err = process.New(process.Options{
-		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Memory: workerMemory(), Log: o.Log,
+		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Memory: workerMemory(), Tunnel: p.tunnels.open, Log: o.Log,
 	})
 	if err != nil {
 		return p, err
 	}
 	p.close = append(p.close, p.workers.Close)
 	p.app = app.New(app.Config{
-		Store: store, Workers: p.workers, Protocols: all.Protocols(),
-		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}},
-		Network:  &machine{}, Logs: logs{logDir, p.ending}, Log: o.Log, Now: time.Now,
+		Store: store, Workers: p.workers, Protocols: protocols,
+		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store}},
+		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logDir, p.ending}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace,
 		Process: self,
 	})

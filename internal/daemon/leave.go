@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"vpn/internal/config"
+	"vpn/internal/router"
 	"vpn/internal/runtime/process"
 	"vpn/internal/store/sqlite"
 	"vpn/internal/vpn"
@@ -77,7 +78,14 @@ func endIn(ctx context.Context, o Options, dir string) error {
 		return err
 	}
 	defer workers.Close()
-	return stopIn(ctx, workers)
+	return errors.Join(stopIn(ctx, workers), sweep(dir))
+}
+
+// sweep removes the rules of the tunnels that were made for a run directory,
+// whose name is its store's.
+func sweep(dir string) error {
+	_, err := router.Collect(filepath.Base(dir), nil)
+	return unprivileged(err)
 }
 
 // stopIn ends all workers there are.
@@ -207,7 +215,7 @@ func clearRunDir(ctx context.Context, o Options, dir string, own bool) (gone boo
 		}
 		return true, os.RemoveAll(dir)
 	}
-	if err := stopIn(ctx, workers); err != nil {
+	if err := errors.Join(stopIn(ctx, workers), sweep(dir)); err != nil {
 		return false, err
 	}
 	return true, os.RemoveAll(dir)

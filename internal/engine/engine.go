@@ -36,11 +36,26 @@ type Engine interface {
 	Close() error
 }
 
+// Carried is an [Engine] whose packets go one of several ways, chosen when it
+// starts.
+type Carried interface {
+	// Carrier returns the way they go, and why it is not the one that was asked
+	// for, if it is not. Both are empty while nothing runs.
+	Carrier() (name, reason string)
+}
+
 // Config is what an engine is built around.
 type Config struct {
 	Meter *meter.Meter
 	Guard *egress.Guard
 	Log   *slog.Logger
+
+	// Tunnel is the descriptor of a TUN device, which passes whole packets,
+	// each behind a virtio header, and is the engine's from now on; 0 if the
+	// host has none for it. The device is up, and has its addresses and its
+	// way to the internet, before the first packet is due. An engine needs no
+	// capability for it, and can change nothing about it.
+	Tunnel int
 }
 
 // New makes an engine that serves nothing yet.

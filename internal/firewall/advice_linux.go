@@ -61,7 +61,7 @@ func (f finding) block(e endpoint) Block {
 		}
 	case f.iptables(&b, e):
 	default:
-		family := map[byte]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}[f.base.family]
+		family := familyName(f.base.family)
 		b.By = fmt.Sprintf("nftables, chain %s of table %s %s", f.base.name, family, f.base.table)
 		b.Open = []string{fmt.Sprintf("nft insert rule %s %s %s %s dport %d accept", family, f.base.table, f.base.name, e.network, e.port)}
 	}

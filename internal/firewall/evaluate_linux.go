@@ -75,7 +75,7 @@ func (r *ruleset) drops(p packet) []finding {
 	var out []finding
 	untracked := false
 	for _, base := range r.bases {
-		if base.family != unix.NFPROTO_INET && base.family != p.family() {
+		if base.family != unix.NFPROTO_INET && base.family != p.family() || !p.passes(base.hook) {
 			continue
 		}
 		w := &walker{ruleset: r, packet: p, untracked: untracked}
@@ -222,7 +222,7 @@ func (w *walker) expression(c *chain, x *registers, e expression) (answer, []ver
 		}
 		return yes, nil
 	case "fib":
-		x.load(as.number(unix.NFTA_FIB_DREG), route(as))
+		x.load(as.number(unix.NFTA_FIB_DREG), w.route(as))
 		return yes, nil
 	case "cmp", "range", "bitwise", "byteorder":
 		return x.compute(e.name, as), nil

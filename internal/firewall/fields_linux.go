@@ -45,44 +45,55 @@ func (w *walker) meta(key uint32) partial {
 		}
 		return certain(0x08, 0x00)
 	case unix.NFT_META_IIF:
-		return w.index()
+		return index(w.packet.index)
 	case unix.NFT_META_IIFNAME:
-		return w.name()
+		return name(w.packet.link)
 	case unix.NFT_META_PKTTYPE:
 		return certain(unix.PACKET_HOST)
 	case unix.NFT_META_OIF:
-		return host32(0)
+		if w.packet.out == "" {
+			return host32(0)
+		}
+		return index(w.packet.outIndex)
 	case unix.NFT_META_OIFNAME:
-		return certain(make([]byte, unix.IFNAMSIZ)...)
+		if w.packet.out == "" {
+			return certain(make([]byte, unix.IFNAMSIZ)...)
+		}
+		return name(w.packet.out)
 	}
 	return unknown(16)
 }
 
-func (w *walker) index() partial {
-	if w.packet.index != 0 {
-		return host32(w.packet.index)
+func index(of uint32) partial {
+	if of != 0 {
+		return host32(of)
 	}
 	return unknown(4)
 }
 
-func (w *walker) name() partial {
-	if w.packet.link == "" {
+func name(of string) partial {
+	if of == "" {
 		return unknown(unix.IFNAMSIZ)
 	}
 	b := make([]byte, unix.IFNAMSIZ)
-	copy(b, w.packet.link)
+	copy(b, of)
 	return certain(b...)
 }
 
-// stateNew is what connection tracking says of a first packet.
-const stateNew = 8
+// What connection tracking says of a first packet, and of later ones.
+const (
+	stateEstablished = 2
+	stateNew         = 8
+)
 
 func (w *walker) tracked(key uint32) partial {
 	switch {
 	case w.untracked:
 		return unknown(16)
 	case key == unix.NFT_CT_STATE:
-		return host32(stateNew)
+		return host32(w.packet.state)
+	case w.packet.state != stateNew && key != unix.NFT_CT_PROTOCOL && key != unix.NFT_CT_L3PROTOCOL:
+		return unknown(16)
 	case key == unix.NFT_CT_STATUS:
 		// It is neither answered, nor translated, nor expected. That a
 		// translation was looked for may be noted.
@@ -101,13 +112,13 @@ func (w *walker) tracked(key uint32) partial {
 }
 
 // route answers questions about the kind of an address: the destination is
-// this host's, the source another's.
-func route(as attributes) partial {
+// this host's, unless it forwards the packet, the source another's.
+func (w *walker) route(as attributes) partial {
 	flags := as.number(unix.NFTA_FIB_FLAGS)
 	if as.number(unix.NFTA_FIB_RESULT) != unix.NFT_FIB_RESULT_ADDRTYPE {
 		return unknown(16)
 	}
-	if flags&unix.NFTA_FIB_F_DADDR != 0 {
+	if flags&unix.NFTA_FIB_F_DADDR != 0 && w.packet.out == "" {
 		return host32(unix.RTN_LOCAL)
 	}
 	return host32(unix.RTN_UNICAST)
@@ -121,20 +132,19 @@ func (w *walker) match(as attributes) answer {
 	case name == "comment":
 		return yes
 	case name == "tcp" && len(info) >= 12: // source from, to, destination from, to; option, mask, flags, inverted
-		const syn = 2
 		if w.packet.l4 != unix.IPPROTO_TCP {
 			return no
 		}
 		option, mask, flags, inverted := info[8], info[9], info[10], info[11]
 		return all(
-			flip(within(sourcePort, u16(0), u16(2)), inverted&1 != 0), flip(within(w.packet.port, u16(4), u16(6)), inverted&2 != 0),
-			flip(answerOf(syn&mask == flags), inverted&4 != 0), answerOf(option == 0).or(maybe),
+			flip(within(w.packet.sport, u16(0), u16(2)), inverted&1 != 0), flip(within(w.packet.port, u16(4), u16(6)), inverted&2 != 0),
+			flip(answerOf(w.packet.flags&mask == flags), inverted&4 != 0), answerOf(option == 0).or(maybe),
 		)
 	case name == "udp" && len(info) >= 9:
 		if w.packet.l4 != unix.IPPROTO_UDP {
 			return no
 		}
-		return all(flip(within(sourcePort, u16(0), u16(2)), info[8]&1 != 0), flip(within(w.packet.port, u16(4), u16(6)), info[8]&2 != 0))
+		return all(flip(within(w.packet.sport, u16(0), u16(2)), info[8]&1 != 0), flip(within(w.packet.port, u16(4), u16(6)), info[8]&2 != 0))
 	case name == "multiport" && rev == 1 && len(info) >= 48:
 		return w.multiport(info)
 	case name == "conntrack" && rev >= 1 && rev <= 3 && len(info) >= 154:
@@ -146,12 +156,12 @@ func (w *walker) match(as attributes) answer {
 		if w.untracked || u16(146) != ofState {
 			return maybe
 		}
-		return flip(answerOf(mask&stateNew != 0), u16(148)&ofState != 0)
+		return flip(answerOf(mask&w.packet.state != 0), u16(148)&ofState != 0)
 	case name == "state" && len(info) >= 4:
 		if w.untracked {
 			return maybe
 		}
-		return answerOf(binary.NativeEndian.Uint32(info)&stateNew != 0)
+		return answerOf(binary.NativeEndian.Uint32(info)&w.packet.state != 0)
 	case name == "addrtype" && rev == 1 && len(info) >= 8:
 		const local, unicast, notSource, notDestination = 1 << unix.RTN_LOCAL, 1 << unix.RTN_UNICAST, 1, 2
 		flags, holds := binary.NativeEndian.Uint32(info[4:]), yes
@@ -159,7 +169,11 @@ func (w *walker) match(as attributes) answer {
 			holds = all(holds, flip(answerOf(u16(0)&unicast != 0), flags&notSource != 0))
 		}
 		if u16(2) != 0 {
-			holds = all(holds, flip(answerOf(u16(2)&local != 0), flags&notDestination != 0))
+			kind := uint16(local)
+			if w.packet.out != "" {
+				kind = unicast
+			}
+			holds = all(holds, flip(answerOf(u16(2)&kind != 0), flags&notDestination != 0))
 		}
 		return holds
 	case name == "pkttype" && len(info) >= 8:
@@ -178,7 +192,7 @@ func (w *walker) multiport(info []byte) answer {
 			i++
 			to = binary.NativeEndian.Uint16(info[2+2*i:])
 		}
-		if info[0] != destination && within(sourcePort, from, to) == yes || info[0] != source && within(w.packet.port, from, to) == yes {
+		if info[0] != destination && within(w.packet.sport, from, to) == yes || info[0] != source && within(w.packet.port, from, to) == yes {
 			holds = yes
 		}
 	}

@@ -1,7 +1,8 @@
 // Package firewall says whether this host's own firewall lets strangers in to
 // a port, and how to open it. It asks the kernel over netlink what the packet
 // filter does with the first packet of a connection, whoever wrote the rules:
-// ufw, firewalld, iptables (its nft backend) or a person with nft.
+// ufw, firewalld, Docker, iptables (its nft backend) or a person with nft. Of a
+// tunnel's device it says the same about packets that this host forwards.
 //
 // It changes nothing, runs no program, and reports only what is certain. What
 // it does not understand, or may not see, or what depends on who connects, is
@@ -16,11 +17,13 @@ import (
 	"strings"
 )
 
-// A Block is a firewall that lets nobody in to a port.
+// A Block is a firewall that lets nobody in to a port, or nothing through from
+// a device.
 type Block struct {
 	By      string // who drops, such as "ufw" or "nftables, chain input of table inet filter"
 	Network string // "tcp" or "udp"
 	Port    uint16
+	Device  string   // whose packets are not forwarded; then there is no port
 	Over    string   // "IPv4" or "IPv6" if the other one gets in or is not there; else empty
 	Open    []string // commands that open the port, one after the other; none is known if empty
 	Lasts   bool     // they hold over a reboot, and a reload of the firewall
@@ -33,7 +36,11 @@ func (b Block) String() string {
 	if b.Over != "" {
 		over = " over " + b.Over
 	}
-	text := fmt.Sprintf("this host's firewall (%s) blocks %s port %d%s", b.By, b.Network, b.Port, over)
+	what := fmt.Sprintf("%s port %d", b.Network, b.Port)
+	if b.Device != "" {
+		what = "what clients send through " + b.Device
+	}
+	text := fmt.Sprintf("this host's firewall (%s) blocks %s%s", b.By, what, over)
 	switch {
 	case len(b.Open) == 0:
 		return text + "; see its rules: " + b.See

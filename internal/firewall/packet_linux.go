@@ -10,14 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A packet is the first one of a connection from another host, as far as it
-// is known: a bit counts if it is set in known.
+// A packet is the first one of a connection from another host, or one that
+// this host forwards, as far as it is known: a bit counts if it is set in
+// known.
 type packet struct {
 	endpoint
 	v6                 bool
 	l4                 byte // the IP protocol's number
 	link               string
 	index              uint32 // of the link; 0 if it is not known
+	sport              uint16
+	flags              byte   // of TCP
+	state              uint32 // what connection tracking says
+	out                string // the link to leave by; empty: it is for this host
+	outIndex           uint32
 	network, transport partial
 }
 
@@ -39,8 +45,23 @@ func (p partial) set(at int, b ...byte) {
 	}
 }
 
-// sourcePort stands for that of any ordinary client.
-const sourcePort = 50_000
+// clientPort stands for that of any ordinary client.
+const clientPort = 50_000
+
+// Flags of a TCP segment.
+const (
+	flagSYN = 0x02
+	flagACK = 0x10
+)
+
+func indexOf(links []link, name string) uint32 {
+	for _, l := range links {
+		if l.name == name {
+			return l.index
+		}
+	}
+	return 0
+}
 
 // packets returns what strangers send to e, one for each IP version in which
 // they can reach this host.
@@ -52,7 +73,7 @@ func packets(e endpoint) []packet {
 		case e.listen.Is4() && v6, e.listen.Is6() && !e.listen.IsUnspecified() && !v6:
 			continue
 		}
-		p := packet{endpoint: e, v6: v6, l4: unix.IPPROTO_TCP}
+		p := packet{endpoint: e, v6: v6, l4: unix.IPPROTO_TCP, sport: clientPort, flags: flagSYN, state: stateNew}
 		if e.network == "udp" {
 			p.l4 = unix.IPPROTO_UDP
 		}
@@ -74,11 +95,7 @@ func packets(e endpoint) []packet {
 		if p.link == "" {
 			p.link = defaultLink(v6)
 		}
-		for _, l := range links {
-			if l.name == p.link {
-				p.index = l.index
-			}
-		}
+		p.index = indexOf(links, p.link)
 		p.headers()
 		out = append(out, p)
 	}
@@ -86,13 +103,12 @@ func packets(e endpoint) []packet {
 }
 
 func (p *packet) headers() {
-	port := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, sourcePort), p.port)
+	port := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, p.sport), p.port)
 	if p.l4 == unix.IPPROTO_UDP {
 		p.transport = unknown(8)
 	} else {
-		const syn = 0x02
 		p.transport = unknown(20)
-		p.transport.set(13, syn)
+		p.transport.set(13, p.flags)
 	}
 	p.transport.set(0, port...)
 	if p.v6 {

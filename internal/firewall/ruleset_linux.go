@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ruleset is what nf_tables does at the hooks that the first packet of a
-// connection to this host passes.
+// ruleset is what nf_tables does at the hooks that a packet to this host
+// passes, or one that it forwards.
 type ruleset struct {
 	generation uint32
 	chains     map[chainKey]*chain
@@ -80,7 +80,7 @@ func read(c *conn) (*ruleset, error) {
 		hook := as.nest(unix.NFTA_CHAIN_HOOK)
 		ch.hook, ch.priority = hook.number(unix.NFTA_HOOK_HOOKNUM), int32(hook.number(unix.NFTA_HOOK_PRIORITY)) //nolint:gosec // it is signed
 		ch.policy = as.number(unix.NFTA_CHAIN_POLICY)
-		if ch.hook == unix.NF_INET_PRE_ROUTING || ch.hook == unix.NF_INET_LOCAL_IN {
+		if slices.Contains([]uint32{unix.NF_INET_PRE_ROUTING, unix.NF_INET_LOCAL_IN, unix.NF_INET_FORWARD}, ch.hook) {
 			r.bases = append(r.bases, ch)
 		}
 	})

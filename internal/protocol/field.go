@@ -19,10 +19,10 @@ type Field struct {
 }
 
 // Flag returns the name of the command line's flag. What a list holds is
-// given one at a time, so its flag is singular.
+// given one at a time, so its flag is singular; the S of DNS is no plural.
 func (f Field) Flag() string {
 	flag := strings.ReplaceAll(f.Key, "_", "-")
-	if f.List {
+	if f.List && !strings.HasSuffix(flag, "dns") {
 		flag = strings.TrimSuffix(flag, "s")
 	}
 	return flag

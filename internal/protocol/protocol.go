@@ -39,9 +39,9 @@ type Protocol interface {
 	// Mint makes a fresh secret for a user of s.
 	Mint(s vpn.Server) (vpn.Secret, error)
 
-	// Access returns what the holder of c puts into a client application.
-	// endpoint is the host, without port, that clients dial. Equal arguments
-	// give equal results.
+	// Access returns what the holder of c puts into a client application: a
+	// link, or a file. endpoint is the host, without port, that clients dial.
+	// Equal arguments give equal results.
 	Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint string) (vpn.Access, error)
 }
 

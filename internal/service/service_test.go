@@ -143,7 +143,7 @@ func TestRender(t *testing.T) {
 				"\nExecStart=/usr/local/bin/vpn serve --data-dir /var/lib/vpn\n", "\nStateDirectory=vpn\n",
 				"\nExecStopPost=/usr/local/bin/vpn serve --data-dir /var/lib/vpn --after-stop %n\n",
 			},
-			[]string{"ReadWritePaths", "{{", "<no value>"},
+			[]string{"ReadWritePaths=/", "{{", "<no value>"},
 		},
 		{
 			"systemd", elsewhere,

@@ -103,6 +103,8 @@ type Worker struct {
 	StartedAt time.Time `json:"started_at"`
 	Memory    uint64    `json:"memory"`   // resident bytes
 	Confined  bool      `json:"confined"` // the kernel keeps it from files that it does not need
+	Carrier   string    `json:"carrier,omitempty" doc:"the way that packets go, where there are several: tun or userspace"`
+	Why       string    `json:"carrier_why,omitempty" doc:"why it is not the way that was asked for"`
 	Restarts  int       `json:"restarts"` // since the control plane started
 }
 

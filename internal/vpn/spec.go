@@ -94,5 +94,7 @@ type Health struct {
 	StartedAt  time.Time `json:"started_at"`
 	Memory     uint64    `json:"memory"` // resident bytes
 	Conns      int       `json:"conns"`
-	Confined   bool      `json:"confined"` // the kernel keeps it away from files that are not its business
+	Carrier    string    `json:"carrier,omitempty"`     // the way that packets go, where there are several
+	CarrierWhy string    `json:"carrier_why,omitempty"` // it is not the one that was asked for
+	Confined   bool      `json:"confined"`              // the kernel keeps it away from files that are not its business
 }

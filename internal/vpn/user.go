@@ -216,9 +216,17 @@ type Access struct {
 	Server   string   `json:"server"`
 	Protocol Protocol `json:"protocol"`
 	Device   string   `json:"device,omitempty" doc:"the device that it is for, if the user has several"`
-	Link     string   `json:"link"`
+	Link     string   `json:"link,omitempty"`
 	Others   []string `json:"others,omitempty" doc:"links to the same server for other kinds of clients"`
+	File     *File    `json:"file,omitempty" doc:"what the client application reads, instead of a link"`
 	Note     string   `json:"note,omitempty" doc:"what to know when using them"`
+}
+
+// A File is a configuration for client applications that take no link. Who
+// has it is let in.
+type File struct {
+	Name string `json:"name" doc:"a name that client applications accept"`
+	Text string `json:"text"`
 }
 
 // Kicked is the answer to a kick.

@@ -77,7 +77,11 @@ func confine(log *slog.Logger) (confined bool, err error) {
 	// What the control plane itself was started with, unknowingly: a pipe
 	// whose other end waits for the last of its writers to go. Kernels before
 	// 5.11 do not know how.
-	_ = unix.CloseRange(FinalFD+1, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	first := uint(FinalFD + 1)
+	if tunnel() != 0 {
+		first = TunnelFD + 1
+	}
+	_ = unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	env := append(os.Environ(), confinedEnv+"="+strconv.FormatBool(confined))
 	if err := syscall.Exec("/proc/self/exe", os.Args, env); err != nil {
 		return false, fmt.Errorf("execute the worker confined: %w", err)

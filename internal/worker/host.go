@@ -36,6 +36,7 @@ type host struct {
 	memory   func() uint64
 	meter    *meter.Meter
 	guard    *egress.Guard
+	tunnel   int // a descriptor; 0: none
 	allotted allotted
 
 	turn chan struct{} // holds one token; whoever has put it there may change what runs
@@ -48,6 +49,7 @@ type host struct {
 	// Guarded by mu: what Health says.
 	running vpn.Health // only the fields about the spec
 	problem string
+	carried engine.Carried // the engine, if it is one
 
 	ending   sync.Once
 	stopping chan struct{} // closed when a stop begins
@@ -63,11 +65,12 @@ type hostOptions struct {
 	epoch    string
 	final    io.Writer // for the counters of an orderly stop
 	confined bool
+	tunnel   int // a descriptor; 0: none
 }
 
 func newHost(o hostOptions) *host {
 	h := &host{
-		engines: o.engines, version: o.version, log: o.log, epoch: o.epoch, confined: o.confined,
+		engines: o.engines, version: o.version, log: o.log, epoch: o.epoch, confined: o.confined, tunnel: o.tunnel,
 		started: time.Now().UTC(), memory: residentMemory(),
 		meter: meter.New(meter.Options{Epoch: o.epoch, Now: time.Now, Log: o.log}),
 		guard: egress.New(nil),
@@ -194,11 +197,14 @@ func (h *host) run(ctx context.Context, s vpn.Spec) error {
 			return vpn.Errorf(vpn.Invalid, "this worker does not know protocol %q", s.Server.Protocol).
 				WithHint("it runs version %s", h.version)
 		}
-		e, err := newEngine(engine.Config{Meter: h.meter, Guard: h.guard, Log: h.log})
+		e, err := newEngine(engine.Config{Meter: h.meter, Guard: h.guard, Log: h.log, Tunnel: h.tunnel})
 		if err != nil {
 			return fmt.Errorf("make the engine: %w", err)
 		}
 		h.engine = e
+		h.mu.Lock()
+		h.carried, _ = e.(engine.Carried)
+		h.mu.Unlock()
 	}
 	return h.engine.Apply(ctx, s)
 }
@@ -264,6 +270,9 @@ func (h *host) health() vpn.Health {
 	h.mu.Lock()
 	out := h.running
 	out.Problem = h.problem
+	if h.carried != nil {
+		out.Carrier, out.CarrierWhy = h.carried.Carrier()
+	}
 	h.mu.Unlock()
 	out.Epoch, out.Version, out.StartedAt, out.Confined = h.epoch, h.version, h.started, h.confined
 	out.PID, out.UID = os.Getpid(), os.Getuid()

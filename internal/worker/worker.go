@@ -33,6 +33,7 @@ import (
 const (
 	ListenerFD = 3 // a unix stream socket that is bound and listens: the API's
 	FinalFD    = 4 // an empty file for the final counters
+	TunnelFD   = 5 // a TUN device, for an engine that can use one; it may be missing
 )
 
 // Command is the argument that makes the binary a worker; the server's name
@@ -86,6 +87,7 @@ func Main(ctx context.Context, o Options) error {
 	defer final.Close()
 	h := newHost(hostOptions{
 		engines: o.Engines, version: o.Version, log: log, epoch: newEpoch(), final: final, confined: confined,
+		tunnel: tunnel(),
 	})
 	log.Info("worker runs", slog.Int("pid", os.Getpid()), slog.Int("uid", os.Getuid()),
 		slog.Bool("confined", confined), slog.String("epoch", h.epoch), slog.String("version", o.Version))

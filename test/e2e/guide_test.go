@@ -18,7 +18,7 @@ import (
 // What docs/guide tells people to type, on a machine of their own with
 // systemd. The pages are read in this order, each block of commands in turn:
 // uninstalling comes last.
-var guide = []string{"install.md", "first-server.md", "users.md", "shadowsocks.md", "proxies.md", "monitor.md", "troubleshooting.md", "service.md"}
+var guide = []string{"install.md", "first-server.md", "users.md", "shadowsocks.md", "proxies.md", "wireguard.md", "monitor.md", "troubleshooting.md", "service.md"}
 
 // A guide's blocks are of type console: a line that begins with "$ " is a
 // command, the lines below it are what it prints. "…" stands for anything, in

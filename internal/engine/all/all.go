@@ -7,6 +7,7 @@ import (
 	"vpn/internal/engine/proxy"
 	"vpn/internal/engine/shadowsocks"
 	"vpn/internal/engine/vless"
+	"vpn/internal/engine/wireguard"
 	"vpn/internal/vpn"
 )
 
@@ -14,6 +15,7 @@ import (
 func Engines() map[vpn.Protocol]engine.New {
 	return map[vpn.Protocol]engine.New{
 		"vless":       vless.New,
+		"wireguard":   wireguard.New,
 		"shadowsocks": shadowsocks.New,
 		"http":        proxy.New,
 		"socks5":      proxy.New,

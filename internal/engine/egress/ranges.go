@@ -1,6 +1,9 @@
 package egress
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // forbidden4 is every IPv4 range that is not out there on the internet. The
 // documentation ranges are left out: nobody routes them, and tests use them
@@ -34,4 +37,18 @@ var nat64 = []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96")}
 var forbidden6 = []netip.Prefix{
 	netip.MustParsePrefix("2001::/23"), // protocol assignments, RFC 2928: Teredo, benchmarks, ORCHID
 	netip.MustParsePrefix("2002::/16"), // 6to4: IPv4 inside
+}
+
+// Ranges is the table that a [Guard] judges by, for packets that no code of
+// ours sees: package router makes rules of the kernel's from it. An IPv4
+// address may be reached unless Forbidden4 has it; one of NAT64 is judged by
+// the IPv4 address in its last 32 bits; any other IPv6 address may be reached
+// if Global6 has it and Forbidden6 does not.
+type Ranges struct {
+	Forbidden4, Global6, Forbidden6, NAT64 []netip.Prefix
+}
+
+// Table returns the ranges. The slices are the caller's.
+func Table() Ranges {
+	return Ranges{slices.Clone(forbidden4), slices.Clone(global6), slices.Clone(forbidden6), slices.Clone(nat64)}
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,13 +55,19 @@ func newIdleBench(t testing.TB, h Harness, n int) *bench {
 	t.Helper()
 	b := &bench{TB: t, h: h, spec: vpn.Spec{Generation: "test", Server: h.Server(t)}}
 	s := &b.spec.Server
-	s.ID, s.Name, s.Listen, s.Port, s.Allow = "server", "test", netip.IPv6Unspecified(), freePort(t), loopback
+	s.ID, s.Name, s.Listen, s.Port, s.Allow = "server", "test", netip.IPv6Unspecified(), freePort(t, h), slices.Clone(loopback)
+	for _, a := range []netip.Addr{h.Host4, h.Host6} {
+		if a.IsValid() {
+			s.Allow = append(s.Allow, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
 	for i := range n {
 		b.spec.Grants = append(b.spec.Grants, vpn.Grant{
 			Credential: vpn.CredentialID(vpn.NewID()),
 			User:       vpn.UserID(fmt.Sprintf("user%d", i)),
 			Name:       fmt.Sprintf("name%d", i),
 			Secret:     h.Secret(),
+			Slot:       uint32(i),
 		})
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -141,14 +149,33 @@ func (b *bench) usedExactly(i int, d *destination) {
 	var got, want vpn.Traffic
 	if !eventually(patience, func() bool {
 		got, want = b.used(i), d.traffic()
-		return got == want
+		return got == want || b.h.Packets && around(got, want)
 	}) {
 		b.Errorf("counted %+v, and the destination saw %+v", got, want)
 	}
 }
 
-// idle waits until no flow is left.
+// around reports whether got can be what packets with want in them come to.
+func around(got, want vpn.Traffic) bool {
+	most := float64(want.Total())*1.15 + 128*kib
+	return got.Up >= want.Up && got.Down >= want.Down && float64(got.Total()) <= most
+}
+
+// idle waits until no flow is left after connections have been closed, which
+// a tunnel outlasts.
 func (b *bench) idle() {
+	b.Helper()
+	if b.h.Tunnel {
+		if n := b.meter.Conns(); n > len(b.spec.Grants) {
+			b.Errorf("%d clients have %d tunnels", len(b.spec.Grants), n)
+		}
+		return
+	}
+	b.severed()
+}
+
+// severed waits until no flow is left after all were cut.
+func (b *bench) severed() {
 	b.Helper()
 	if !eventually(patience, func() bool { return b.meter.Conns() == 0 }) {
 		b.Fatalf("%d flows are left", b.meter.Conns())
@@ -173,11 +200,32 @@ func (b *bench) limit(i int, bytes uint64) {
 func (b *bench) refused(conn net.Conn) {
 	b.Helper()
 	_, _ = conn.Write([]byte{opPing})
-	if n := drain(conn, promptly); n < 0 {
+	n, ended := drain(conn, promptly)
+	if !ended && !b.h.Tunnel {
 		b.Errorf("connection still open after %v", promptly)
-	} else if n > 0 {
+	}
+	if n > 0 {
 		b.Errorf("%d bytes came by a connection that must be refused", n)
 	}
+}
+
+// ends checks that conn ends within some time, or falls silent if it is in a
+// tunnel.
+func (b *bench) ends(conn net.Conn, within time.Duration) bool {
+	const silence = 300 * time.Millisecond
+	if !b.h.Tunnel {
+		_, ended := drain(conn, within)
+		return ended
+	}
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+		_ = conn.SetWriteDeadline(time.Now().Add(silence))
+		_, _ = conn.Write([]byte{opPing}) // it must not be silent for want of anything to say
+		_ = conn.SetReadDeadline(time.Now().Add(silence))
+		if _, err := conn.Read(make([]byte, 64*kib)); err != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // turnedAway checks that nothing comes by conn, which c has opened; and that
@@ -198,19 +246,43 @@ func (b *bench) turnedAway(c Client, conn net.Conn) {
 	}
 }
 
-// drain reads conn until it ends, and returns how many bytes came; or -1 if
-// it has not ended in time.
-func drain(conn net.Conn, within time.Duration) int {
+// newUser is a grant for somebody who has none.
+func (b *bench) newUser(name string) vpn.Grant {
+	return vpn.Grant{
+		Credential: vpn.CredentialID(vpn.NewID()), User: vpn.UserID(name), Name: name, Secret: b.h.Secret(), Slot: uint32(len(b.spec.Grants)),
+	}
+}
+
+// devices makes the first user one with so many devices, and returns a
+// function that says which grant each has: the same one, or one of its own
+// where that is how it must be.
+func (b *bench) devices(n int) (grantOf func(device int) int) {
+	b.Helper()
+	if !b.h.Tunnel {
+		return func(int) int { return 0 }
+	}
+	for range n - 1 {
+		g := b.spec.Grants[0]
+		own := b.newUser(g.Name)
+		g.Credential, g.Secret, g.Slot = own.Credential, own.Secret, own.Slot
+		b.spec.Grants = append(b.spec.Grants, g)
+	}
+	return func(device int) int { return device }
+}
+
+// drain reads conn until it ends, and returns how many bytes came and whether
+// it has ended in time.
+func drain(conn net.Conn, within time.Duration) (n int, ended bool) {
 	_ = conn.SetReadDeadline(time.Now().Add(within))
 	total, buf := 0, make([]byte, 64*kib)
 	for {
 		n, err := conn.Read(buf)
 		total += n
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return -1
+			return total, false
 		}
 		if err != nil {
-			return total
+			return total, true
 		}
 	}
 }
@@ -230,12 +302,52 @@ func eventually(within time.Duration, ok func() bool) bool {
 }
 
 // freePort returns a port that nobody listens on.
-func freePort(t testing.TB) uint16 {
+func freePort(t testing.TB, h Harness) uint16 {
 	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
+	ln, err := occupy(h, nil, ":0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).AddrPort().Port()
+	return ln.port
+}
+
+// An occupied port is one that somebody else listens on.
+type occupied struct {
+	io.Closer
+	port uint16
+}
+
+// occupy listens where the engine would.
+func occupy(h Harness, control func(network, address string, c syscall.RawConn) error, address string) (occupied, error) {
+	config := net.ListenConfig{Control: control}
+	if h.listens() == "udp" {
+		pc, err := config.ListenPacket(context.Background(), "udp", address)
+		if err != nil {
+			return occupied{}, err
+		}
+		return occupied{pc, pc.LocalAddr().(*net.UDPAddr).AddrPort().Port()}, nil
+	}
+	ln, err := config.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return occupied{}, err
+	}
+	return occupied{ln, ln.Addr().(*net.TCPAddr).AddrPort().Port()}, nil
+}
+
+// listening reports whether anybody listens at address.
+func listening(t testing.TB, h Harness, address string) bool {
+	t.Helper()
+	if h.listens() == "udp" {
+		ln, err := occupy(h, nil, address)
+		if err == nil {
+			_ = ln.Close()
+		}
+		return err != nil
+	}
+	c, err := net.Dial("tcp", address)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil
 }

@@ -43,7 +43,7 @@ type destination struct {
 func listenTCP(t testing.TB, host string) *destination { return listenWith(t, host, nil) }
 
 // listenTLS starts one that speaks TLS 1.3.
-func listenTLS(t testing.TB) *destination {
+func listenTLS(t testing.TB, host string) *destination {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func listenTLS(t testing.TB) *destination {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return listenWith(t, "127.0.0.1", &tls.Config{
+	return listenWith(t, host, &tls.Config{
 		MinVersion:   tls.VersionTLS13,
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 	})

@@ -7,6 +7,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -44,6 +45,44 @@ type Harness struct {
 	// Mute says that the server answers nothing to those whom it does not know,
 	// and lets them wait.
 	Mute bool
+
+	// Listens is the network that clients reach the server by; none is "tcp".
+	Listens string
+
+	// Tunnel says that all a client does is in one tunnel: one flow of the
+	// meter, which outlasts its connections; a refusal or an end may be
+	// silence; and a credential is used from one place at a time, so that a
+	// user has one for each device.
+	Tunnel bool
+
+	// Packets says that IP packets are counted and held to rates, headers,
+	// acknowledgements and what is sent twice included.
+	Packets bool
+
+	// Host4 and Host6 are addresses of this machine that users reach by the
+	// engine; none are those of loopback. All others of loopback are forbidden.
+	Host4, Host6 netip.Addr
+}
+
+func (h Harness) listens() string { return cmp.Or(h.Listens, "tcp") }
+
+// host4 and host6 are where destinations listen.
+func (h Harness) host4() string { return hostOr(h.Host4, "127.0.0.1") }
+func (h Harness) host6() string { return hostOr(h.Host6, "::1") }
+
+func hostOr(a netip.Addr, loopback string) string {
+	if a.IsValid() {
+		return a.String()
+	}
+	return loopback
+}
+
+// network is what a session of a connection says.
+func (h Harness) network(of string) string {
+	if h.Tunnel {
+		return "ip"
+	}
+	return of
 }
 
 // A Client is somebody's device.

@@ -16,7 +16,7 @@ func throttled(t *testing.T, h Harness) {
 		most  = 2*mib + 12345
 		size  = 4 * mib
 	)
-	plain, secure := listenTCP(t, "127.0.0.1"), listenTLS(t)
+	plain, secure := listenTCP(t, h.host4()), listenTLS(t, h.host4())
 	for name, d := range map[string]*destination{"plain": plain, "inner TLS": secure} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, h, 2)
@@ -69,8 +69,8 @@ func throttled(t *testing.T, h Harness) {
 
 func throttledDatagrams(t *testing.T, h Harness) {
 	b := newBench(t, h, 1)
-	e := listenUDP(t, "127.0.0.1")
-	conn := b.dial(0, "udp", e.at("127.0.0.1"))
+	e := listenUDP(t, h.host4())
+	conn := b.dial(0, "udp", e.at(h.host4()))
 	if err := exchange(conn, 1000, patience); err != nil {
 		t.Fatal(err)
 	}
@@ -97,10 +97,11 @@ func throttledDatagrams(t *testing.T, h Harness) {
 func roaming(t *testing.T, h Harness) {
 	b := newBench(t, h, 1)
 	b.spec.Grants[0].Devices = 1
+	grantOf := b.devices(2) // in a tunnel, one credential that comes from elsewhere is the same device
 	b.apply()
-	d := listenTCP(t, "127.0.0.1")
+	d := listenTCP(t, h.host4())
 	from := func(host string) net.Conn {
-		c := b.client(0)
+		c := b.client(grantOf(map[string]int{"127.0.0.3": 1}[host]))
 		c.From = netip.MustParseAddr(host)
 		return b.dialAs(c, "tcp", d.addr)
 	}
@@ -118,7 +119,7 @@ func roaming(t *testing.T, h Harness) {
 	}) {
 		t.Fatal("the phone is never let in from its new network")
 	}
-	if drain(old, promptly) < 0 {
+	if !b.ends(old, promptly) {
 		t.Error("the old connection is still open")
 	}
 	b.refused(from("127.0.0.2"))
@@ -130,7 +131,7 @@ func onHold(t *testing.T, h Harness) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	b.spec.Grants[0].Hold.ValidFor, b.spec.Grants[0].Hold.HeldSince = 1, now
 	b.apply()
-	d := listenTCP(t, "127.0.0.1")
+	d := listenTCP(t, h.host4())
 	other := b.dial(1, "tcp", d.addr)
 	if err := ping(other); err != nil {
 		t.Fatal(err)
@@ -147,7 +148,7 @@ func onHold(t *testing.T, h Harness) {
 	if len(got) != 1 || got[0].User != b.spec.Grants[0].User || got[0].At.Before(before.Add(-time.Millisecond)) || got[0].At.After(time.Now()) {
 		t.Fatalf("first uses %+v", got)
 	}
-	if drain(conn, time.Second+promptly) < 0 {
+	if !b.ends(conn, time.Second+promptly) {
 		t.Error("the time is over, and the connection still open")
 	}
 	if early := got[0].At.Add(time.Second); time.Now().Before(early) {

@@ -4,13 +4,11 @@ import (
 	"net"
 	"testing"
 	"time"
-
-	"vpn/internal/vpn"
 )
 
 func usersComeAndGo(t *testing.T, h Harness) {
 	b := newBench(t, h, 2)
-	d := listenTCP(t, "127.0.0.1")
+	d := listenTCP(t, h.host4())
 	conn := b.dial(0, "tcp", d.addr)
 	alive := func(when string) {
 		t.Helper()
@@ -19,7 +17,7 @@ func usersComeAndGo(t *testing.T, h Harness) {
 		}
 	}
 	alive("at first")
-	b.spec.Grants = append(b.spec.Grants, vpn.Grant{Credential: vpn.CredentialID(vpn.NewID()), User: "newcomer", Name: "newcomer", Secret: h.Secret()})
+	b.spec.Grants = append(b.spec.Grants, b.newUser("newcomer"))
 	b.apply()
 	alive("after a user was added")
 	if err := ping(b.dial(2, "tcp", d.addr)); err != nil {
@@ -44,15 +42,15 @@ func (b *bench) cutIn(conn net.Conn, d *destination, c Client, change func()) {
 		b.Fatal(err)
 	}
 	change()
-	if drain(conn, promptly) < 0 {
+	if !b.ends(conn, promptly) {
 		b.Errorf("connection still open after %v", promptly)
 	}
 	b.turnedAway(c, b.dialAs(c, "tcp", d.addr))
-	b.idle()
+	b.severed()
 }
 
 func removedUser(t *testing.T, h Harness) {
-	for name, d := range map[string]*destination{"plain": listenTCP(t, "127.0.0.1"), "inner TLS": listenTLS(t)} {
+	for name, d := range map[string]*destination{"plain": listenTCP(t, h.host4()), "inner TLS": listenTLS(t, h.host4())} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, h, 2)
 			conn, other := b.dial(0, "tcp", d.addr), b.dial(1, "tcp", d.addr)
@@ -72,7 +70,7 @@ func removedUser(t *testing.T, h Harness) {
 			}
 			b.spec.Grants = b.spec.Grants[1:]
 			b.apply()
-			if drain(conn, promptly) < 0 {
+			if !b.ends(conn, promptly) {
 				t.Errorf("connection still open after %v", promptly)
 			}
 			b.turnedAway(c, b.dialAs(c, "tcp", d.addr))
@@ -95,7 +93,7 @@ func removedUser(t *testing.T, h Harness) {
 
 func rotatedSecret(t *testing.T, h Harness) {
 	b := newBench(t, h, 1)
-	d := listenTCP(t, "127.0.0.1")
+	d := listenTCP(t, h.host4())
 	b.cutIn(b.dial(0, "tcp", d.addr), d, b.client(0), func() {
 		b.spec.Grants[0].Secret = h.Secret()
 		b.apply()
@@ -107,7 +105,7 @@ func rotatedSecret(t *testing.T, h Harness) {
 
 func blockedUser(t *testing.T, h Harness) {
 	b := newBench(t, h, 1)
-	d := listenTCP(t, "127.0.0.1")
+	d := listenTCP(t, h.host4())
 	b.cutIn(b.dial(0, "tcp", d.addr), d, b.client(0), func() {
 		b.spec.Grants[0].Blocked = true
 		b.apply()
@@ -121,7 +119,7 @@ func blockedUser(t *testing.T, h Harness) {
 
 func expiredCredential(t *testing.T, h Harness) {
 	b := newBench(t, h, 1)
-	d := listenTCP(t, "127.0.0.1")
+	d := listenTCP(t, h.host4())
 	conn := b.dial(0, "tcp", d.addr)
 	b.cutIn(conn, d, b.client(0), func() {
 		b.spec.Grants[0].NotAfter = time.Now().Add(200 * time.Millisecond)
@@ -134,7 +132,7 @@ func expiredCredential(t *testing.T, h Harness) {
 
 func kickedUser(t *testing.T, h Harness) {
 	b := newBench(t, h, 2)
-	d := listenTCP(t, "127.0.0.1")
+	d := listenTCP(t, h.host4())
 	conn, other := b.dial(0, "tcp", d.addr), b.dial(1, "tcp", d.addr)
 	for _, c := range []net.Conn{conn, other} {
 		if err := ping(c); err != nil {
@@ -144,7 +142,7 @@ func kickedUser(t *testing.T, h Harness) {
 	if n := b.meter.Kick(b.spec.Grants[0].User); n != 1 {
 		t.Errorf("%d flows kicked", n)
 	}
-	if drain(conn, promptly) < 0 {
+	if !b.ends(conn, promptly) {
 		t.Errorf("connection still open after %v", promptly)
 	}
 	if err := ping(other); err != nil {

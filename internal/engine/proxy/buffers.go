@@ -1,18 +1,22 @@
 package proxy
 
 import (
+	"io"
 	"net"
 	"sync"
+
+	"vpn/internal/engine/inbound"
 )
 
 // portionSize is how much is moved at a time: two records of TLS.
 const portionSize = 32 << 10
 
-// buffers are of portionSize, datagramBuffers hold any datagram with the
-// header of SOCKS5 in front.
+// portions and buffers are of portionSize, datagramBuffers hold any datagram
+// with the header of SOCKS5 in front.
 //
 //nolint:gochecknoglobals // a pool is the process's by nature
 var (
+	portions        = inbound.NewBuffers(portionSize)
 	buffers         = sync.Pool{New: func() any { return new([portionSize]byte) }}
 	datagramBuffers = sync.Pool{New: func() any { return new([datagramSize]byte) }}
 )
@@ -31,6 +35,18 @@ func (r *connReader) read() ([]byte, func(), error) {
 	}
 	n, err := r.conn.Read(r.buf)
 	return r.buf[:n], func() {}, err
+}
+
+// socketReader reads from a socket.
+type socketReader struct{ *inbound.SocketReader }
+
+func (r socketReader) read() ([]byte, func(), error) {
+	b, release, err := r.Read()
+	if err == nil && len(b) == 0 {
+		release()
+		return nil, nil, io.EOF
+	}
+	return b, release, err
 }
 
 // bufferPool lends buffers to package httputil.

@@ -2,11 +2,6 @@
 
 package proxy
 
-import (
-	"net"
-	"syscall"
-)
-
-func newSocketReader(c *net.TCPConn, _ syscall.RawConn) portionReader { return &connReader{conn: c} }
+import "syscall"
 
 func waitReadable(syscall.RawConn) error { return nil }

@@ -157,7 +157,7 @@ func (t *tunnel) copyDown() error {
 	if t.spliced() {
 		return t.splice(meter.Down, t.rawSrc, t.rawDst)
 	}
-	return t.copy(meter.Down, t.front, newSocketReader(t.dst, t.rawDst))
+	return t.copy(meter.Down, t.front, socketReader{inbound.NewSocketReader(t.dst, t.rawDst, portions)})
 }
 
 // spliced reports whether the kernel can move what comes.

@@ -6,6 +6,7 @@ import (
 	"vpn/internal/protocol/proxy"
 	"vpn/internal/protocol/shadowsocks"
 	"vpn/internal/protocol/vless"
+	"vpn/internal/protocol/wireguard"
 )
 
 // Protocols returns every protocol, the recommended one first.
@@ -13,6 +14,7 @@ func Protocols() protocol.Set {
 	return protocol.NewSet(
 		vless.Protocol{},
 		shadowsocks.Protocol{},
+		wireguard.Protocol{},
 		proxy.New(proxy.Mixed),
 		proxy.New(proxy.HTTP),
 		proxy.New(proxy.SOCKS5),

@@ -3,10 +3,13 @@ package protocoltest
 import (
 	"cmp"
 	"encoding/json"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -17,27 +20,44 @@ import (
 // hosts are what clients may dial.
 var hosts = []string{"vpn.example.com", "203.0.113.7", "2001:db8::7"}
 
-// access returns the links, of which there is one at least.
-func (s suite) access(t *testing.T, srv vpn.Server, user string, secret vpn.Secret, host string) []string {
+// access returns what Access does, of which there is a link or a file at
+// least.
+func (s suite) access(t *testing.T, srv vpn.Server, user string, secret vpn.Secret, host string) vpn.Access {
 	t.Helper()
 	a, err := s.p.Access(srv, vpn.User{Name: user}, vpn.Credential{Secret: secret}, host)
 	if err != nil {
 		t.Fatalf("Access for %q at %s: %v", user, host, err)
 	}
-	if a.Server != srv.Name || a.Protocol != s.p.Name() || a.Link == "" {
+	if a.Server != srv.Name || a.Protocol != s.p.Name() || a.Link == "" && a.File == nil {
 		t.Errorf("Access for %q at %s is %+v", user, host, a)
 	}
+	return a
+}
+
+// links returns the links of a.
+func links(a vpn.Access) []string {
+	if a.Link == "" {
+		return a.Others
+	}
 	return append([]string{a.Link}, a.Others...)
+}
+
+// texts returns the links of a and the text of its file.
+func texts(a vpn.Access) []string {
+	if a.File == nil {
+		return links(a)
+	}
+	return append(links(a), a.File.Text)
 }
 
 func (s suite) golden(t *testing.T) {
 	var got strings.Builder
 	for _, host := range hosts {
-		links := s.access(t, s.sample.Server, "alice", s.sample.Secret, host)
-		if again := s.access(t, s.sample.Server, "alice", s.sample.Secret, host); !slices.Equal(again, links) {
-			t.Errorf("equal arguments give\n%s\n%s", links, again)
+		all := texts(s.access(t, s.sample.Server, "alice", s.sample.Secret, host))
+		if again := texts(s.access(t, s.sample.Server, "alice", s.sample.Secret, host)); !slices.Equal(again, all) {
+			t.Errorf("equal arguments give\n%s\n%s", all, again)
 		}
-		got.WriteString(strings.Join(links, "\n") + "\n")
+		got.WriteString(strings.Join(all, "\n") + "\n")
 	}
 	file := filepath.Join("testdata", cmp.Or(s.sample.Golden, "access.golden"))
 	if *update {
@@ -53,7 +73,7 @@ func (s suite) golden(t *testing.T) {
 		t.Fatalf("%v (go test -update writes it)", err)
 	}
 	if got.String() != string(want) {
-		t.Errorf("links that people have are no longer what they get\ngot\n%swant\n%s", got.String(), want)
+		t.Errorf("links and files that people have are no longer what they get\ngot\n%swant\n%s", got.String(), want)
 	}
 }
 
@@ -67,17 +87,17 @@ func (s suite) ownAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	links := s.access(t, srv, "alice", alices, hosts[0])
-	for i, other := range s.access(t, srv, "alice", bobs, hosts[0]) {
-		if other == links[i] {
-			t.Error("two secrets have one link")
+	own := texts(s.access(t, srv, "alice", alices, hosts[0]))
+	for i, other := range texts(s.access(t, srv, "alice", bobs, hosts[0])) {
+		if other == own[i] {
+			t.Error("two secrets have one link, or one file")
 		}
 	}
 	var private any
 	if err := json.Unmarshal([]byte(srv.Private.Reveal()), &private); err != nil {
 		private = srv.Private.Reveal()
 	}
-	for _, link := range links {
+	for _, link := range own {
 		plain, err := url.QueryUnescape(link)
 		if err != nil {
 			plain = link
@@ -101,8 +121,11 @@ func (s suite) deviceAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := s.access(t, srv, "alice", s.sample.Secret, hosts[0])
-	for i, link := range append([]string{a.Link}, a.Others...) {
-		u, want := s.parse(t, link), s.parse(t, plain[i])
+	if a.File != nil && a.File.Text != plain.File.Text {
+		t.Errorf("the device leaks into the file: %s", a.File.Text)
+	}
+	for i, link := range links(a) {
+		u, want := s.parse(t, link), s.parse(t, links(plain)[i])
 		if name := srv.Name + "-alice-phone"; u.Fragment != name {
 			t.Errorf("the link's name is %q, want %q", u.Fragment, name)
 		}
@@ -132,6 +155,10 @@ func eachText(v any, fn func(string)) {
 	}
 }
 
+// fileName is what the pickiest of client applications takes: wg-quick(8)
+// makes the name of a network interface of it.
+var fileName = regexp.MustCompile(`^[A-Za-z0-9_=+.-]{1,15}\.conf$`)
+
 // Names are checked when they are given, but a link must not rely on it: an
 // old or imported name must not change what the link says.
 func (s suite) hostileNames(t *testing.T) {
@@ -140,9 +167,18 @@ func (s suite) hostileNames(t *testing.T) {
 	} {
 		srv := s.sample.Server
 		srv.Name = "main" + name
-		clean := s.access(t, s.sample.Server, "alice", s.sample.Secret, hosts[0])
-		for i, link := range s.access(t, srv, name, s.sample.Secret, hosts[0]) {
-			s.hostileName(t, link, clean[i], srv.Name, name)
+		clean, got := s.access(t, s.sample.Server, "alice", s.sample.Secret, hosts[0]), s.access(t, srv, name, s.sample.Secret, hosts[0])
+		for i, link := range links(got) {
+			s.hostileName(t, link, links(clean)[i], srv.Name, name)
+		}
+		if got.File == nil {
+			continue
+		}
+		if got.File.Text != clean.File.Text {
+			t.Errorf("%q: the name leaks into the file: %s", name, got.File.Text)
+		}
+		if !fileName.MatchString(got.File.Name) {
+			t.Errorf("%q: the file's name is %q", name, got.File.Name)
 		}
 	}
 }
@@ -173,7 +209,12 @@ func (s suite) hostileName(t *testing.T, link, clean, server, user string) {
 
 func (s suite) hosts(t *testing.T) {
 	for _, host := range hosts {
-		for _, link := range s.access(t, s.sample.Server, "alice", s.sample.Secret, host) {
+		a := s.access(t, s.sample.Server, "alice", s.sample.Secret, host)
+		at := net.JoinHostPort(host, strconv.Itoa(int(s.sample.Server.Port)))
+		if a.File != nil && !slices.ContainsFunc(strings.Fields(a.File.Text), func(word string) bool { return word == at }) {
+			t.Errorf("a file for %s does not name %s:\n%s", host, at, a.File.Text)
+		}
+		for _, link := range links(a) {
 			if u := s.parse(t, link); u.Hostname() != host || u.Port() == "" {
 				t.Errorf("a link to %s leads to %s", host, u.Host)
 			}

@@ -11,6 +11,7 @@ package process
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 	"regexp"
 
@@ -35,6 +36,11 @@ type Options struct {
 	// Memory is what a worker's garbage collector aims to stay below, in
 	// bytes; 0 is no limit.
 	Memory uint64
+
+	// Tunnel opens the TUN device of a server whose worker is about to start,
+	// or returns nil if it is to have none. The worker finds it open, and it
+	// ends with the worker. A nil function opens none.
+	Tunnel func(s vpn.Server) (*os.File, error)
 
 	Log *slog.Logger // nil: nowhere
 }

@@ -78,6 +78,13 @@ func (w *Workers) spawn(s vpn.Server) (_ *child, err error) {
 		return nil, fmt.Errorf("make a worker's final file: %w", err)
 	}
 	defer final.Close()
+	tunnel, err := w.options.open(s)
+	if err != nil {
+		return nil, err
+	}
+	if tunnel != nil {
+		defer tunnel.Close()
+	}
 	path := w.path(s.ID, socketSuffix)
 	socket, err := listen(path)
 	if err != nil {
@@ -94,6 +101,9 @@ func (w *Workers) spawn(s vpn.Server) (_ *child, err error) {
 		ExtraFiles:  []*os.File{socket, final}, // worker.ListenerFD, worker.FinalFD
 		SysProcAttr: attr,
 	}
+	if tunnel != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, tunnel) // worker.TunnelFD
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start a worker: %w", err), remove(path))
 	}
@@ -103,6 +113,14 @@ func (w *Workers) spawn(s vpn.Server) (_ *child, err error) {
 		close(c.ended)
 	}()
 	return c, nil
+}
+
+// open returns the device that a server's worker is to have, or nil.
+func (o Options) open(s vpn.Server) (*os.File, error) {
+	if o.Tunnel == nil {
+		return nil, nil
+	}
+	return o.Tunnel(s)
 }
 
 // awaitBirth returns the worker once it answers. One that does not is ended.

@@ -1,0 +1,168 @@
+package firewall
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// webPort stands for what clients want of the internet: a firewall that does
+// not even let that through blocks them.
+const webPort = 443
+
+// ForwardBlocks returns what blocks packets that this host forwards from a
+// device to its default route, or the answers to them. Addresses are those of
+// the device: they tell which versions of IP its clients speak. Without the
+// right to see the rules (CAP_NET_ADMIN) it returns nothing.
+func (f *Firewall) ForwardBlocks(device string, addresses []netip.Prefix) []Block {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c, err := dial(time.Now().Add(patience))
+	if err != nil {
+		return nil
+	}
+	defer c.Close()
+	if err := f.refresh(c); err != nil {
+		return nil
+	}
+	f.rules.conn = c
+	defer func() { f.rules.conn = nil }()
+	var blocks []forwardBlock
+	versions := 0
+	for _, p := range forwarded(device, addresses) {
+		if p.state == stateNew {
+			versions++
+		}
+		for _, found := range f.rules.drops(p) {
+			blocks = add(blocks, found.forward(device))
+		}
+	}
+	out := make([]Block, 0, len(blocks))
+	for _, b := range blocks {
+		if versions == 2 && len(b.over) == 1 {
+			b.Over = b.over[0]
+		}
+		out = append(out, b.Block)
+	}
+	return out
+}
+
+// forwarded returns, for each version of IP, the first packet of a connection
+// that a client makes, and the answer to it.
+func forwarded(device string, tunnel []netip.Prefix) []packet {
+	links := addresses()
+	var out []packet
+	for _, v6 := range []bool{false, true} {
+		has := slices.ContainsFunc(tunnel, func(a netip.Prefix) bool { return a.Addr().Is6() == v6 })
+		outside := defaultLink(v6)
+		if !has || outside == "" || outside == device {
+			continue
+		}
+		there := packet{
+			endpoint: endpoint{network: "tcp", port: webPort}, v6: v6, l4: unix.IPPROTO_TCP, sport: clientPort,
+			flags: flagSYN, state: stateNew,
+			link: device, index: indexOf(links, device), out: outside, outIndex: indexOf(links, outside),
+		}
+		back := there
+		back.port, back.sport, back.flags, back.state = there.sport, there.port, flagSYN|flagACK, stateEstablished
+		back.link, back.index, back.out, back.outIndex = there.out, there.outIndex, there.link, there.index
+		there.headers()
+		back.headers()
+		out = append(out, there, back)
+	}
+	return out
+}
+
+// passes reports whether the packet comes by a hook.
+func (p packet) passes(hook uint32) bool {
+	switch hook {
+	case unix.NF_INET_LOCAL_IN:
+		return p.out == ""
+	case unix.NF_INET_FORWARD:
+		return p.out != ""
+	}
+	return true
+}
+
+type forwardBlock struct {
+	Block
+	over []string // the versions of IP
+}
+
+// add joins a block with those of the same firewall.
+func add(blocks []forwardBlock, b forwardBlock) []forwardBlock {
+	for i := range blocks {
+		if o := &blocks[i]; o.By == b.By {
+			for _, command := range b.Open {
+				if !slices.Contains(o.Open, command) {
+					o.Open = append(o.Open, command)
+				}
+			}
+			if !slices.Contains(o.over, b.over[0]) {
+				o.over = append(o.over, b.over[0])
+			}
+			return blocks
+		}
+	}
+	return append(blocks, b)
+}
+
+// forward says who does not let the packet through, and what does.
+func (f finding) forward(device string) forwardBlock {
+	b := forwardBlock{Block: Block{Device: device}, over: []string{"IPv4"}}
+	if f.packet.v6 {
+		b.over = []string{"IPv6"}
+	}
+	answer := f.packet.state == stateEstablished
+	table, family := f.base.table, familyName(f.base.family)
+	switch {
+	case table == "firewalld", f.entered("FORWARD_IN_ZONES"), f.entered("FORWARD_POLICIES"):
+		b.By, b.Lasts = "firewalld", true
+		command := "firewall-cmd --zone=trusted --change-interface=" + device
+		b.Open = []string{command, command + " --permanent"}
+	case f.entered("ufw-user-forward"), f.entered("ufw6-user-forward"):
+		b.By, b.Lasts = "ufw", true
+		b.Open = []string{"ufw route allow in on " + device}
+		if strings.HasSuffix(f.in, "-user-forward") {
+			b.Open = []string{"ufw route prepend allow in on " + device}
+		}
+	case f.iptablesForward(&b.Block, device, answer):
+	default:
+		b.By = fmt.Sprintf("nftables, chain %s of table %s %s", f.base.name, family, table)
+		what := "iifname " + device
+		if answer {
+			what = "oifname " + device + " ct state established,related"
+		}
+		b.Open = []string{fmt.Sprintf("nft insert rule %s %s %s %s accept", family, table, f.base.name, what)}
+	}
+	return b
+}
+
+func (f finding) iptablesForward(b *Block, device string, answer bool) bool {
+	if f.base.family == unix.NFPROTO_INET || f.base.table != "filter" || f.base.name != "FORWARD" {
+		return false
+	}
+	program, ok := program(f.packet.v6)
+	if !ok {
+		return false
+	}
+	b.By = "iptables"
+	chain := "FORWARD"
+	if f.entered("DOCKER-USER") {
+		b.By, chain = "Docker", "DOCKER-USER" // which Docker leaves to people, and sees first
+	}
+	what := "-i " + device
+	if answer {
+		what = "-o " + device + " -m conntrack --ctstate ESTABLISHED,RELATED"
+	}
+	b.Open = []string{fmt.Sprintf("%s -I %s %s -j ACCEPT", program, chain, what)}
+	return true
+}
+
+func familyName(family byte) string {
+	return map[byte]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}[family]
+}

@@ -1,0 +1,195 @@
+package firewall_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"vpn/internal/firewall"
+)
+
+// device stands for that of a tunnel.
+const device = "vpn-abcdefghij"
+
+var tunnelAddresses = []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fd77::1/64")}
+
+// A path is a client behind a host's device, and a server on the internet.
+type path struct {
+	pair
+	client *host
+}
+
+func newPath(t testing.TB) path {
+	t.Helper()
+	p := path{newPair(t), newHost(t)}
+	p.host.must(t, fmt.Sprintf(`link add %s address 02:00:00:00:00:03 type veth peer name tun0 address 02:00:00:00:00:04 netns %s
+addr add 10.77.0.1/24 dev %[1]s
+addr add fd77::1/64 dev %[1]s nodad
+link set %[1]s up
+neigh add fd77::2 lladdr 02:00:00:00:00:04 dev %[1]s
+`, device, p.client.path), "ip", "-batch", "-")
+	p.client.must(t, `link set lo up
+addr add 10.77.0.2/24 dev tun0
+addr add fd77::2/64 dev tun0 nodad
+link set tun0 up
+neigh add fd77::1 lladdr 02:00:00:00:00:03 dev tun0
+route add default via 10.77.0.1
+route add default via fd77::1
+`, "ip", "-batch", "-")
+	p.stranger.must(t, "route add 10.77.0.0/24 via 192.0.2.1\nroute add fd77::/64 via 2001:db8::1\n", "ip", "-batch", "-")
+	p.host.must(t, "", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
+	p.stranger.do(func() {
+		l, err := net.Listen("tcp", "[::]:443")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				c.Close()
+			}
+		}()
+	})
+	return p
+}
+
+// passes reports whether the client gets through to the internet at addr.
+func (p path) passes(addr string, wait time.Duration) bool {
+	var err error
+	p.client.do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
+		defer cancel()
+		var c net.Conn
+		if c, err = new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(addr, "443")); err == nil {
+			c.Close()
+		}
+	})
+	return err == nil
+}
+
+func (p path) wantThrough(t *testing.T, want bool) {
+	t.Helper()
+	wait := 5 * time.Second
+	if !want {
+		wait = 200 * time.Millisecond
+	}
+	for _, addr := range []string{"192.0.2.9", "2001:db8::9"} {
+		if got := p.passes(addr, wait); got != want {
+			t.Errorf("the client reaches %s: %v, want %v", addr, got, want)
+		}
+	}
+}
+
+func (p path) forwardBlocks() []firewall.Block {
+	var out []firewall.Block
+	p.host.do(func() { out = new(firewall.Firewall).ForwardBlocks(device, tunnelAddresses) })
+	return out
+}
+
+// What keeps a tunnel's clients from the internet is found, and the commands
+// that are named let them through.
+func TestForward(t *testing.T) {
+	const nothing = ""
+	docker := func(program string) string {
+		return program + ` -w -N DOCKER-USER && ` + program + ` -w -A DOCKER-USER -j RETURN && ` + program + ` -w -A FORWARD -j DOCKER-USER && ` +
+			program + ` -w -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && ` + program + ` -w -P FORWARD DROP`
+	}
+	for name, c := range map[string]struct{ set, by, open string }{
+		"none": {`true`, nothing, nothing},
+		"docker": {
+			docker("iptables-nft") + " && " + docker("ip6tables-nft"), "Docker",
+			"iptables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && iptables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +
+				"ip6tables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && ip6tables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+		},
+		"iptables that lets answers through": {
+			`for i in iptables-nft ip6tables-nft; do $i -w -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && $i -w -A FORWARD -p tcp --dport 22 -j ACCEPT && $i -w -A FORWARD -j REJECT; done`, "iptables",
+			"iptables -I FORWARD -i vpn-abcdefghij -j ACCEPT && ip6tables -I FORWARD -i vpn-abcdefghij -j ACCEPT",
+		},
+		"nft": {
+			`nft 'table inet filter { chain forward { type filter hook forward priority 0; policy drop; iifname "lan0" accept; ct state established oifname "lan0" accept; }; }'`,
+			"nftables, chain forward of table inet filter",
+			"nft insert rule inet filter forward iifname vpn-abcdefghij accept && nft insert rule inet filter forward oifname vpn-abcdefghij ct state established,related accept",
+		},
+		"nft that only takes care of the host": {
+			`nft 'table inet filter { chain input { type filter hook input priority 0; policy drop; }; chain forward { type filter hook forward priority 0; policy drop; oifname "wan*" accept; ct state established accept; }; }'`, nothing, nothing,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPath(t)
+			p.host.must(t, "", "sh", "-c", c.set)
+			found := p.forwardBlocks()
+			if c.open == nothing {
+				if len(found) != 0 {
+					t.Errorf("false alarm: %v", found)
+				}
+				if !strings.Contains(c.set, "input") {
+					p.wantThrough(t, true)
+				}
+				return
+			}
+			if len(found) != 1 || found[0].By != c.by || strings.Join(found[0].Open, " && ") != c.open {
+				t.Fatalf("found %v, want by %s: %s", found, c.by, c.open)
+			}
+			if text := found[0].String(); !strings.HasSuffix(text, ": "+c.open) || !strings.Contains(text, device) {
+				t.Errorf("a person reads %q", text)
+			}
+			p.wantThrough(t, false)
+			p.host.must(t, "", "sh", "-c", c.open)
+			if found := p.forwardBlocks(); len(found) != 0 {
+				t.Errorf("it is open, and this is said: %v", found)
+			}
+			p.wantThrough(t, true)
+		})
+	}
+}
+
+// A firewall of one version of IP says which, and a tunnel without the other
+// is not told about it.
+func TestForwardOverOneVersion(t *testing.T) {
+	p := newPath(t)
+	p.host.must(t, "", "nft", `table ip6 f { chain c { type filter hook forward priority 0; policy drop; }; }`)
+	found := p.forwardBlocks()
+	if len(found) != 1 || found[0].Over != "IPv6" {
+		t.Errorf("found %v", found)
+	}
+	p.host.do(func() { found = new(firewall.Firewall).ForwardBlocks(device, tunnelAddresses[:1]) })
+	if len(found) != 0 {
+		t.Errorf("a tunnel without IPv6: false alarm: %v", found)
+	}
+}
+
+// ufw lets nothing through that it was not told about.
+func TestForwardByUFW(t *testing.T) {
+	needProgram(t, "ufw")
+	p, dir := newPath(t), t.TempDir()
+	if out, err := exec.Command("cp", "-a", "/etc/ufw/.", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ufw := func(command string) {
+		t.Helper()
+		p.host.must(t, "", "unshare", "-m", "sh", "-c", "mount --bind "+dir+" /etc/ufw && "+command)
+	}
+	ufw("ufw --force enable")
+	found := p.forwardBlocks()
+	const open = "ufw route allow in on " + device
+	if len(found) != 1 || found[0].By != "ufw" || strings.Join(found[0].Open, " && ") != open || !found[0].Lasts {
+		t.Fatalf("found %v, want: %s", found, open)
+	}
+	p.wantThrough(t, false)
+	ufw(open)
+	if found := p.forwardBlocks(); len(found) != 0 {
+		t.Errorf("it is open, and this is said: %v", found)
+	}
+	p.wantThrough(t, true)
+}

@@ -1,0 +1,129 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+	"vpn/test/e2e/rig"
+)
+
+// A user of WireGuard who is cut hears nothing more within a second; a
+// neighbour misses nothing, and whoever may come back does so without a new
+// handshake.
+func TestTunnelCuts(t *testing.T) {
+	for _, carrier := range []string{"tun", "userspace"} {
+		t.Run(carrier, func(t *testing.T) {
+			x := tunnel(t, 2, "--carrier", carrier)
+			neighbour := x.beat(t, x.phones[1])
+			for _, c := range []struct {
+				name     string
+				cut, end []string // commands, of which the second lets the user in again
+			}{
+				{"disable", []string{"users", "disable", "p0"}, []string{"users", "enable", "p0"}},
+				{"expiry", []string{"users", "update", "p0", "--expires", ""}, []string{"users", "update", "p0", "--expires", "never"}},
+				{"quota", []string{"users", "update", "p0", "--quota", ""}, []string{"users", "update", "p0", "--quota", "none"}},
+			} {
+				t.Run(c.name, func(t *testing.T) {
+					if err := echoed(t, x.phones[0].Host, net.JoinHostPort(rig.OutsideAddr, "9000"), 100); err != nil {
+						t.Fatalf("before: %v", err)
+					}
+					switch last := &c.cut[len(c.cut)-1]; c.name {
+					case "expiry":
+						*last = time.Now().Add(time.Second).UTC().Format(time.RFC3339)
+					case "quota": // which is used up already
+						*last = strconv.FormatUint(x.User("p0").Used.Total(), 10)
+					}
+					x.Must(c.cut...)
+					<-time.After(2 * time.Second) // the second of the expiry, and the one that a cut may take
+					if err := once(t, x.phones[0], 500*time.Millisecond); err == nil {
+						t.Error("a datagram passes after the cut")
+					}
+					x.Must(c.end...)
+					rig.Until(t, 2*time.Second, func() error { return once(t, x.phones[0], 500*time.Millisecond) })
+				})
+			}
+			used := x.User("p0").Used.Total()
+			x.Must("users", "delete", "p0", "--yes")
+			if err := once(t, x.phones[0], time.Second); err == nil {
+				t.Error("a datagram of a deleted user passes")
+			}
+			var detail vpn.ServerDetail
+			x.JSON(&detail, "server", "show", "wg")
+			if w := detail.Worker; w == nil || w.Carrier != carrier {
+				t.Errorf("carried by %+v, not %s", detail.Worker, carrier)
+			}
+			if used == 0 || detail.Used.Total() < used {
+				t.Errorf("p0 used %d bytes, and the server counts %d", used, detail.Used.Total())
+			}
+			neighbour(t)
+		})
+	}
+}
+
+// once sends a datagram and waits for its echo.
+func once(t *testing.T, p *rig.Phone, patience time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := p.Dial(ctx, "udp", net.JoinHostPort(rig.OutsideAddr, "9000"))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := c.Write([]byte("once")); err != nil {
+		return err
+	}
+	_, err = c.Read(make([]byte, 16))
+	return err
+}
+
+// beat sends datagrams from a phone all the time, and returns a function that
+// ends it and fails the test if there was ever a second without an answer.
+func (x *tunnelled) beat(t *testing.T, p *rig.Phone) (end func(*testing.T)) {
+	t.Helper()
+	if err := echoed(t, p.Host, net.JoinHostPort(rig.OutsideAddr, "9000"), 100); err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.Dial(within(t, 5*time.Second), "udp", net.JoinHostPort(rig.OutsideAddr, "9000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, result := make(chan struct{}), make(chan error, 1)
+	go func() {
+		last := time.Now()
+		b := make([]byte, 64)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				result <- nil
+				return
+			default:
+			}
+			_, _ = c.Write([]byte("beat " + strconv.Itoa(i)))
+			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			if _, err := c.Read(b); err == nil {
+				last = time.Now()
+			} else if silent := time.Since(last); silent > time.Second {
+				result <- errors.Join(fmt.Errorf("the neighbour heard nothing for %v", silent), err)
+				return
+			}
+		}
+	}()
+	return func(t *testing.T) {
+		t.Helper()
+		close(stop)
+		if err := <-result; err != nil {
+			t.Error(err)
+		}
+		c.Close()
+	}
+}
