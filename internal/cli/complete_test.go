@@ -42,7 +42,7 @@ func TestCompletions(t *testing.T) {
 		"server create |":                    "",
 		"server update |":                    "main",
 		"server logs |":                      "main",
-		"server create --protocol |":         "vless shadowsocks mixed http socks5",
+		"server create --protocol |":         "vless shadowsocks wireguard mixed http socks5",
 		"server create --fingerprint f|":     "firefox",
 		"server update main --target |":      "auto self",
 		"users list -o |":                    "table wide json yaml name plain",

@@ -49,7 +49,7 @@ func usersLink(p *program) *cobra.Command {
 func accessTable(access []vpn.Access) *table {
 	t := &table{}
 	for _, a := range access {
-		if a.Link != "" {
+		if a.Link != "" || len(a.Others) == 0 { // a dry run has neither
 			t.add(a.Server, string(a.Protocol), a.Link)
 		}
 		for _, link := range a.Others {

@@ -131,7 +131,8 @@ func TestGuessing(t *testing.T) {
 	}
 	var guessers sync.WaitGroup
 	for range 20 {
-		guessers.Go(func() { _, _ = socks(r.connect(), "alice", "wrong", 1, echo) })
+		conn := r.connect()
+		guessers.Go(func() { _, _ = socks(conn, "alice", "wrong", 1, echo) })
 	}
 	defer guessers.Wait()
 	begin = time.Now()
