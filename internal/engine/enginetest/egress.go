@@ -48,9 +48,9 @@ func unreachableDestination(t *testing.T, h Harness) {
 		t.Fatal(err)
 	}
 	_ = ln.Close()
-	b.refused(b.dial(0, "tcp", ln.Addr().String()))
+	b.refuses(0, ln.Addr().String())
 	if !h.Tunnel {
-		b.refused(b.dial(0, "tcp", "name.invalid:80"))
+		b.refuses(0, "name.invalid:80")
 	}
 	b.idle()
 }

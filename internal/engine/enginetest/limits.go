@@ -38,7 +38,7 @@ func ceiling(t *testing.T, h Harness) {
 			t.Errorf("%d bytes passed, the ceiling was %d", got, most)
 		}
 		if !h.Packets { // what is left may be too little for one packet, and enough for another
-			b.refused(b.dial(0, "tcp", d.addr))
+			b.refuses(0, d.addr)
 		}
 	})
 	t.Run("raised", func(t *testing.T) {
@@ -50,15 +50,18 @@ func ceiling(t *testing.T, h Harness) {
 	t.Run("none yet", func(t *testing.T) {
 		b.spec.Grants[1].Capped = true
 		b.apply()
-		b.refused(b.dial(1, "tcp", d.addr))
+		b.refuses(1, d.addr)
 	})
 }
 
 // reached reports whether a ceiling of most was reached by got, and not
 // passed. A packet passes as a whole or not at all.
 func (h Harness) reached(got, most uint64) bool {
-	const packet = 1500
-	return got == most || h.Packets && got < most && got+packet > most
+	const (
+		packet = 1500
+		ack    = 80 // that was on its way when the ceiling was set
+	)
+	return got == most || h.Packets && got < most+ack && got+packet > most
 }
 
 func ceilingTLS(t *testing.T, h Harness) {
@@ -89,9 +92,9 @@ func ceilingTLS(t *testing.T, h Harness) {
 
 func rate(t *testing.T, h Harness) {
 	const (
-		speed = 4 * mib
+		speed = topSpeed
 		burst = speed / 20 // what the meter lets pass at once
-		bytes = 4 * mib
+		bytes = speed
 	)
 	b := newBench(t, h, 2)
 	for i := range b.spec.Grants {
@@ -100,7 +103,11 @@ func rate(t *testing.T, h Harness) {
 	b.apply()
 	check := func(t *testing.T, direction string, took time.Duration) {
 		t.Helper()
-		if got := (bytes - burst) / took.Seconds(); got < 0.9*speed || got > 1.1*speed {
+		least := 0.9
+		if h.Packets { // headers count, and TCP backs off before it is at the limit
+			least = 0.8
+		}
+		if got := (bytes - burst) / took.Seconds(); got < least*speed || got > 1.1*speed {
 			t.Errorf("%s: %.2f MiB/s, the limit is %.2f", direction, got/mib, speed/float64(mib))
 		}
 	}
@@ -160,18 +167,19 @@ func devices(t *testing.T, h Harness) {
 	grantOf := b.devices(3)
 	b.apply()
 	d := listenTCP(t, h.host4())
-	from := func(n int) net.Conn {
+	at := func(n int) Client {
 		c := b.client(grantOf(n - 2))
 		c.From = netip.MustParseAddr(fmt.Sprintf("127.0.0.%d", n))
-		return b.dialAs(c, "tcp", d.addr)
+		return c
 	}
+	from := func(n int) net.Conn { return b.dialAs(at(n), "tcp", d.addr) }
 	first, second := from(2), from(3)
 	for _, conn := range []net.Conn{first, second, from(2)} {
 		if err := ping(conn); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.refused(from(4))
+	b.refusesAs(at(4), d.addr)
 	_ = second.Close()
 	left := 2 // connections of the first
 	if h.Tunnel {
@@ -199,7 +207,7 @@ func connections(t *testing.T, h Harness) {
 		}
 	}
 	first, second := both[0], both[1]
-	b.refused(b.dial(grantOf(2), "tcp", d.addr))
+	b.refuses(grantOf(2), d.addr)
 	for i := range b.spec.Grants {
 		b.spec.Grants[i].Connections = 1
 	}

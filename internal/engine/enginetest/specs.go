@@ -232,8 +232,8 @@ func ipv6(t *testing.T, h Harness) {
 		if err := exchange(udp, 1000, patience); err != nil {
 			t.Fatalf("datagrams via %s: %v", via, err)
 		}
-		if got := b.used(0); got.Up-before.Up != 1000 {
-			t.Errorf("datagrams via %s: counted %+v after %+v", via, got, before)
+		if got := b.used(0).Up - before.Up; got != 1000 && !(h.Packets && got > 1000 && got < 2000) {
+			t.Errorf("datagrams via %s: counted %d of 1000", via, got)
 		}
 		if s := b.meter.Sessions(); len(s) != 1 || s[0].Source.Addr() != netip.MustParseAddr(via) {
 			t.Errorf("datagrams via %s: sessions %+v", via, s)
@@ -246,7 +246,7 @@ func ipv6(t *testing.T, h Harness) {
 	var got, want vpn.Traffic
 	if !eventually(patience, func() bool {
 		got, want = b.used(0), d.traffic().Add(vpn.Traffic{Up: sent, Down: sent})
-		return got == want
+		return got == want || h.Packets && around(got, want)
 	}) {
 		t.Errorf("counted %+v of %+v", got, want)
 	}
@@ -313,6 +313,9 @@ func closeAll(t *testing.T, h Harness) {
 		t.Error("a closed engine takes a spec")
 	}
 	b.meter.Close()
+	if h.Packets {
+		return // its destinations wait for clients of whom they will never hear again
+	}
 	// Two goroutines each are the destinations'.
 	if !eventually(patience, func() bool { return runtime.NumGoroutine() <= before+2 }) {
 		stacks := make([]byte, mib)

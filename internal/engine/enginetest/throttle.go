@@ -100,16 +100,17 @@ func roaming(t *testing.T, h Harness) {
 	grantOf := b.devices(2) // in a tunnel, one credential that comes from elsewhere is the same device
 	b.apply()
 	d := listenTCP(t, h.host4())
-	from := func(host string) net.Conn {
+	at := func(host string) Client {
 		c := b.client(grantOf(map[string]int{"127.0.0.3": 1}[host]))
 		c.From = netip.MustParseAddr(host)
-		return b.dialAs(c, "tcp", d.addr)
+		return c
 	}
+	from := func(host string) net.Conn { return b.dialAs(at(host), "tcp", d.addr) }
 	old := from("127.0.0.2")
 	if err := ping(old); err != nil {
 		t.Fatal(err)
 	}
-	b.refused(from("127.0.0.3"))
+	b.refusesAs(at("127.0.0.3"), d.addr)
 	var phone net.Conn
 	// Whoever is refused tries again, as applications do.
 	if !eventually(patience, func() bool {
@@ -122,7 +123,7 @@ func roaming(t *testing.T, h Harness) {
 	if !b.ends(old, promptly) {
 		t.Error("the old connection is still open")
 	}
-	b.refused(from("127.0.0.2"))
+	b.refusesAs(at("127.0.0.2"), d.addr)
 }
 
 // onHold is about a user whose time begins with the first use.
@@ -154,7 +155,7 @@ func onHold(t *testing.T, h Harness) {
 	if early := got[0].At.Add(time.Second); time.Now().Before(early) {
 		t.Errorf("cut %v too early", time.Until(early))
 	}
-	b.refused(b.dial(0, "tcp", d.addr))
+	b.refuses(0, d.addr)
 	if err := ping(other); err != nil {
 		t.Errorf("another's connection broke: %v", err)
 	}

@@ -1,0 +1,12 @@
+//go:build race
+
+package enginetest
+
+const (
+	// Raced says that the race detector is there, which makes everything
+	// several times as slow.
+	Raced = true
+
+	// topSpeed is the highest rate that is measured, in bytes per second.
+	topSpeed = 2 * mib
+)
