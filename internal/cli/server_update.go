@@ -142,7 +142,7 @@ func effectsAhead(e vpn.ServerEffects) []string {
 		out = append(out, "the links that clients have will work no more: every user needs a new one")
 	}
 	if e.Drops {
-		out = append(out, "live connections will end: the server has to start anew for a port below 1024")
+		out = append(out, "live connections will end: the server has to start anew for this")
 	}
 	return out
 }
