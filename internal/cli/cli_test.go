@@ -117,7 +117,7 @@ vpn: this needs to be confirmed: Update server main?
 hint: add --yes
 `},
 		{"server update main --port 443", 2, "", `warning: the links that clients have will work no more: every user needs a new one
-warning: live connections will end: the server has to start anew for this
+warning: 2 live connections will end: the server has to start anew for this
 vpn: this needs to be confirmed: Update server main?
 hint: add --yes
 `},

@@ -74,7 +74,7 @@ func (f *serverFlags) add(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak: "+protocolWords(f.protocols))
 	fs.Var(portValue(&f.in.Port), "port", "the port to listen on (default a free one: "+portWords(f.protocols)+")")
 	fs.StringVar(&f.in.PublicHost, "public-host", "", "the `HOST` that clients dial (default the address of this machine)")
-	f.settings.add(fs, f.protocols.All())
+	f.settings.add(fs, f.protocols.All(), false)
 }
 
 // protocolWords says in help which protocols there are.
