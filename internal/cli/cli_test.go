@@ -117,7 +117,7 @@ vpn: this needs to be confirmed: Update server main?
 hint: add --yes
 `},
 		{"server update main --port 443", 2, "", `warning: the links that clients have will work no more: every user needs a new one
-warning: live connections will end: the server has to start anew for a port below 1024
+warning: 2 live connections will end: the server has to start anew for this
 vpn: this needs to be confirmed: Update server main?
 hint: add --yes
 `},
@@ -165,8 +165,9 @@ func TestMistakes(t *testing.T) {
 		"users create carol --quota 5XB":        "--quota: size \"5XB\" is not valid\nhint: write it like",
 		"users create carol --rate-up 5":        "--rate-up: rate \"5\" is not valid\nhint: write it like",
 		"users create carol --expires 1999":     "--expires: time \"1999\" is not valid\nhint: write it like",
-		"users create carol --devices -1":       "--devices: \"-1\" is not a number\nhint: write it like 3",
-		"users create carol --connections x":    "--connections: \"x\" is not a number\nhint: write it like 3",
+		"users create carol --devices -1":       "--devices: \"-1\" is not a number from 1 on\nhint: write it like 3",
+		"users create carol --devices 0":        "--devices: \"0\" is not a number from 1 on\nhint: write it like 3",
+		"users create carol --connections x":    "--connections: \"x\" is not a number from 1 on\nhint: write it like 3",
 		"users create Carol":                    "name \"Carol\" is not valid\nhint: use 1 to 63",
 		"server update main":                    "there is nothing to change\nhint: say what: vpn server update main --public-host",
 		"server update main --no-check":         "there is nothing to change\nhint: say what",

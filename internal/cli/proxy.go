@@ -13,7 +13,7 @@ import (
 
 // proxyCommand is the short way to the servers that are proxies.
 func proxyCommand(p *program) *cobra.Command {
-	return group("proxy", "Manage HTTP and SOCKS5 proxies, which are servers too", `  vpn proxy create --tls
+	return group("proxy", "Manage HTTP and SOCKS5 proxies, which are servers too", `  vpn proxy create --tls --public-host vpn.example.org
   vpn proxy test
   vpn proxy access add proxy 192.0.2.0/24`,
 		proxyCreate(p), proxyList(p), proxyStatus(p), proxyTest(p), proxyAccess(p),

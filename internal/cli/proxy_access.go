@@ -72,9 +72,9 @@ func proxyAccessAdd(p *program) *cobra.Command {
 	return proxyAccessChange(p, &cobra.Command{
 		Use: "add NAME CIDR", Aliases: []string{"add-ip"}, Short: "Let clients come from a network, and from no other that is not listed",
 		Example: "  vpn proxy access add office 192.0.2.0/24",
-	}, func(sources []netip.Prefix, n netip.Prefix) ([]netip.Prefix, error) {
+	}, func(proxy string, sources []netip.Prefix, n netip.Prefix) ([]netip.Prefix, error) {
 		if slices.Contains(sources, n) {
-			return nil, vpn.Errorf(vpn.Conflict, "clients may come from %s already", n).WithHint("see: vpn proxy access list NAME")
+			return nil, vpn.Errorf(vpn.Conflict, "clients may come from %s already", n).WithHint("see: vpn proxy access list %s", proxy)
 		}
 		return append(sources, n), nil
 	})
@@ -85,15 +85,15 @@ func proxyAccessRemove(p *program) *cobra.Command {
 		Use: "remove NAME CIDR", Aliases: []string{"rm", "remove-ip"}, Short: "Take a network off the list",
 		Long:    "Take a network off the list. When the last one goes, clients may come from\neverywhere again.",
 		Example: "  vpn proxy access remove office 192.0.2.0/24",
-	}, func(sources []netip.Prefix, n netip.Prefix) ([]netip.Prefix, error) {
+	}, func(proxy string, sources []netip.Prefix, n netip.Prefix) ([]netip.Prefix, error) {
 		if !slices.Contains(sources, n) {
-			return nil, vpn.Errorf(vpn.NotFound, "%s is not on the list", n).WithHint("see it: vpn proxy access list NAME")
+			return nil, vpn.Errorf(vpn.NotFound, "%s is not on the list", n).WithHint("see it: vpn proxy access list %s", proxy)
 		}
 		return slices.DeleteFunc(slices.Clone(sources), func(s netip.Prefix) bool { return s == n }), nil
 	})
 }
 
-func proxyAccessChange(p *program, cmd *cobra.Command, edit func([]netip.Prefix, netip.Prefix) ([]netip.Prefix, error)) *cobra.Command {
+func proxyAccessChange(p *program, cmd *cobra.Command, edit func(string, []netip.Prefix, netip.Prefix) ([]netip.Prefix, error)) *cobra.Command {
 	cmd.Args = exactly("[NAME]", "[CIDR]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -131,7 +131,7 @@ type serverReviser interface {
 }
 
 func changeSources(ctx context.Context, out *printer, servers serverReviser, name string, network netip.Prefix,
-	edit func([]netip.Prefix, netip.Prefix) ([]netip.Prefix, error),
+	edit func(string, []netip.Prefix, netip.Prefix) ([]netip.Prefix, error),
 ) (bool, error) {
 	s, err := aProxy(ctx, servers, name)
 	if err != nil {
@@ -141,7 +141,7 @@ func changeSources(ctx context.Context, out *printer, servers serverReviser, nam
 	if err != nil {
 		return false, err
 	}
-	if sources, err = edit(sources, network); err != nil {
+	if sources, err = edit(s.Name, sources, network); err != nil {
 		return false, err
 	}
 	settings, err := json.Marshal(map[string]any{"sources": namesOf(sources, netip.Prefix.String)})

@@ -83,7 +83,7 @@ func onlyUser(ctx context.Context, users userLister) (string, error) {
 	case 0:
 		return "", vpn.Errorf(vpn.NotFound, "there is no active user to try it with").WithHint("make one: vpn users create NAME")
 	}
-	return "", vpn.Errorf(vpn.Invalid, "whose password is to be used is not said").WithHint("say it: --user %s", active[0])
+	return "", vpn.Errorf(vpn.Invalid, "there are several active users, and one is needed to try it with").WithHint("name one: --user %s", active[0])
 }
 
 // certificateOf returns the certificate that clients of a proxy are told to

@@ -92,7 +92,11 @@ func doneWith(c vpn.ServerChange, d deed) string {
 	case c.Server.State == vpn.Stopped && c.Server.Enabled: // without a daemon
 		return "server " + c.Server.Name + " is to run"
 	}
-	return did(c.DryRun, d.verb, d.past, "server %s", c.Server.Name)
+	done := did(c.DryRun, d.verb, d.past, "server %s", c.Server.Name)
+	if c.DryRun && d.interrupts && c.Server.Online > 0 {
+		done += ", and close " + many(c.Server.Online, "connection")
+	}
+	return done
 }
 
 // problem says why a server that should run does not, if it is known.

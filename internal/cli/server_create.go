@@ -3,6 +3,9 @@ package cli
 import (
 	"cmp"
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -19,6 +22,8 @@ func serverCreate(p *program) *cobra.Command {
 		Short: "Create a server, give every user access and start it",
 		Example: `  vpn server create
   vpn server create paris --port 8443 --public-host vpn.example.org --target www.example.com:443
+  vpn server create outline --protocol shadowsocks
+  vpn server create phones --protocol wireguard
   vpn server create paris --dry-run          see what would be chosen`,
 		Annotations: map[string]string{"doing": "making the server, and checking its target"},
 	})
@@ -66,10 +71,40 @@ type serverFlags struct {
 
 // add adds the flags that "up" has too.
 func (f *serverFlags) add(fs *pflag.FlagSet) {
-	fs.StringVarP(&f.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak (default "+string(f.protocols.All()[0].Name())+")")
-	fs.Var(portValue(&f.in.Port), "port", "the port to listen on (default one that is free: 443, or from 8443 on; for proxies from 8080 or 1080 on)")
+	fs.StringVarP(&f.protocol, "protocol", "p", "", "the `PROTOCOL` that clients speak: "+protocolWords(f.protocols))
+	fs.Var(portValue(&f.in.Port), "port", "the port to listen on (default a free one: "+portWords(f.protocols)+")")
 	fs.StringVar(&f.in.PublicHost, "public-host", "", "the `HOST` that clients dial (default the address of this machine)")
-	f.settings.add(fs, f.protocols.All())
+	f.settings.add(fs, f.protocols.All(), false)
+}
+
+// protocolWords says in help which protocols there are.
+func protocolWords(protocols protocol.Set) string {
+	var names []string
+	for _, p := range protocols.All() {
+		names = append(names, string(p.Name()))
+	}
+	names[0] += " (default)"
+	return strings.Join(names, ", ")
+}
+
+// portWords says in help where a server is looked for a port.
+func portWords(protocols protocol.Set) string {
+	var words, ports []string
+	for _, p := range protocols.All() {
+		usual := ""
+		for _, port := range p.Ports() {
+			usual += " " + strconv.Itoa(int(port))
+		}
+		if i := slices.Index(ports, usual); i >= 0 {
+			words[i] += "/" + string(p.Name())
+			continue
+		}
+		words, ports = append(words, string(p.Name())), append(ports, usual)
+	}
+	for i := range words {
+		words[i] += ports[i]
+	}
+	return strings.Join(words, ", ")
 }
 
 func (f *serverFlags) newServer(fs *pflag.FlagSet) (vpn.NewServer, error) {

@@ -64,8 +64,8 @@ func (f *serverPatchFlags) add(fs *pflag.FlagSet) {
 	fs.Var(portValue(&f.port), "port", "the port to listen on")
 	fs.Var(addrValue(&f.listen), "listen", "the address to listen on; :: is every one")
 	fs.StringVar(&f.publicHost, "public-host", "", "the `HOST` that clients dial; '' is the address of this machine")
-	fs.Var(noneOr{prefixList(&f.allow)}, "allow", "a private network that users may reach; may be given several times, or none")
-	f.settings.add(fs, all.Protocols().All())
+	fs.Var(noneOr[netip.Prefix]{prefixList(&f.allow)}, "allow", "a private network that users may reach; may be given several times, or none")
+	f.settings.add(fs, all.Protocols().All(), true)
 	fs.BoolVar(&f.noCheck, "no-check", false, "take the settings without a check over the network")
 }
 
@@ -131,18 +131,22 @@ func confirmUpdate(ctx context.Context, p *program, name string, patch vpn.Serve
 	if said.Effects.Links != vpn.LinksReplaced && !said.Effects.Drops {
 		return nil
 	}
-	p.printer().warn(effectsAhead(*said.Effects)...)
+	p.printer().warn(effectsAhead(*said.Effects, said.Server.Online)...)
 	return p.confirm(ctx, "Update server "+name+"?")
 }
 
 // effectsAhead says what will be, where it hurts.
-func effectsAhead(e vpn.ServerEffects) []string {
+func effectsAhead(e vpn.ServerEffects, online int) []string {
 	var out []string
 	if e.Links == vpn.LinksReplaced {
 		out = append(out, "the links that clients have will work no more: every user needs a new one")
 	}
 	if e.Drops {
-		out = append(out, "live connections will end: the server has to start anew for a port below 1024")
+		live := "live connections"
+		if online > 0 {
+			live = many(online, "live connection")
+		}
+		out = append(out, live+" will end: the server has to start anew for this")
 	}
 	return out
 }
@@ -165,18 +169,18 @@ func updateServer(ctx context.Context, out *printer, servers serverUpdater, name
 			a.next = []string{"links look different from now on; those that clients have work on"}
 		}
 		if change.DryRun && e.Drops {
-			a.warnings = append(a.warnings, effectsAhead(vpn.ServerEffects{Drops: true})...)
+			a.warnings = append(a.warnings, effectsAhead(vpn.ServerEffects{Drops: true}, change.Server.Online)...)
 		}
 	}
 	return change.Synced, out.show(a)
 }
 
 // noneOr is a list that may be given as the word none, which empties it.
-type noneOr struct{ *list[netip.Prefix] }
+type noneOr[T any] struct{ *list[T] }
 
-func (n noneOr) Set(s string) error {
+func (n noneOr[T]) Set(s string) error {
 	if s == "none" {
-		*n.to, n.texts = []netip.Prefix{}, []string{s}
+		*n.to, n.texts = []T{}, []string{s}
 		return nil
 	}
 	return n.list.Set(s)

@@ -22,7 +22,9 @@ type settingFlags struct {
 	owners map[string][]string   // by flag: the protocols that have it
 }
 
-func (s *settingFlags) add(fs *pflag.FlagSet, protocols []protocol.Protocol) {
+// add adds the flags. With none, lists may be given as the word none, which
+// empties them.
+func (s *settingFlags) add(fs *pflag.FlagSet, protocols []protocol.Protocol, none bool) {
 	s.values, s.owners = map[string]func() any{}, map[string][]string{}
 	for _, p := range protocols {
 		for _, f := range p.Fields() {
@@ -33,18 +35,23 @@ func (s *settingFlags) add(fs *pflag.FlagSet, protocols []protocol.Protocol) {
 		for _, f := range p.Fields() {
 			if s.values[f.Flag()] == nil {
 				f.Help = strings.Join(s.owners[f.Flag()], ", ") + ": " + f.Help
-				s.values[f.Flag()] = addSetting(fs, f)
+				s.values[f.Flag()] = addSetting(fs, f, none)
 			}
 		}
 	}
 }
 
 // addSetting adds the flag of one setting and returns how to read it.
-func addSetting(fs *pflag.FlagSet, f protocol.Field) func() any {
+func addSetting(fs *pflag.FlagSet, f protocol.Field, none bool) func() any {
 	switch {
 	case f.List:
 		var texts []string
-		fs.Var(&list[string]{to: &texts, parse: asIs, kind: "TEXT"}, f.Flag(), f.Help+"; may be given several times")
+		values := &list[string]{to: &texts, parse: asIs, kind: "TEXT"}
+		if none {
+			fs.Var(noneOr[string]{values}, f.Flag(), f.Help+"; may be given several times, or none")
+		} else {
+			fs.Var(values, f.Flag(), f.Help+"; may be given several times")
+		}
 		return func() any { return texts }
 	case f.Bool:
 		on := fs.Bool(f.Flag(), false, f.Help)

@@ -38,12 +38,14 @@ func TestSettingFlags(t *testing.T) {
 		{[]string{"--height=9", "--bird=a", "--bird=b", "--at-night"}, sky, `{"at_night":true,"birds":["a","b"],"height":"9"}`, "", ""},
 		{[]string{"--at-night=false"}, sky, `{"at_night":false}`, "", ""},
 		{[]string{"--height=9"}, sea, `{"height":"9"}`, "", ""},
+		{[]string{"--bird=none"}, sky, `{"birds":[]}`, "", ""},
+		{[]string{"--bird=none", "--bird=b"}, sky, `{"birds":["b"]}`, "", ""},
 		{[]string{"--bird=a"}, sea, "", "--bird is no setting of sea", "it is one of sky"},
 		{[]string{"--salt=3"}, sky, "", "--salt is no setting of sky", "it is one of sea"},
 	} {
 		var s settingFlags
 		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-		s.add(fs, []protocol.Protocol{sky, sea})
+		s.add(fs, []protocol.Protocol{sky, sea}, true)
 		if err := fs.Parse(c.args); err != nil {
 			t.Fatal(err)
 		}

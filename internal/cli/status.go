@@ -84,10 +84,10 @@ func confinedWorkers(servers []vpn.ServerInfo) string {
 func formatUsers(users map[vpn.UserStatus]int) string {
 	total := 0
 	var parts []string
-	for _, status := range []vpn.UserStatus{vpn.Active, vpn.Limited, vpn.Expired, vpn.Disabled} {
+	for _, status := range vpn.Statuses() {
 		if n := users[status]; n > 0 {
 			total += n
-			parts = append(parts, fmt.Sprintf("%d %s", n, status))
+			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(status), "_", " ")))
 		}
 	}
 	if total == 0 {

@@ -29,6 +29,22 @@ func links(access []vpn.Access) []string {
 	return out
 }
 
+// linesOf are links as people are shown them: of several, each file begins with
+// its name, in a comment that its readers skip.
+func linesOf(access []vpn.Access) []string {
+	if len(access) < 2 {
+		return links(access)
+	}
+	out := make([]string, 0, len(access))
+	for _, a := range access {
+		if a.File != nil {
+			out = append(out, "# "+a.File.Name)
+		}
+		out = append(out, handed(a)...)
+	}
+	return out
+}
+
 func handed(a vpn.Access) []string {
 	switch {
 	case a.File != nil:

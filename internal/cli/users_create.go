@@ -54,7 +54,7 @@ func createUser(ctx context.Context, out *printer, users userCreator, in vpn.New
 	a := answer{
 		data: change, names: []string{change.User.Name}, plain: accessTable(change.Access),
 		done:  did(change.DryRun, "create", "created", "user %s", change.User.Name),
-		lines: links(change.Access), quiet: links(change.Access),
+		lines: linesOf(change.Access), quiet: links(change.Access),
 	}
 	if len(change.Access) == 0 && in.Servers == nil {
 		a.next = []string{"there is no server yet, and so no link; make one: vpn server create"}

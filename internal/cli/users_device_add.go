@@ -46,6 +46,6 @@ func addDevice(ctx context.Context, out *printer, devices deviceAdder, user stri
 	return change.Synced, out.show(answer{
 		data: change, names: []string{change.User.Name}, plain: accessTable(change.Access),
 		done:  did(change.DryRun, "add", "added", "device %s of user %s", in.Name, change.User.Name),
-		lines: links(change.Access), quiet: links(change.Access),
+		lines: linesOf(change.Access), quiet: links(change.Access),
 	})
 }

@@ -22,16 +22,21 @@ func usersLink(p *program) *cobra.Command {
   vpn users link alice --device phone`,
 	}
 	cmd.Flags().StringVar(&server, "server", "", "only for the server `NAME`")
-	cmd.Flags().StringVar(&device, "device", "", "only for the `DEVICE`")
+	cmd.Flags().StringVar(&device, "device", "", "only for the `DEVICE`; '' is the user's own links")
 	return answers[[]vpn.Access](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
 		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 			access, err := accessTo(ctx, c.Users, name, server, device)
 			if err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("device") && device == "" {
+				if access, err = ownOf(access); err != nil {
+					return err
+				}
+			}
 			out := p.printer()
 			if err := out.show(answer{
-				data: access, names: servers(access), plain: accessTable(access), lines: links(access), quiet: links(access),
+				data: access, names: servers(access), plain: accessTable(access), lines: linesOf(access), quiet: links(access),
 			}); err != nil {
 				return err
 			}
@@ -113,6 +118,16 @@ func only(all []vpn.Access, what, want string, of func(vpn.Access) string) ([]vp
 		return nil, err.WithHint("no device has keys of its own: vpn users device add NAME DEVICE")
 	}
 	return nil, err.WithHint("there is: %s", strings.Join(names, ", "))
+}
+
+// ownOf returns what is no device's, but the user's own. None at all is an
+// error.
+func ownOf(access []vpn.Access) ([]vpn.Access, error) {
+	own := slices.DeleteFunc(slices.Clone(access), func(a vpn.Access) bool { return a.Device != "" })
+	if len(own) == 0 {
+		return nil, vpn.Errorf(vpn.NotFound, "all links there are devices'").WithHint("name one of them: --device")
+	}
+	return own, nil
 }
 
 func servers(access []vpn.Access) []string {

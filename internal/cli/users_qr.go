@@ -30,13 +30,14 @@ file that only you may read. A file that is there already is replaced with
   vpn users qr alice --svg - > alice.svg`,
 	}
 	cmd.Flags().StringVar(&f.server, "server", "", "for the server `NAME`")
-	cmd.Flags().StringVar(&f.device, "device", "", "for the `DEVICE`")
+	cmd.Flags().StringVar(&f.device, "device", "", "for the `DEVICE`; '' is the user's own link")
 	cmd.Flags().StringVar(&f.png, "png", "", "write a PNG image to the `FILE`, or to - for standard output")
 	cmd.Flags().StringVar(&f.svg, "svg", "", "write an SVG image to the `FILE`, or to -")
 	return answers[[]vpn.Access](p, onUser(p, cmd, func(cmd *cobra.Command, name string) error {
 		if err := f.check(p); err != nil {
 			return err
 		}
+		f.own = cmd.Flags().Changed("device") && f.device == ""
 		return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 			return showQR(ctx, p, c.Users, name, f)
 		})
@@ -44,7 +45,10 @@ file that only you may read. A file that is there already is replaced with
 }
 
 // qrFlags say of which link and where to.
-type qrFlags struct{ server, device, png, svg string }
+type qrFlags struct {
+	server, device, png, svg string
+	own                      bool // of no device
+}
 
 func (f qrFlags) check(p *program) error {
 	switch {
@@ -65,6 +69,11 @@ func showQR(ctx context.Context, p *program, users accessShower, user string, f 
 	access, err := accessTo(ctx, users, user, f.server, f.device)
 	if err != nil {
 		return err
+	}
+	if f.own {
+		if access, err = ownOf(access); err != nil {
+			return err
+		}
 	}
 	if len(access) > 1 {
 		if access, err = oneAccess(ctx, p, user, access); err != nil {
@@ -112,7 +121,7 @@ func oneAccess(ctx context.Context, p *program, user string, access []vpn.Access
 // choosingFlags says by which flags one of several links can be chosen.
 func choosingFlags(access []vpn.Access) string {
 	if slices.ContainsFunc(access, func(a vpn.Access) bool { return a.Device != "" }) {
-		return "--server and --device"
+		return "--server and --device ('' is none)"
 	}
 	return "--server"
 }

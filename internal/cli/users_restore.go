@@ -56,6 +56,6 @@ func restoreUser(ctx context.Context, out *printer, users userRestorer, name str
 	}
 	return change.Synced, out.show(answer{
 		data: change, names: []string{u.Name}, plain: accessTable(change.Access), done: done,
-		lines: links(change.Access), quiet: links(change.Access),
+		lines: linesOf(change.Access), quiet: links(change.Access),
 	})
 }

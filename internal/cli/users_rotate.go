@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,7 @@ ones for some time, and nothing is cut.`,
 		if cmd.Flags().Changed("keep-old") && in.OldEnds.IsZero() {
 			return vpn.Errorf(vpn.Invalid, "the old links have to end some day").WithHint("write it like --keep-old 7d")
 		}
-		if err := confirmRotate(cmd.Context(), p, name, in.OldEnds); err != nil {
+		if err := confirmRotate(cmd.Context(), p, name, in); err != nil {
 			return err
 		}
 		return p.change(cmd.Context(), ofStore, func(ctx context.Context, c *client.Client) (bool, error) {
@@ -40,11 +39,18 @@ ones for some time, and nothing is cut.`,
 }
 
 // confirmRotate asks before links end that somebody may be using.
-func confirmRotate(ctx context.Context, p *program, name string, ends time.Time) error {
-	if !ends.IsZero() {
+func confirmRotate(ctx context.Context, p *program, name string, in vpn.Rotation) error {
+	if !in.OldEnds.IsZero() {
 		return nil
 	}
-	return p.confirm(ctx, fmt.Sprintf("End the links that user %s has, and the connections made with them?", printable(name)))
+	which := ""
+	if in.Server != "" {
+		which += " to server " + printable(in.Server)
+	}
+	if in.Device != "" {
+		which += " for device " + printable(in.Device)
+	}
+	return p.confirm(ctx, fmt.Sprintf("End the links%s that user %s has, and the connections made with them?", which, printable(name)))
 }
 
 type userRotator interface {
@@ -62,6 +68,6 @@ func rotateUser(ctx context.Context, out *printer, users userRotator, name strin
 	}
 	return change.Synced, out.show(answer{
 		data: change, names: []string{change.User.Name}, plain: accessTable(change.Access), done: done,
-		lines: links(change.Access), quiet: links(change.Access),
+		lines: linesOf(change.Access), quiet: links(change.Access),
 	})
 }

@@ -109,7 +109,7 @@ func parseCount(s string) (int, error) {
 	}
 	n, err := strconv.ParseUint(s, 10, 31)
 	if err != nil || n == 0 {
-		return 0, vpn.Errorf(vpn.Invalid, "%q is not a number", s).WithHint(`write it like 3, at most %d, or "none" for no limit`, math.MaxInt32)
+		return 0, vpn.Errorf(vpn.Invalid, "%q is not a number from 1 on", s).WithHint(`write it like 3, at most %d, or "none" for no limit`, math.MaxInt32)
 	}
 	return int(n), nil
 }

@@ -40,6 +40,12 @@ func (n subnets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Serv
 			}
 		}
 	}
+	var warnings []string
+	for _, p := range []netip.Prefix{given.Four, given.Six} {
+		if p.IsValid() && !network.Private(p) {
+			warnings = append(warnings, fmt.Sprintf("subnet %s is not private: devices cannot reach those on the internet whose addresses these are", p))
+		}
+	}
 	if !given.Four.IsValid() {
 		if given.Four, err = network.PickSubnet4(uses); err != nil {
 			return s, nil, err
@@ -52,7 +58,7 @@ func (n subnets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Serv
 	if s.Settings, err = json.Marshal(set); err != nil {
 		return s, nil, fmt.Errorf("encode settings: %w", err)
 	}
-	return s, nil, nil
+	return s, warnings, nil
 }
 
 // uses returns the addresses that are somebody else's: of this machine, and of

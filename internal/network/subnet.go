@@ -69,6 +69,18 @@ func PickSubnet4(uses []Use) (netip.Prefix, error) {
 		WithHint("give one of another range: 172.16.0.0/12 or 192.168.0.0/16")
 }
 
+// Private reports whether p is of those ranges that anybody may give to a
+// network of their own: RFC 1918, RFC 4193, and RFC 6598 behind translators.
+func Private(p netip.Prefix) bool {
+	return slices.ContainsFunc([]netip.Prefix{
+		private4,
+		netip.MustParsePrefix("172.16.0.0/12"),
+		netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("100.64.0.0/10"),
+		netip.MustParsePrefix("fc00::/7"),
+	}, func(of netip.Prefix) bool { return of.Bits() <= p.Bits() && of.Contains(p.Addr()) })
+}
+
 // crowded reports whether many networks elsewhere are likely to have p.
 func crowded(p netip.Prefix) bool {
 	return slices.ContainsFunc([]netip.Prefix{

@@ -82,3 +82,14 @@ func TestPickSubnet6(t *testing.T) {
 		t.Errorf("picked %s, which is taken", p)
 	}
 }
+
+func TestPrivate(t *testing.T) {
+	for subnet, want := range map[string]bool{
+		"10.7.0.0/16": true, "172.31.0.0/24": true, "192.168.4.0/24": true, "100.64.0.0/10": true, "fd12::/64": true,
+		"8.8.8.0/24": false, "172.32.0.0/24": false, "172.0.0.0/8": false, "2001:db8::/64": false,
+	} {
+		if got := network.Private(netip.MustParsePrefix(subnet)); got != want {
+			t.Errorf("%s is private: %v", subnet, got)
+		}
+	}
+}

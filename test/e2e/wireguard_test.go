@@ -4,10 +4,17 @@ package e2e
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +36,7 @@ func TestTunnelCuts(t *testing.T) {
 			}{
 				{"disable", []string{"users", "disable", "p0"}, []string{"users", "enable", "p0"}},
 				{"expiry", []string{"users", "update", "p0", "--expires", ""}, []string{"users", "update", "p0", "--expires", "never"}},
+				{"access", []string{"users", "update", "p0", "--server", "none"}, []string{"users", "update", "p0", "--all-servers"}},
 				{"quota", []string{"users", "update", "p0", "--quota", ""}, []string{"users", "update", "p0", "--quota", "none"}},
 			} {
 				t.Run(c.name, func(t *testing.T) {
@@ -65,6 +73,43 @@ func TestTunnelCuts(t *testing.T) {
 			}
 			neighbour(t)
 		})
+	}
+}
+
+// answer is what the web server outside says: a file, the hash of what it
+// gets, or who asks.
+func (x *tunnelled) answer(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPut:
+		sum := sha256.New()
+		_, _ = io.Copy(sum, r.Body)
+		fmt.Fprintf(w, "%x", sum.Sum(nil))
+	case r.URL.Path == "/file":
+		_, _ = w.Write(x.World.Site.File)
+	default:
+		fmt.Fprint(w, netip.MustParseAddrPort(r.RemoteAddr).Addr().Unmap())
+	}
+}
+
+// wantTransfer moves a file each way, over IPv4 and IPv6: it arrives as it was
+// sent.
+func (x *tunnelled) wantTransfer(t *testing.T, p *rig.Phone) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, x.World.Site.File, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + rig.OutsideName + ":" + webPort + "/file"
+	sum := fmt.Sprintf("%x", sha256.Sum256(x.World.Site.File))
+	for _, version := range []string{"-4", "-6"} {
+		out, err := p.Try(within(t, 60*time.Second), "curl", "-sS", "--max-time", "50", version, url)
+		if err != nil || out != string(x.World.Site.File) {
+			t.Errorf("curl %s downloads %d bytes, and not those of the file: %v", version, len(out), err)
+		}
+		out, err = p.Try(within(t, 60*time.Second), "curl", "-sS", "--max-time", "50", version, "--upload-file", file, strings.TrimSuffix(url, "file"))
+		if err != nil || out != sum {
+			t.Errorf("curl %s uploads something else: %.100q, %v", version, out, err)
+		}
 	}
 }
 

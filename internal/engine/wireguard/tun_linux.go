@@ -43,7 +43,7 @@ type tunDevice struct {
 // time it is on a descriptor of its own, so that the device outlives it.
 func (e *Engine) newTUN(_ vpn.ServerSpec, set settings) (carrier, error) {
 	if e.tunnel == 0 {
-		return carrier{}, vpn.Errorf(vpn.Unavailable, "this host has no TUN device for the server")
+		return carrier{}, vpn.Errorf(vpn.Unavailable, "no TUN device could be made for the server")
 	}
 	fd, err := unix.FcntlInt(uintptr(e.tunnel), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {

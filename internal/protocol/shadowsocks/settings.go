@@ -51,7 +51,7 @@ const (
 
 // Settings are a server's settings ([vpn.Server.Settings] as JSON).
 type Settings struct {
-	Method      Method `json:"method" help:"how bytes are encrypted (default chacha20-ietf-poly1305)" choices:"chacha20-ietf-poly1305,aes-256-gcm,aes-128-gcm,2022-blake3-aes-256-gcm,2022-blake3-aes-128-gcm"`
+	Method      Method `json:"method" help:"chacha20-ietf-poly1305 (default), aes-256-gcm, aes-128-gcm, 2022-blake3-aes-256-gcm or 2022-blake3-aes-128-gcm" choices:"chacha20-ietf-poly1305,aes-256-gcm,aes-128-gcm,2022-blake3-aes-256-gcm,2022-blake3-aes-128-gcm"`
 	Prefix      string `json:"prefix" help:"what streams of Outline's clients begin with, percent-encoded as in its access keys: POST%20"`
 	KeysPerPort string `json:"keys_per_port" help:"users at one port; those beyond are at the ports that follow (default 1000)"`
 }

@@ -43,7 +43,7 @@ type Settings struct {
 	AllowedIPs []string `json:"allowed_ips" help:"network that devices send through the tunnel (default: everything)"`
 	MTU        string   `json:"mtu" help:"bytes of the largest packet in the tunnel (default: 1420)"`
 	Keepalive  string   `json:"keepalive" help:"seconds between signs of life of a silent device; 0 for none (default: 25)"`
-	Carrier    string   `json:"carrier" help:"what carries packets: a TUN device, or user space, which takes no privilege" choices:"auto,tun,userspace"`
+	Carrier    string   `json:"carrier" help:"what carries packets: tun (a device), userspace (takes no privilege), auto (default: tun if it can be had)" choices:"auto,tun,userspace"`
 
 	// PublicKey follows from the private one.
 	PublicKey string `json:"public_key,omitempty"`

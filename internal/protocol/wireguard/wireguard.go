@@ -28,6 +28,7 @@ type Protocol struct{}
 var (
 	_ protocol.Protocol = Protocol{}
 	_ protocol.Reviser  = Protocol{}
+	_ protocol.Dropper  = Protocol{}
 	_ protocol.Seater   = Protocol{}
 	_ protocol.Tunneler = Protocol{}
 )
@@ -145,4 +146,18 @@ func (Protocol) Admits(s, old vpn.Server) bool {
 		return false
 	}
 	return is.PublicKey == was.PublicKey && is.Subnet == was.Subnet && is.Subnet6 == was.Subnet6
+}
+
+// Drops implements [protocol.Dropper]: a device, be it the kernel's or the
+// stack's, is made for its addresses, its MTU and the way that packets take.
+func (Protocol) Drops(s, old vpn.Server) bool {
+	is, err := ParseSettings(s.Settings)
+	if err != nil {
+		return false
+	}
+	was, err := ParseSettings(old.Settings)
+	if err != nil {
+		return false
+	}
+	return is.Subnet != was.Subnet || is.Subnet6 != was.Subnet6 || is.MTUBytes() != was.MTUBytes() || is.Carrier != was.Carrier
 }

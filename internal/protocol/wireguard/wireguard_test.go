@@ -168,14 +168,15 @@ func TestKeys(t *testing.T) {
 
 func TestRevise(t *testing.T) {
 	old := sample(t).Server
-	for changes, want := range map[string]struct{ check, admits bool }{
-		`{"mtu":"1380"}`:           {false, true},
-		`{"dns":["8.8.8.8"]}`:      {false, true},
-		`{"subnet":"10.8.0.0/16"}`: {true, false},
-		`{"subnet6":"fd01::/64"}`:  {true, false},
-		`{"carrier":"userspace"}`:  {false, true},
-		`{"allowed_ips":["::/0"]}`: {false, true},
-		`{"subnet":"10.7.0.0/16"}`: {false, true},
+	for changes, want := range map[string]struct{ check, admits, drops bool }{
+		`{"mtu":"1380"}`:           {false, true, true},
+		`{"dns":["8.8.8.8"]}`:      {false, true, false},
+		`{"subnet":"10.8.0.0/16"}`: {true, false, true},
+		`{"subnet6":"fd01::/64"}`:  {true, false, true},
+		`{"carrier":"userspace"}`:  {false, true, true},
+		`{"allowed_ips":["::/0"]}`: {false, true, false},
+		`{"keepalive":"0"}`:        {false, true, false},
+		`{"subnet":"10.7.0.0/16"}`: {false, true, false},
 	} {
 		s, check, err := protocol.Revise(wireguard.Protocol{}, old, json.RawMessage(changes))
 		if err != nil {
@@ -188,6 +189,9 @@ func TestRevise(t *testing.T) {
 		}
 		if got := (wireguard.Protocol{}).Admits(s, old); check != want.check || got != want.admits {
 			t.Errorf("%s: check %v, admits %v; want %+v", changes, check, got, want)
+		}
+		if got := protocol.Drops(wireguard.Protocol{}, s, old); got != want.drops {
+			t.Errorf("%s: that connections end: %v", changes, got)
 		}
 	}
 }
