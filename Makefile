@@ -91,7 +91,8 @@ fmt: $(GOLANGCI) ## rewrite the code the way lint wants it
 	$(GOLANGCI) fmt ./...
 
 .PHONY: bench
-bench: deps fixtures ## throughput, CPU, latency and memory beside the bare engine; BENCHFLAGS=-update writes them down
+bench: deps fixtures ## throughput, CPU, latency and memory beside bare engines and other servers; BENCHFLAGS=-update writes them down
+	@test/deps bench
 	VPN_E2E_BENCH=1 $(GO) test -tags e2e -count=1 -timeout 30m -v -run '^TestBench$$' ./test/e2e $(BENCHFLAGS)
 
 .PHONY: race

@@ -88,20 +88,26 @@ func timed(t *testing.T, i *rig.Instance, n int, args ...string) []time.Duration
 // grow creates n users by the API, several at a time.
 func grow(t *testing.T, i *rig.Instance, n int) []rig.Login {
 	t.Helper()
-	const atOnce = 4
 	logins := make([]rig.Login, n)
+	for k, c := range growth(t, i, n) {
+		logins[k].Link = rig.ParseLink(t, c.Access[0].Link)
+	}
+	return logins
+}
+
+// growth is grow for users who may have no links.
+func growth(t *testing.T, i *rig.Instance, n int) []vpn.UserChange {
+	t.Helper()
+	const atOnce = 4
+	changes := make([]vpn.UserChange, n)
 	errs := make([]error, n)
 	each(n, atOnce, func(k int) {
-		var c vpn.UserChange
-		errs[k] = i.API(t.Context(), "POST", "/v1/users", vpn.NewUser{Name: fmt.Sprint("many", k)}, &c)
-		if errs[k] == nil {
-			logins[k].Link = rig.ParseLink(t, c.Access[0].Link)
-		}
+		errs[k] = i.API(t.Context(), "POST", "/v1/users", vpn.NewUser{Name: fmt.Sprint("many", k)}, &changes[k])
 	})
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	return logins
+	return changes
 }
 
 // benchCreate measures how long a new user waits: the command that creates it,

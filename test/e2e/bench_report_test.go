@@ -47,6 +47,9 @@ func TestBench(t *testing.T) {
 		{"shadowsocks", benchShadowsocks},
 		{"shadowsocks 2022", benchShadowsocks2022},
 		{"keys", benchKeys},
+		{"proxies", benchProxies},
+		{"wireguard", benchWireGuard},
+		{"devices", benchDevices},
 	}
 	ran := 0
 	for _, p := range parts {

@@ -16,7 +16,7 @@ func benchShadowsocks2022(t *testing.T, r *report) {
 	bare := i.World.BareShadowsocks2022(t, port+1, method, 1)
 	client := i.World.SingBox(t, logins[0], rig.Login{Link: bare.Links[0]})
 	all := []named{{"ours", contender{0, i.OneWorker()}}, {"xray", contender{1, bare.PID()}}}
-	b := race{t, r, client, "Shadowsocks 2022, xray", all[0].contender, all[1].contender}
+	b := newRace(t, r, client, "Shadowsocks 2022, xray", all[0].contender, all[1].contender)
 	b.sessions()
 	b.storm()
 	b.transfer(false)

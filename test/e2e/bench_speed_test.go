@@ -150,10 +150,11 @@ func benchTransfer(t *testing.T, r *report, client *rig.Client, ours, theirs con
 		fmt.Sprintf("ours %.3f, bare %.3f s/GiB", median(work[ours]), median(work[theirs])), ratio(work[theirs], work[ours]), budget)
 }
 
-// cpu returns the processor time that a contender has used.
+// cpu returns the processor time that a contender has used, with all the
+// processes that it has made.
 func cpu(t *testing.T, c contender) time.Duration {
 	t.Helper()
-	d, err := rig.CPU(c.pid)
+	d, err := rig.FamilyCPU(c.pid)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestANewUserConnectsAtOnce(t *testing.T) {
 
 // open returns how long a login takes to connect and exchange a few bytes, at
 // the first attempt.
-func open(t *testing.T, c *rig.Client, login int) time.Duration {
+func open(t *testing.T, c opener, login int) time.Duration {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

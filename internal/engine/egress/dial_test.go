@@ -280,3 +280,37 @@ func TestDialEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkDial tells what the guard adds to a dial, over loopback.
+func BenchmarkDial(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
+		"guard": New(prefixes("127.0.0.0/8")).DialContext, "none": new(net.Dialer).DialContext,
+	} {
+		b.Run(name, func(b *testing.B) {
+			ctx, cancel := context.WithCancel(b.Context())
+			defer cancel()
+			for b.Loop() {
+				c, err := dial(ctx, "tcp", l.Addr().String())
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = c.(*net.TCPConn).SetLinger(0) // or ports run out
+				_ = c.Close()
+			}
+		})
+	}
+}

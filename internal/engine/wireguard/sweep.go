@@ -23,8 +23,9 @@ const (
 )
 
 // What the garbage collector aims to stay below, unless somebody has said:
-// wireguard-go's buffers would grow without need under load. Measured in
-// docs/benchmarks.md.
+// about what wireguard-go alone takes for a busy device, and more than a
+// silent one takes. docs/benchmarks.md has both, and what the limit costs
+// together with all else.
 const (
 	memoryBase    = 192 << 20
 	memoryPerPeer = 40 << 10

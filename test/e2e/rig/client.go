@@ -135,13 +135,19 @@ func (c *Client) OpenAt(ctx context.Context, i, port int, inner bool) (*xfer.Con
 	if err != nil {
 		return nil, err
 	}
-	config := c.world.tls
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	defer stop()
+	return c.world.warm(raw, inner)
+}
+
+// warm makes a client of the transfer server of a connection to it, and
+// exchanges a few bytes. After an error raw is closed.
+func (w *World) warm(raw net.Conn, inner bool) (*xfer.Conn, error) {
+	config := w.tls
 	if !inner {
 		config = nil
 	}
 	conn := xfer.NewConn(raw, config)
-	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	defer stop()
 	if err := conn.Warm(); err != nil {
 		raw.Close()
 		return nil, err

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"vpn/test/xfer"
 )
 
 // A Phone is a host that has nothing but a WireGuard tunnel: wireguard-go with
@@ -48,12 +50,7 @@ func (w *World) Phone(t testing.TB, n int, conf string) *Phone {
 		"route add "+ServerAddr+"/32 via "+server, "route add "+ServerAddr6+"/128 via "+server6,
 		"link set to-server mtu 1500")
 	set := p.read(t, conf)
-	// Where wg and wireguard-go meet, and where names are looked up.
-	run := t.TempDir()
-	if err := os.MkdirAll("/run/wireguard", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	p.Bind(t, run, "/run/wireguard")
+	// Where names are looked up.
 	resolv := filepath.Join(t.TempDir(), "resolv.conf")
 	text := "options timeout:2 attempts:2\n"
 	for _, d := range p.DNS {
@@ -63,17 +60,7 @@ func (w *World) Phone(t testing.TB, n int, conf string) *Phone {
 		t.Fatal(err)
 	}
 	p.Bind(t, resolv, "/etc/resolv.conf")
-	p.proc = p.Spawn(t, []string{"LOG_LEVEL=error"}, CacheFile(t, "bin/wireguard-go"), "-f", p.iface)
-	Until(t, 10*time.Second, func() error {
-		if err := p.proc.Running(); err != nil {
-			t.Fatalf("%v\n%s", err, p.proc.Output())
-		}
-		c, err := net.Dial("unix", filepath.Join(run, p.iface+".sock"))
-		if err == nil {
-			c.Close()
-		}
-		return err
-	})
+	p.proc = p.wireGuard(t, p.iface)
 	p.Configure(t, conf)
 	commands := []string{"link set " + p.iface + " mtu " + set["MTU"]}
 	for _, a := range p.Addrs {
@@ -86,6 +73,30 @@ func (w *World) Phone(t testing.TB, n int, conf string) *Phone {
 	commands = append(commands, "link set "+p.iface+" up", "route add default dev "+p.iface, "route add ::/0 dev "+p.iface)
 	p.IP(t, commands...)
 	return p
+}
+
+// wireGuard starts wireguard-go on the host, with an interface of that name
+// that wg(8) can set up.
+func (h *Host) wireGuard(t testing.TB, iface string) *Process {
+	t.Helper()
+	// Where wg and wireguard-go meet.
+	run := t.TempDir()
+	if err := os.MkdirAll("/run/wireguard", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.Bind(t, run, "/run/wireguard")
+	proc := h.Spawn(t, []string{"LOG_LEVEL=error"}, CacheFile(t, "bin/wireguard-go"), "-f", iface)
+	Until(t, 10*time.Second, func() error {
+		if err := proc.Running(); err != nil {
+			t.Fatalf("%v\n%s", err, proc.Output())
+		}
+		c, err := net.Dial("unix", filepath.Join(run, iface+".sock"))
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	return proc
 }
 
 // read takes apart what wg-quick(8) would, and returns those lines by name.
@@ -145,6 +156,17 @@ func (p *Phone) Addr(v6 bool) netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// Open connects through the tunnel to the transfer server, and exchanges a few
+// bytes.
+func (p *Phone) Open(ctx context.Context, w *World) (*xfer.Conn, error) {
+	raw, err := p.Dial(ctx, "tcp", transferAddr(xferPort, false))
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { raw.Close() })()
+	return w.warm(raw, false)
 }
 
 // Try runs a program on the phone and returns what it prints, on both
