@@ -97,8 +97,12 @@ const (
 	OnHold   UserStatus = "on_hold" // the time begins with the first use
 	Disabled UserStatus = "disabled"
 	Expired  UserStatus = "expired"
-	Limited  UserStatus = "limited" // the quota is used up
+	Limited  UserStatus = "limited" // the quota is used up, or what is left is less than a packet
 )
+
+// lastPacket is what may be left, in bytes, of a quota that is used up: where
+// whole packets are counted, as over a tunnel, none fits any more.
+const lastPacket = 1500
 
 // Statuses returns the states of the living, as a list may be narrowed down to.
 func Statuses() []UserStatus { return []UserStatus{Active, OnHold, Limited, Expired, Disabled} }
@@ -112,7 +116,7 @@ func (u User) Status(now time.Time) UserStatus {
 		return Disabled
 	case !u.ExpiresAt.IsZero() && !now.Before(u.ExpiresAt):
 		return Expired
-	case u.Limits.Quota > 0 && u.Used.Total() >= u.Limits.Quota:
+	case u.Limits.Quota > 0 && u.Limits.Quota-min(u.Limits.Quota, u.Used.Total()) <= min(lastPacket, u.Limits.Quota/1000):
 		return Limited
 	case u.Holds():
 		return OnHold

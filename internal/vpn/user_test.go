@@ -20,6 +20,8 @@ func TestStatus(t *testing.T) {
 		"at expiry":                {vpn.User{Enabled: true, ExpiresAt: at}, vpn.Expired},
 		"after expiry":             {vpn.User{Enabled: true, ExpiresAt: at.Add(-1)}, vpn.Expired},
 		"a byte below quota":       {vpn.User{Enabled: true, Limits: vpn.Limits{Quota: 10}, Used: used(4, 5)}, vpn.Active},
+		"a packet below quota":     {vpn.User{Enabled: true, Limits: vpn.Limits{Quota: 2e6}, Used: used(1e6, 1e6-1501)}, vpn.Active},
+		"less than a packet below": {vpn.User{Enabled: true, Limits: vpn.Limits{Quota: 2e6}, Used: used(1e6, 1e6-1500)}, vpn.Limited},
 		"at quota, both ways":      {vpn.User{Enabled: true, Limits: vpn.Limits{Quota: 10}, Used: used(5, 5)}, vpn.Limited},
 		"beyond what can be added": {vpn.User{Enabled: true, Limits: vpn.Limits{Quota: vpn.MaxTraffic}, Used: used(vpn.MaxTraffic, vpn.MaxTraffic)}, vpn.Limited},
 		"disabled and expired":     {vpn.User{ExpiresAt: at.Add(-1)}, vpn.Disabled},

@@ -56,6 +56,9 @@ func (c *canary) sit(t *testing.T, h *rig.Host, host string) {
 
 func TestForbiddenDestinationsAreRefusedAtOnce(t *testing.T) {
 	for name, w := range heard() {
+		if w.protocol == "wireguard" {
+			continue // a device asks for no names, and sends whole packets: TestTunnel
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testForbidden(t, w)

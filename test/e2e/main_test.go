@@ -40,7 +40,11 @@ type way struct {
 	streams  bool // it has no datagrams
 	fixed    bool // the program cannot choose the address that it comes from
 	deaf     bool // the program tells its applications nothing of an end that comes from the server
+	packets  bool // what is counted are IP packets (docs/adr/0016), and they are all that can be cut
 }
+
+// tunneled is the way on which packets are counted.
+const tunneled = "wireguard, tun"
 
 // ways are all that is promised for every protocol alike.
 func ways() map[string]way {
@@ -61,6 +65,11 @@ func ways() map[string]way {
 		"https, sing-box":  {protocol: "mixed", flags: []string{"--tls"}, start: (*rig.World).SingBox, streams: true},
 		"socks5, xray":     {protocol: "socks5", start: (*rig.World).Xray},
 		"socks5, sing-box": {protocol: "socks5", start: (*rig.World).SingBox},
+		tunneled: {
+			protocol: "wireguard", flags: []string{"--carrier", "tun"}, start: rig.WireGuard,
+			deaf: true, packets: true,
+		},
+		"wireguard, userspace": {protocol: "wireguard", flags: []string{"--carrier", "userspace"}, start: rig.WireGuard},
 	}
 }
 
@@ -70,6 +79,15 @@ func heard() map[string]way {
 	ws := ways()
 	maps.DeleteFunc(ws, func(_ string, w way) bool { return w.deaf })
 	return ws
+}
+
+// counts returns what the product should count for a login that has one
+// connection, by now.
+func (w way) counts(c *rig.Client, login int, payload vpn.Traffic) vpn.Traffic {
+	if w.packets {
+		return c.Packets(login)
+	}
+	return payload
 }
 
 // install is install for the way's protocol.

@@ -90,12 +90,15 @@ func TestSSTunnel(t *testing.T) {
 	}
 }
 
-// Users come and go by the dozen, twenty others are busy meanwhile, and none
-// of their connections drops.
 func TestShadowsocksChurn(t *testing.T) {
 	t.Parallel()
-	const rounds = 60
-	w := ways()["shadowsocks, sing-box"]
+	testChurn(t, ways()["shadowsocks, sing-box"], 60)
+}
+
+// testChurn lets users come and go by the dozen: twenty others are busy
+// meanwhile, and none of their connections drops.
+func testChurn(t *testing.T, w way, rounds int) {
+	t.Helper()
 	i, logins := w.install(t, others)
 	load := w.start(i.World, t, logins...).Load(t, 0, others)
 	for k := range rounds {

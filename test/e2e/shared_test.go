@@ -25,12 +25,28 @@ type trio struct {
 
 func newTrio(t *testing.T, limits ...string) *trio {
 	t.Helper()
+	return newTrioWith(t, []string{"--protocol", "http"}, limits...)
+}
+
+// newTrioWith is newTrio with a third server of these flags, in place of the
+// one of HTTP.
+func newTrioWith(t *testing.T, third []string, limits ...string) *trio {
+	t.Helper()
 	i := rig.NewWorld(t).Instance(t)
 	i.CreateServer("vless", port)
 	i.CreateServer("socks5", 1080, "--protocol", "socks5")
-	i.CreateServer("http", 8080, "--protocol", "http")
+	i.CreateServer("third", 8080, third...)
 	i.Serve()
 	return &trio{Instance: i, logins: loginsOf(t, i, "shared", limits...)}
+}
+
+// client returns a client program with all logins.
+func (x *trio) client(t *testing.T) *rig.Client {
+	t.Helper()
+	if x.logins[2].Link.Scheme == "wireguard" {
+		return x.World.Xray(t, x.logins[:2]...).WithWireGuard(t, x.logins[2])
+	}
+	return x.World.Xray(t, x.logins...)
 }
 
 // loginsOf creates a user and returns a login for each server.
@@ -40,9 +56,15 @@ func loginsOf(t *testing.T, i *rig.Instance, name string, limits ...string) []ri
 	i.JSON(&c, append([]string{"users", "create", name}, limits...)...)
 	byProtocol := map[vpn.Protocol]rig.Login{}
 	for _, a := range c.Access {
-		byProtocol[a.Protocol] = rig.Login{Link: rig.ParseLink(t, a.Link)}
+		byProtocol[a.Protocol] = rig.Login{Link: rig.LinkOf(t, a)}
 	}
-	return []rig.Login{byProtocol["vless"], byProtocol["socks5"], byProtocol["http"]}
+	logins := []rig.Login{byProtocol["vless"], byProtocol["socks5"]}
+	for _, third := range []vpn.Protocol{"http", "wireguard"} {
+		if l, ok := byProtocol[third]; ok {
+			logins = append(logins, l)
+		}
+	}
+	return logins
 }
 
 // a puller downloads as fast as it may.
@@ -386,14 +408,15 @@ func spend(ctx context.Context, client *rig.Client) (received uint64) {
 // A quota is used up by the sum of three protocols, to the byte, whatever
 // happens to the control plane and to a worker meanwhile.
 func TestQuotaIsSharedByServers(t *testing.T) {
-	const quota = 30_000_000
+	there := func(*testing.T, *trio) {}
+	away := func(t *testing.T, i *trio) {
+		i.Daemon().Kill()
+		pause(t.Context(), 4*time.Second)
+		i.Serve()
+	}
 	for name, meanwhile := range map[string]func(*testing.T, *trio){
-		"the control plane is there": func(*testing.T, *trio) {},
-		"the control plane is away for a while": func(t *testing.T, i *trio) {
-			i.Daemon().Kill()
-			pause(t.Context(), 4*time.Second)
-			i.Serve()
-		},
+		"the control plane is there":            there,
+		"the control plane is away for a while": away,
 		"a worker is suspended": func(t *testing.T, i *trio) {
 			pid := i.pid(t, "socks5")
 			rig.Signal(t, pid, syscall.SIGSTOP)
@@ -412,44 +435,59 @@ func TestQuotaIsSharedByServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i := newTrio(t, "--quota", strconv.Itoa(quota))
-			others := i.World.Xray(t, loginsOf(t, i.Instance, "other")[0]).Load(t, 0, 1)
-			client := i.World.Xray(t, i.logins...)
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			received := make(chan uint64, 1)
-			go func() { received <- spend(ctx, client) }()
-			rig.Until(t, 10*time.Second, func() error {
-				if users, err := i.Users(); err != nil || users["shared"].Used.Total() < quota/6 {
-					return fmt.Errorf("little has moved yet: %w", err)
-				}
-				return nil
-			})
-			meanwhile(t, i)
-			rig.Until(t, 60*time.Second, func() error {
-				users, err := i.Users()
-				if err != nil {
-					return err
-				}
-				if u := users["shared"]; u.Status != vpn.Limited {
-					return fmt.Errorf("%d of %d bytes are used", u.Used.Total(), quota)
-				}
-				return nil
-			})
-			stop()
-			got := <-received
-			if used := usedUp(t, i.Instance, "shared"); used != quota {
-				t.Errorf("used %d of %d bytes: %+d", used, quota, int64(used)-quota)
-			}
-			if got > quota {
-				t.Errorf("%d bytes have arrived under a quota of %d", got, quota)
-			}
-			for server := range 3 {
-				if err := client.Refused(t.Context(), server); err != nil {
-					t.Errorf("server %d: %v", server, err)
-				}
-			}
-			others.Stop(t)
+			testSharedQuota(t, []string{"--protocol", "http"}, meanwhile)
 		})
 	}
+	for name, meanwhile := range map[string]func(*testing.T, *trio){"": there, ", the control plane is away for a while": away} {
+		for _, carrier := range []string{"tun", "userspace"} {
+			t.Run("wireguard, "+carrier+name, func(t *testing.T) {
+				t.Parallel()
+				testSharedQuota(t, []string{"--protocol", "wireguard", "--carrier", carrier}, meanwhile)
+			})
+		}
+	}
+}
+
+func testSharedQuota(t *testing.T, third []string, meanwhile func(*testing.T, *trio)) {
+	t.Helper()
+	const quota = 30_000_000
+	i := newTrioWith(t, third, "--quota", strconv.Itoa(quota))
+	others := i.World.Xray(t, loginsOf(t, i.Instance, "other")[0]).Load(t, 0, 1)
+	client := i.client(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	received := make(chan uint64, 1)
+	go func() { received <- spend(ctx, client) }()
+	rig.Until(t, 10*time.Second, func() error {
+		if users, err := i.Users(); err != nil || users["shared"].Used.Total() < quota/6 {
+			return fmt.Errorf("little has moved yet: %w", err)
+		}
+		return nil
+	})
+	meanwhile(t, i)
+	rig.Until(t, 60*time.Second, func() error {
+		users, err := i.Users()
+		if err != nil {
+			return err
+		}
+		// With less than a packet left the user is called limited already.
+		if u := users["shared"]; u.Used.Total() < quota {
+			return fmt.Errorf("%d of %d bytes are used", u.Used.Total(), quota)
+		}
+		return nil
+	})
+	stop()
+	got := <-received
+	if used := usedUp(t, i.Instance, "shared"); used != quota {
+		t.Errorf("used %d of %d bytes: %+d", used, quota, int64(used)-quota)
+	}
+	if got > quota {
+		t.Errorf("%d bytes have arrived under a quota of %d", got, quota)
+	}
+	for server := range 3 {
+		if err := client.Refused(t.Context(), server); err != nil {
+			t.Errorf("server %d: %v", server, err)
+		}
+	}
+	others.Stop(t)
 }

@@ -23,12 +23,15 @@ type Login struct {
 	From string
 }
 
-// A Client is a real client program with one SOCKS port per login.
+// A Client is a real client program with one SOCKS port per login, and after
+// these, devices of WireGuard that are logins too.
 type Client struct {
-	*Process
-	world *World
-	ports []int
-	mute  bool // its server lets strangers wait, and answers nothing
+	*Process               // nil without a port
+	Stall    time.Duration // after which a connection of a [Load] counts as dropped; 0: 10 s
+	world    *World
+	ports    []int
+	devices  []*Device
+	mute     bool // its server lets strangers wait, and answers nothing
 }
 
 // firstPort is where SOCKS ports begin; each client program takes the next
@@ -110,8 +113,11 @@ func (c *Client) SOCKS(i int) string {
 
 // Dial connects the i-th login to addr, which may hold a name. A client
 // program answers before the server has: an error often shows at the first
-// read only.
+// read only. Devices of WireGuard know no names.
 func (c *Client) Dial(ctx context.Context, i int, addr string) (net.Conn, error) {
+	if d := c.device(i); d != nil {
+		return d.dial(ctx, addr)
+	}
 	raw, err := c.world.Client.Dial(ctx, "tcp", c.SOCKS(i))
 	if err != nil {
 		return nil, err
@@ -170,7 +176,11 @@ func (c *Client) MustOpen(t testing.TB, i int, inner bool) *xfer.Conn {
 
 // Refused returns nil if the i-th login cannot reach the transfer server.
 func (c *Client) Refused(ctx context.Context, i int) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	patience := 5 * time.Second
+	if c.device(i) != nil {
+		patience = time.Second // it is never told, and on the way nothing is lost
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := c.Open(ctx, i, false)
 	if err == nil {

@@ -182,7 +182,7 @@ func (i *Instance) link(c vpn.UserChange) Link {
 	if len(c.Access) == 0 {
 		i.t.Fatalf("user %s has no access", c.User.Name)
 	}
-	return ParseLink(i.t, c.Access[0].Link)
+	return LinkOf(i.t, c.Access[0])
 }
 
 // CreateUsers creates n users by the running daemon's API, named prefix and a

@@ -10,13 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"vpn/internal/vpn"
 )
 
 // A Link is what a link says, taken apart the way a client application does
 // it. One to a proxy has a user and a password, one of Shadowsocks a method
-// and a password, one of VLESS the rest.
+// and a password, one of VLESS the rest. WireGuard has a file in its place.
 type Link struct {
-	Scheme      string // vless, http, https, socks5 or ss
+	Scheme      string // vless, http, https, socks5, ss or wireguard
+	File        string
 	User        string
 	Method      string
 	Password    string
@@ -30,6 +33,16 @@ type Link struct {
 	Flow        string
 	SpiderX     string
 	Name        string
+}
+
+// LinkOf reads the way in that a user was given, and fails the test if a client
+// could not use it.
+func LinkOf(t testing.TB, a vpn.Access) Link {
+	t.Helper()
+	if a.File != nil {
+		return Link{Scheme: string(a.Protocol), File: a.File.Text}
+	}
+	return ParseLink(t, a.Link)
 }
 
 // ParseLink reads a link, and fails the test if a client could not use it.

@@ -18,17 +18,21 @@ import (
 // 16 KiB there and back, 25 times a second. Every second one has TLS inside,
 // and so is spliced.
 type Load struct {
-	conns []*xfer.Conn
-	quit  chan struct{}
-	wg    sync.WaitGroup
-	mu    sync.Mutex
-	errs  []error
+	conns    []*xfer.Conn
+	patience time.Duration
+	quit     chan struct{}
+	wg       sync.WaitGroup
+	mu       sync.Mutex
+	errs     []error
 }
 
 // Load connects logins first to first+n-1 and keeps them busy until Stop.
 func (c *Client) Load(t testing.TB, first, n int) *Load {
 	t.Helper()
-	l := &Load{quit: make(chan struct{}), conns: make([]*xfer.Conn, n)}
+	l := &Load{quit: make(chan struct{}), conns: make([]*xfer.Conn, n), patience: 10 * time.Second}
+	if c.Stall > 0 && !Slow() {
+		l.patience = c.Stall
+	}
 	var opening sync.WaitGroup
 	limit := make(chan struct{}, 8)
 	for k := range n {
@@ -70,7 +74,7 @@ func (l *Load) run(conn *xfer.Conn) error {
 		case <-tick.C:
 		}
 		// A connection that only stalls is as bad as one that drops.
-		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(l.patience)); err != nil {
 			return err
 		}
 		if err := conn.Echo(16 << 10); err != nil {
