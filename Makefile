@@ -32,7 +32,7 @@ export GORACE := atexit_sleep_ms=10
 # its accesses takes most of the tests' time. Only such a package can go unwatched: of one with type parameters or sync/atomic
 # (its driver, its libc), the linker might take functions for everybody's, and the detector would miss what orders accesses.
 RACE := -race -gcflags=github.com/xtls/xray-core/...=-d=checkptr=0 -gcflags=modernc.org/sqlite/lib=-race=false
-E2E_TIMEOUT := 20m
+E2E_TIMEOUT := 40m
 
 # The percentage of the code that tests have to run.
 COVER := 80
