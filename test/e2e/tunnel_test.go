@@ -338,9 +338,12 @@ func TestTunnelStraysAreCollected(t *testing.T) {
 			break
 		}
 		x.Serve()
-		if !strings.Contains(x.tables(t), own) {
-			t.Error("a new daemon makes no rules")
-		}
+		rig.Until(t, 5*time.Second, func() error {
+			if tables := x.tables(t); !strings.Contains(tables, own) {
+				return fmt.Errorf("a new daemon makes no rules; there are %s", tables)
+			}
+			return nil
+		})
 		x.Daemon().Kill()
 		if err := os.Rename(x.File("vpn.db"), x.File("away.db")); err != nil {
 			t.Fatal(err)

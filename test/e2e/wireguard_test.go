@@ -45,12 +45,12 @@ func TestTunnelCuts(t *testing.T) {
 					}
 					switch last := &c.cut[len(c.cut)-1]; c.name {
 					case "expiry":
-						*last = time.Now().Add(time.Second).UTC().Format(time.RFC3339)
+						*last = time.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339)
 					case "quota": // which is used up already
 						*last = strconv.FormatUint(x.User("p0").Used.Total(), 10)
 					}
 					x.Must(c.cut...)
-					<-time.After(2 * time.Second) // the second of the expiry, and the one that a cut may take
+					<-time.After(2500 * time.Millisecond) // until the expiry, and the one that a cut may take
 					if err := once(t, x.phones[0], 500*time.Millisecond); err == nil {
 						t.Error("a datagram passes after the cut")
 					}
