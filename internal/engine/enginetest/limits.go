@@ -94,7 +94,7 @@ func rate(t *testing.T, h Harness) {
 	const (
 		speed = topSpeed
 		burst = speed / 20 // what the meter lets pass at once
-		bytes = speed
+		bytes = 4 * mib
 	)
 	b := newBench(t, h, 2)
 	for i := range b.spec.Grants {
