@@ -79,7 +79,7 @@ func addUsers(a *api, to either[Users]) {
 		Summary: "Show a user, with traffic per server and live sessions",
 	}, func(ctx context.Context, in *aUser) (*body[vpn.UserDetail], error) {
 		d, err := users.Show(ctx, in.User)
-		d.Servers, d.Sessions, d.Resets = orEmpty(d.Servers), orEmpty(d.Sessions), orEmpty(d.Resets)
+		d.Servers, d.Credentials, d.Sessions, d.Resets = orEmpty(d.Servers), orEmpty(d.Credentials), orEmpty(d.Sessions), orEmpty(d.Resets)
 		return answer(d, err)
 	})
 	add(a, huma.Operation{

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -65,6 +66,11 @@ func (c *core) equip(tx Tx, u vpn.User) error {
 // isCurrent reports whether cred is one to hand out: not one that has been
 // replaced and is about to end.
 func isCurrent(cred vpn.Credential) bool { return cred.NotAfter.IsZero() }
+
+// isOver reports whether cred is an old one that lets nobody in any more.
+func isOver(cred vpn.Credential, now time.Time) bool {
+	return !isCurrent(cred) && !cred.NotAfter.After(now)
+}
 
 // access renders what u puts into a client application, server by server. What
 // does not let u in, or is about to end, is left out.

@@ -169,7 +169,7 @@ func firstOf(a, b error) error {
 
 // changed makes the workers follow and describes srv afterwards.
 func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string) vpn.ServerChange {
-	synced := s.reconciler.Sync(ctx)
+	synced := s.reconciler.Sync(ctx, srv.ID)
 	info := s.info(srv, nil)
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
@@ -310,7 +310,18 @@ func (s *Servers) change(ctx context.Context, action, name string, edit func(*vp
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
-	return s.changed(ctx, srv, nil), nil
+	live := 0
+	if !srv.Enabled || !srv.DeletedAt.IsZero() {
+		live = s.live(ctx, srv)
+	}
+	change := s.changed(ctx, srv, nil)
+	change.Connections = live
+	return change, nil
+}
+
+// live counts the connections that end with the worker of srv.
+func (s *Servers) live(ctx context.Context, srv vpn.Server) int {
+	return liveOn(ctx, s.reconciler.Reconciler, []vpn.ServerID{srv.ID}, everybody)
 }
 
 // Restart ends the server's worker in order and starts a new one. Its
@@ -333,10 +344,13 @@ func (s *Servers) Restart(ctx context.Context, name string) (vpn.ServerChange, e
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
+	live := s.live(ctx, srv)
 	if err := s.reconciler.Restart(ctx, srv.ID); err != nil {
 		return vpn.ServerChange{}, err
 	}
-	return s.changed(ctx, srv, nil), nil
+	change := s.changed(ctx, srv, nil)
+	change.Connections = live
+	return change, nil
 }
 
 // Logs opens what the server's workers have logged.

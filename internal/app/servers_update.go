@@ -62,13 +62,15 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
+	live := 0
 	if effects.Drops {
+		live = s.live(ctx, old)
 		if err := s.reconciler.Restart(ctx, srv.ID); err != nil {
 			return vpn.ServerChange{}, err
 		}
 	}
 	change := s.changed(ctx, srv, warnings)
-	change.Effects = &effects
+	change.Effects, change.Connections = &effects, live
 	return change, nil
 }
 

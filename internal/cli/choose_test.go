@@ -308,8 +308,8 @@ func TestChosenDevice(t *testing.T) {
 	for args, c := range map[string]struct{ input, err string }{
 		"users device add alice":          {"tablet\n", "The new device's name: added device tablet of user alice\n"},
 		"users device add":                {"alice\ntablet\n", "Which one? The new device's name: added device tablet of user alice\n"},
-		"users device remove alice --yes": {"ph\n", "Devices:\n1  phone\nWhich one? removed device phone of user alice\n"},
-		"users device remove --yes":       {"1\n1\n", "Which one? Devices:\n1  phone\nWhich one? removed device phone of user alice\n"},
+		"users device remove alice --yes": {"ph\n", "Devices:\n1  phone\nWhich one? removed device phone of user alice, and closed 1 connection\n"},
+		"users device remove --yes":       {"1\n1\n", "Which one? Devices:\n1  phone\nWhich one? removed device phone of user alice, and closed 1 connection\n"},
 	} {
 		r := newRunner()
 		r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, c.input

@@ -120,8 +120,10 @@ type ServerChange struct {
 	Server   ServerInfo     `json:"server"`
 	Effects  *ServerEffects `json:"effects,omitempty"` // set by an update
 	Warnings []string       `json:"warnings,omitempty"`
-	Synced   bool           `json:"synced"`
+	Synced   bool           `json:"synced" doc:"false: stored, and the server does not follow yet"`
 	DryRun   bool           `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
+
+	Connections int `json:"connections,omitempty" doc:"live connections that it ends, as far as they could be counted"`
 }
 
 // Status is the state of the whole installation.

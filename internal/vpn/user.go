@@ -185,9 +185,10 @@ type UserInfo struct {
 // UserDetail is one user with everything that belongs to it.
 type UserDetail struct {
 	UserInfo
-	Servers  []UserServer `json:"servers"`
-	Sessions []Session    `json:"sessions"`
-	Resets   []Reset      `json:"resets" doc:"the newest first, at most 100"`
+	Servers     []UserServer     `json:"servers"`
+	Credentials []UserCredential `json:"credentials" doc:"those that let the user in, where it may be let in, the old ones too"`
+	Sessions    []Session        `json:"sessions"`
+	Resets      []Reset          `json:"resets" doc:"the newest first, at most 100"`
 }
 
 // A Reset is the end of a time for which usage was counted.
@@ -206,13 +207,26 @@ type UserServer struct {
 	Used     Traffic  `json:"used"` // ever, resets or not
 }
 
+// A UserCredential is one of a user's credentials as the faces show it, without
+// its secret.
+type UserCredential struct {
+	ID        CredentialID `json:"id"`
+	Server    string       `json:"server"`
+	Device    string       `json:"device,omitempty" doc:"the device that it is for; left out: none in particular"`
+	CreatedAt time.Time    `json:"created_at"`
+	EndsAt    time.Time    `json:"ends_at,omitzero" doc:"it has been replaced, and works until then beside the new one"`
+	Online    int          `json:"online" doc:"live connections made with it"`
+}
+
 // UserChange is the answer to a change: the user afterwards, and whether the
 // workers follow already.
 type UserChange struct {
 	User   UserInfo `json:"user"`
 	Access []Access `json:"access,omitempty"` // set when the user was given new links
-	Synced bool     `json:"synced" doc:"false: stored, and the workers follow when they are back"`
+	Synced bool     `json:"synced" doc:"false: stored, and a server that it concerns does not follow yet"`
 	DryRun bool     `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
+
+	Connections int `json:"connections,omitempty" doc:"live connections that it ends, as far as they could be counted"`
 }
 
 // Access is what a user puts into a client application.
