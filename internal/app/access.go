@@ -131,7 +131,7 @@ func (c *core) host(s vpn.Server) string {
 
 // warnings returns what a person should know about how s is reached.
 func (c *core) warnings(s vpn.Server) []string {
-	return append(c.hostWarnings(s), c.firewallWarnings(s)...)
+	return append(append(c.hostWarnings(s), namedWarnings(c, s)...), c.firewallWarnings(s)...)
 }
 
 // firewallWarnings returns what keeps strangers from the port of s, and its

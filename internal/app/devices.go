@@ -82,7 +82,7 @@ func (d *Devices) servers(tx Tx, usr vpn.User, names []string) ([]vpn.Server, er
 		}
 		if !usr.MayUse(s.ID) {
 			return nil, vpn.Errorf(vpn.Conflict, "server %q does not let user %q in", s.Name, usr.Name).
-				WithHint("let it in first: vpn users update %s --server %s", usr.Name, s.Name)
+				WithHint("let it in first: vpn users update %s --all-servers, or --server with each of its servers", usr.Name)
 		}
 		out = append(out, s)
 	}
@@ -178,14 +178,14 @@ func (d *Devices) change(ctx context.Context, action, name string, edit func(Tx,
 		if usr, err = findUser(tx, name); err != nil {
 			return err
 		}
-		if had, err = d.doors(tx, usr); err != nil {
+		if had, err = doorsOf(tx, usr, d.Now()); err != nil {
 			return err
 		}
 		made, detail, err := edit(tx, usr)
 		if err != nil {
 			return err
 		}
-		if has, err = d.doors(tx, usr); err != nil {
+		if has, err = doorsOf(tx, usr, d.Now()); err != nil {
 			return err
 		}
 		if access, err = d.accessBy(tx, usr, func(cred vpn.Credential) bool { return slices.Contains(made, cred.ID) }); err != nil {

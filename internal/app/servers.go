@@ -27,6 +27,9 @@ func (s *Servers) Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChang
 		return vpn.ServerChange{}, err
 	}
 	err = s.Store.Update(ctx, func(tx Tx) error {
+		if err := checkNamed(s.core, tx, srv, nil); err != nil {
+			return err
+		}
 		stored, err := tx.Servers.Put(srv)
 		if err != nil {
 			return err
@@ -174,7 +177,7 @@ func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
 	}
-	warnings = append(append(warnings, s.firewallWarnings(srv)...), s.Tunnels.Changes(srv)...)
+	warnings = append(append(append(warnings, namedWarnings(s.core, srv)...), s.firewallWarnings(srv)...), s.Tunnels.Changes(srv)...)
 	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced, DryRun: s.dryRun()}
 }
 
