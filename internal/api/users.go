@@ -53,7 +53,7 @@ type userRestore struct {
 
 type someUsers struct {
 	Deleted bool     `query:"deleted" doc:"those that were deleted and can be restored, instead of the living"`
-	Status  string   `query:"status" enum:"active,on_hold,limited,expired,disabled" doc:"those of the living who are in that state"`
+	Status  string   `query:"status" enum:"active,on_hold,limited,throttled,expired,disabled" doc:"those of the living who are in that state; throttled: those of the limited who are slowed down, and not cut"`
 	Tag     []string `query:"tag" doc:"those of the living who have all of these tags"`
 	Search  string   `query:"search" maxLength:"100" doc:"those of the living whose name, e-mail, note or a tag holds it"`
 }

@@ -100,11 +100,20 @@ const (
 	Limited  UserStatus = "limited" // the quota is used up, or what is left is less than a packet
 )
 
+// Throttled is a word to look for: of the [Limited], those who are slowed down
+// and not cut. No user has it as its state.
+const Throttled UserStatus = "throttled"
+
+// Findable returns what a list may be narrowed down to.
+func Findable() []UserStatus {
+	return []UserStatus{Active, OnHold, Limited, Throttled, Expired, Disabled}
+}
+
 // lastPacket is what may be left, in bytes, of a quota that is used up: where
 // whole packets are counted, as over a tunnel, none fits any more.
 const lastPacket = 1500
 
-// Statuses returns the states of the living, as a list may be narrowed down to.
+// Statuses returns the states of the living.
 func Statuses() []UserStatus { return []UserStatus{Active, OnHold, Limited, Expired, Disabled} }
 
 // Status returns the state of u at the time now.
@@ -169,7 +178,7 @@ type UserRestore struct {
 // A user is selected who meets all of it.
 type UserFilter struct {
 	Deleted bool       // the tombstones too
-	Status  UserStatus // empty: any
+	Status  UserStatus // one of [Findable]; empty: any
 	Tags    []string   // each of them
 	Search  string     // found in name, e-mail, note or a tag, in any letter case
 }
