@@ -16,11 +16,11 @@ import (
 // doors are the credentials of a user on those servers that may let it in.
 type doors map[vpn.CredentialID]vpn.Credential
 
-func (c *core) doors(tx Tx, usr vpn.User) (doors, error) {
+func doorsOf(tx Tx, usr vpn.User, now time.Time) (doors, error) {
 	creds, err := tx.Credentials.ForUser(usr.ID)
 	out := doors{}
 	for _, cred := range creds {
-		if usr.MayUse(cred.Server) && !isOver(cred, c.Now()) {
+		if usr.MayUse(cred.Server) && !isOver(cred, now) {
 			out[cred.ID] = cred
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -52,7 +53,7 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 		if access, err = u.access(tx, usr); err != nil {
 			return err
 		}
-		if has, err = u.doors(tx, usr); err != nil {
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
 			return err
 		}
 		return u.record(tx, actor, "users.create", usr.Name, "")
@@ -150,18 +151,18 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 			}
 		}
 	}
-	out.Credentials = u.credentials(usr, servers, creds, by)
+	out.Credentials = credentialsOf(usr, servers, creds, by, u.Now())
 	out.Online = max(out.Online, len(out.Sessions))
 	return out, nil
 }
 
-// credentials returns what lets usr in, server by server and device by device,
+// credentialsOf returns what lets usr in, server by server and device by device,
 // the oldest first.
-func (u *Users) credentials(usr vpn.User, servers []vpn.Server, creds []vpn.Credential, online map[vpn.CredentialID]int) []vpn.UserCredential {
+func credentialsOf(usr vpn.User, servers []vpn.Server, creds []vpn.Credential, online map[vpn.CredentialID]int, now time.Time) []vpn.UserCredential {
 	out := []vpn.UserCredential{}
 	for _, s := range servers {
 		for _, cred := range creds {
-			if cred.Server != s.ID || !usr.MayUse(s.ID) || isOver(cred, u.Now()) {
+			if cred.Server != s.ID || !usr.MayUse(s.ID) || isOver(cred, now) {
 				continue
 			}
 			out = append(out, vpn.UserCredential{
@@ -200,7 +201,7 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(Tx, *
 		if was, err = findUser(tx, name); err != nil {
 			return err
 		}
-		if had, err = u.doors(tx, was); err != nil {
+		if had, err = doorsOf(tx, was, u.Now()); err != nil {
 			return err
 		}
 		usr = was
@@ -224,7 +225,7 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(Tx, *
 		} else if err := u.equip(tx, usr); err != nil {
 			return err
 		}
-		if has, err = u.doors(tx, usr); err != nil {
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
 			return err
 		}
 		return u.record(tx, actor, action, was.Name, detail)

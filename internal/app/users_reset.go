@@ -33,7 +33,7 @@ func (u *Users) Reset(ctx context.Context, name string) (vpn.UserChange, error) 
 		if err := resetUsed(tx, &usr, u.Now(), actor); err != nil {
 			return err
 		}
-		if has, err = u.doors(tx, usr); err != nil {
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
 			return err
 		}
 		return u.record(tx, actor, "users.reset", usr.Name, fmt.Sprintf("used %d up, %d down", used.Up, used.Down))

@@ -73,7 +73,7 @@ func (u *Users) Restore(ctx context.Context, name string, in vpn.UserRestore) (v
 		if access, err = u.access(tx, usr); err != nil {
 			return err
 		}
-		if has, err = u.doors(tx, usr); err != nil {
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
 			return err
 		}
 		return u.record(tx, actor, "users.restore", was, detail)

@@ -395,3 +395,13 @@ func TestLinkOfADevice(t *testing.T) {
 type accessOf []vpn.Access
 
 func (a accessOf) Access(context.Context, string) ([]vpn.Access, error) { return a, nil }
+
+// TestQRThatDoesNotFit says whose link to print instead.
+func TestQRThatDoesNotFit(t *testing.T) {
+	r := newRunner()
+	r.tty, r.width = true, 20
+	got := r.run(t, "users", "qr", "alice")
+	if got.status != 2 || !strings.Contains(got.err, "or print the link: vpn users link alice") {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -146,7 +146,7 @@ warning: 2 live connections will end: the server has to start anew for this
 vpn: this needs to be confirmed: Update server main?
 hint: add --yes
 `},
-		{"server update main --port 8443 --yes", 0, "", "updated server main\nclients need new links; print them: vpn users link NAME\n"},
+		{"server update main --port 8443 --yes", 0, "", "updated server main\nclients need new links; print them, for each user: vpn users link NAME --server main\n"},
 		{"server update nope --port 8443 --yes", 3, "", "vpn: there is no server \"nope\"\n"},
 		{"server start main", 0, "", "started server main\n"},
 		{"server stop main --yes", 0, "", "stopped server main, and closed 2 connections\n"},

@@ -24,7 +24,7 @@ var trying = map[string]string{
 	"server create paris":              "would create server paris (vless)\nwarning: the address is private\n",
 	"users restore gone":               "would restore user gone\n",
 	"users reset alice":                "would reset the usage of user alice\n",
-	"server update main --port 8443":   "would update server main\nclients need new links; print them: vpn users link NAME\n",
+	"server update main --port 8443":   "would update server main\nclients need new links; print them, for each user: vpn users link NAME --server main\n",
 	"server start main":                "would start server main\n",
 	"server stop main":                 "would stop server main, and close 2 connections\n",
 	"server restart main":              "would restart server main, and close 2 connections\n",

@@ -164,7 +164,7 @@ func updateServer(ctx context.Context, out *printer, servers serverUpdater, name
 	if e := change.Effects; e != nil {
 		switch e.Links {
 		case vpn.LinksReplaced:
-			a.next = []string{"clients need new links; print them: vpn users link NAME"}
+			a.next = []string{"clients need new links; print them, for each user: vpn users link NAME --server " + change.Server.Name}
 		case vpn.LinksChanged:
 			a.next = []string{"links look different from now on; those that clients have work on"}
 		}
