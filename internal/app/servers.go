@@ -235,6 +235,8 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 		srv   vpn.Server
 		used  map[vpn.ServerID]vpn.Traffic
 		names = map[vpn.UserID]string{}
+		may   int
+		ports []uint16
 	)
 	err := s.Store.View(ctx, func(tx Tx) (err error) {
 		if srv, err = findServer(tx, name); err != nil {
@@ -246,7 +248,14 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 		users, err := tx.Users.List(vpn.UserFilter{Deleted: true})
 		for _, u := range users {
 			names[u.ID] = u.Name
+			if u.DeletedAt.IsZero() && u.MayUse(srv.ID) {
+				may++
+			}
 		}
+		if err != nil {
+			return err
+		}
+		ports, err = s.ports(tx, srv)
 		return err
 	})
 	if err != nil {
@@ -257,7 +266,10 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 	for i := range sessions {
 		sessions[i].UserName = names[sessions[i].User]
 	}
-	out := vpn.ServerDetail{ServerInfo: s.info(srv, used), Sessions: sessions}
+	out := vpn.ServerDetail{ServerInfo: s.info(srv, used), Users: may, Sessions: sessions}
+	if len(ports) > 1 {
+		out.Ports = ports
+	}
 	if srv.Enabled {
 		out.Warnings = append(s.warnings(srv), s.Tunnels.Changes(srv)...)
 	}

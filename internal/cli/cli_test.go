@@ -118,6 +118,8 @@ state       running
 protocol    vless
 endpoint    203.0.113.5:443
 listens on  [::]:443
+network     tcp
+users       2
 online      2 connections
 used        1 GB (0 B up, 1 GB down)
 target      www.example.com:443

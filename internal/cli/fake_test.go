@@ -320,9 +320,9 @@ func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
 func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
 	s, err := f.find(name)
 	if f.idle {
-		return vpn.ServerDetail{ServerInfo: s}, err
+		return vpn.ServerDetail{ServerInfo: s, Users: len(f.users)}, err
 	}
-	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
+	return vpn.ServerDetail{ServerInfo: s, Users: len(f.users), Sessions: []vpn.Session{{
 		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
 	}}}, err
 }

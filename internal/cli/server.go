@@ -106,7 +106,7 @@ func problem(s vpn.ServerInfo) []string {
 func serverTable(list ...vpn.ServerInfo) *table {
 	t := &table{head: []string{
 		"NAME", "STATE", "PROTOCOL", "ENDPOINT", ">ONLINE", ">UP", ">DOWN", ">USED",
-		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID",
+		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID", "+NETWORK",
 	}}
 	for _, s := range list {
 		pid, confined := cell{"-", ""}, cell{"-", ""}
@@ -115,7 +115,7 @@ func serverTable(list ...vpn.ServerInfo) *table {
 		}
 		t.add(s.Name, string(s.State), string(s.Protocol), s.Endpoint, strconv.Itoa(s.Online),
 			nowCell(s.Rate.Up), nowCell(s.Rate.Down), usedCell(s.Used),
-			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID))
+			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID), networksOf(s))
 	}
 	return t
 }

@@ -111,6 +111,8 @@ type Worker struct {
 // ServerDetail is one server with its live sessions.
 type ServerDetail struct {
 	ServerInfo
+	Users    int       `json:"users" doc:"who may use it, kept out for another reason or not"`
+	Ports    []uint16  `json:"ports,omitempty" doc:"all on which it listens, if its users are at several"`
 	Sessions []Session `json:"sessions"`
 	Warnings []string  `json:"warnings,omitempty"` // about how it is reached
 }
