@@ -1,0 +1,220 @@
+// Package tui is the terminal UI: the frame around its screens. It keeps the
+// screens, what lies above them, the messages and the clock; it gives keys
+// and clicks to whoever they are for, asks the control plane for what the
+// screen in front needs, and draws.
+//
+// It is a client of the API as the command line is, and has no rules of its
+// own about users or servers. Model and pages run in the one goroutine of the
+// terminal library; only commands run elsewhere.
+package tui
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"vpn/internal/tui/feed"
+	"vpn/internal/tui/key"
+	"vpn/internal/tui/page"
+	"vpn/internal/tui/theme"
+	"vpn/internal/vpn"
+)
+
+// Options say how the UI is to be.
+type Options struct {
+	Source feed.Source
+	Pages  func(page.Frame) []page.Page // in the order of [key.Screens]
+	Keys   *key.Map
+
+	Theme  theme.Name
+	Dark   bool // what the terminal is taken for until it answers
+	Glyphs theme.Glyphs
+	Mouse  bool
+	Tick   time.Duration // between two looks at the control plane; 0: a second
+
+	// Start starts a daemon where none answers; nil: it cannot be.
+	Start func(ctx context.Context) error
+
+	Now   func() time.Time                                          // nil: the clock
+	After func(d time.Duration, fn func(time.Time) tea.Msg) tea.Cmd // nil: [tea.Tick]
+}
+
+// App is the UI. It is a [tea.Model].
+type App struct {
+	o     Options
+	theme *theme.Theme
+	data  *feed.Data
+	pages []page.Page
+
+	w, h    int
+	screen  key.Screen
+	before  []key.Screen // where esc goes back to
+	dialogs []page.Dialog
+	say     messages
+	undo    *page.Change // what takes the last change back
+	dark    bool         // the terminal's background
+	away    bool         // the terminal's window has not the focus
+	starts  bool         // a daemon is being started
+	frozen  bool
+	mouse   bool
+	since   time.Time
+
+	shown drawn // what is on the screen
+}
+
+// New returns the UI, at its dashboard.
+func New(o Options) *App {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.After == nil {
+		o.After = tea.Tick
+	}
+	if o.Tick == 0 {
+		o.Tick = time.Second
+	}
+	a := &App{o: o, data: feed.New(o.Source), dark: o.Dark, mouse: o.Mouse, since: o.Now()}
+	a.say.after = o.After
+	a.theme = theme.New(o.Theme, o.Dark, o.Glyphs)
+	a.pages = o.Pages(a.frame())
+	return a
+}
+
+type (
+	tickMsg   time.Time // time to look again
+	changeMsg struct {
+		change page.Change
+		done   string
+		err    error
+	}
+	startMsg struct{ err error }
+)
+
+// Init asks for what the first screen needs. The first frame waits for none
+// of it.
+func (a *App) Init() tea.Cmd {
+	cmds := []tea.Cmd{a.look(), a.tick(), a.pages[a.screen].Show("")}
+	if a.o.Theme == theme.Auto {
+		cmds = append(cmds, tea.RequestBackgroundColor)
+	}
+	return tea.Batch(cmds...)
+}
+
+func (a *App) tick() tea.Cmd {
+	d := a.o.Tick
+	if a.away {
+		d *= 5
+	}
+	return a.o.After(d, func(t time.Time) tea.Msg { return tickMsg(t) })
+}
+
+// Tick is the message with which the UI looks at the control plane again.
+func Tick(now time.Time) tea.Msg { return tickMsg(now) }
+
+// look asks the control plane for what is due.
+func (a *App) look() tea.Cmd {
+	var cmds []tea.Cmd
+	for _, ask := range a.data.Due(feed.Status|a.pages[a.screen].Needs(), a.o.Now(), a.o.Tick) {
+		cmds = append(cmds, func() tea.Msg { return ask() })
+	}
+	return tea.Batch(cmds...)
+}
+
+// Update takes a message.
+func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	cmd := a.update(msg)
+	a.shown.dirty = true
+	return a, cmd
+}
+
+func (a *App) update(msg tea.Msg) tea.Cmd {
+	switch m := msg.(type) {
+	case tea.WindowSizeMsg:
+		a.w, a.h = m.Width, m.Height
+	case tea.BackgroundColorMsg:
+		a.dark = m.IsDark()
+		a.theme = theme.New(a.theme.Name, a.dark, a.o.Glyphs)
+	case tea.FocusMsg:
+		a.away = false
+		return a.look()
+	case tea.BlurMsg:
+		a.away = true
+	case tickMsg:
+		return tea.Batch(a.look(), a.tick())
+	case feed.Answer:
+		a.data.Take(m, a.o.Now())
+		for _, p := range a.pages {
+			p.Learn(m.Topic)
+		}
+	case changeMsg:
+		return a.changed(m)
+	case startMsg:
+		return a.started(m)
+	case fadeMsg:
+		a.say.fade(m)
+	case tea.KeyPressMsg, tea.PasteMsg:
+		return a.typed(msg)
+	case tea.MouseClickMsg:
+		return a.click(m)
+	case tea.MouseWheelMsg:
+		a.wheel(m)
+	default:
+		return a.pass(msg)
+	}
+	return nil
+}
+
+// pass hands the answer to a command to whoever gave it: each knows its own.
+func (a *App) pass(msg tea.Msg) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, d := range a.dialogs {
+		cmds = append(cmds, d.Update(msg))
+	}
+	for _, p := range a.pages {
+		cmds = append(cmds, p.Update(msg))
+	}
+	return tea.Batch(cmds...)
+}
+
+// changed tells how a change went.
+func (a *App) changed(m changeMsg) tea.Cmd {
+	a.data.Stale(m.change.Affects | feed.Status)
+	if m.err != nil {
+		if m.change.Failed != nil {
+			m.change.Failed(m.err)
+			return a.look()
+		}
+		return tea.Batch(a.say.add(page.Fault, faultText(m.err), a.o.Now()), a.look())
+	}
+	if m.change.Undo != nil {
+		a.undo = &page.Change{Do: m.change.Undo, Affects: m.change.Affects}
+	}
+	cmds := []tea.Cmd{a.look()}
+	if m.change.Then != nil {
+		cmds = append(cmds, m.change.Then())
+	}
+	text := m.done
+	if m.change.Undo != nil {
+		text += ", u takes it back"
+	}
+	return tea.Batch(append(cmds, a.say.add(page.Done, text, a.o.Now()))...)
+}
+
+func faultText(err error) string {
+	text := err.Error()
+	if hint := vpn.HintOf(err); hint != "" {
+		text += "\nhint: " + hint
+	}
+	return text
+}
+
+// started tells how the start of a daemon went.
+func (a *App) started(m startMsg) tea.Cmd {
+	a.starts = false
+	a.data.Stale(feed.Status)
+	if m.err != nil {
+		return a.say.add(page.Fault, faultText(m.err), a.o.Now())
+	}
+	return tea.Batch(a.look(), a.say.add(page.Done, "a daemon is running", a.o.Now()))
+}
