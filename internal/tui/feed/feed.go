@@ -22,11 +22,12 @@ const (
 	Users                      // all users
 	Sessions                   // all live connections
 	Host                       // this machine
-	Rates                      // the last minutes, second by second
+	Rates                      // the last minutes, second by second, by server
+	Top                        // the fastest users now
 )
 
 // Topics returns each of them.
-func Topics() []Topic { return []Topic{Status, Users, Sessions, Host, Rates} }
+func Topics() []Topic { return []Topic{Status, Users, Sessions, Host, Rates, Top} }
 
 // Source is the API, as far as it is asked. The contexts that it is given
 // have deadlines.
@@ -34,12 +35,13 @@ type Source interface {
 	Status(ctx context.Context) (vpn.Status, error)
 	Users(ctx context.Context) ([]vpn.UserInfo, error)
 	Sessions(ctx context.Context) ([]vpn.Session, error)
+	Host(ctx context.Context) (vpn.Host, error)
+	Rates(ctx context.Context, q vpn.RatesQuery) (vpn.Rates, error)
 }
 
 // An Answer is what was learnt; the UI hands it to [Data.Take].
 type Answer struct {
 	Topic Topic
-	At    time.Time
 	Err   error
 	value any
 }
@@ -49,6 +51,10 @@ type Data struct {
 	Status   vpn.Status
 	Users    []vpn.UserInfo
 	Sessions []vpn.Session
+	Host     vpn.Host
+
+	rates   recent
+	fastest []vpn.RatePoint
 
 	source Source
 	states map[Topic]*state
@@ -96,7 +102,8 @@ func (d *Data) Due(need Topic, now time.Time, tick time.Duration) []func() Answe
 			continue
 		}
 		s.busy, s.asked = true, now
-		out = append(out, func() Answer { return d.ask(t) })
+		since := d.rates.until // read here, not there
+		out = append(out, func() Answer { return d.ask(t, since) })
 	}
 	return out
 }
@@ -111,7 +118,7 @@ func (d *Data) size(t Topic) int {
 	return 0
 }
 
-func (d *Data) ask(t Topic) Answer {
+func (d *Data) ask(t Topic, since time.Time) Answer {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	a := Answer{Topic: t}
@@ -122,8 +129,17 @@ func (d *Data) ask(t Topic) Answer {
 		a.value, a.Err = d.source.Users(ctx)
 	case Sessions:
 		a.value, a.Err = d.source.Sessions(ctx)
+	case Host:
+		a.value, a.Err = d.source.Host(ctx)
+	case Rates:
+		a.value, a.Err = d.source.Rates(ctx, vpn.RatesQuery{Since: since, By: vpn.ByServer})
+	case Top:
+		// Of the second before the last, too: the last may not be there yet.
+		if !since.IsZero() {
+			since = since.Add(-2 * time.Second)
+		}
+		a.value, a.Err = d.source.Rates(ctx, vpn.RatesQuery{Since: since, By: vpn.ByUser})
 	}
-	a.At = time.Now()
 	return a
 }
 
@@ -142,6 +158,14 @@ func (d *Data) Take(a Answer, now time.Time) {
 		d.Users = v
 	case []vpn.Session:
 		d.Sessions = v
+	case vpn.Host:
+		d.Host = v
+	case vpn.Rates:
+		if a.Topic == Rates {
+			d.rates.take(v)
+		} else {
+			d.fastest = fastest(v)
+		}
 	}
 }
 

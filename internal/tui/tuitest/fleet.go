@@ -3,6 +3,7 @@ package tuitest
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -114,4 +115,47 @@ func (f *Fleet) Sessions(context.Context) ([]vpn.Session, error) {
 		})
 	}
 	return out, nil
+}
+
+// Host returns a small machine.
+func (f *Fleet) Host(context.Context) (vpn.Host, error) {
+	if f.Err != nil {
+		return vpn.Host{}, f.Err
+	}
+	return vpn.Host{
+		At: Now(), Name: "fra-1", System: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.1.0-40-amd64", Uptime: 12 * 24 * 3600,
+		CPU: &vpn.HostCPU{Percent: 31.4, Cores: 2}, Load: &vpn.HostLoad{One: 0.42, Five: 0.38, Fifteen: 0.31},
+		Memory:  &vpn.Room{Total: 512 << 20, Used: 225 << 20, Free: 287 << 20},
+		Disk:    &vpn.HostDisk{Path: "/var/lib/vpn", Room: vpn.Room{Total: 20 << 30, Used: 18 << 30, Free: 2 << 30}},
+		Network: &vpn.HostNetwork{In: 64_000_000, Out: 63_000_000, TotalIn: 9e12, TotalOut: 9e12, Interfaces: []string{"eth0"}},
+	}, nil
+}
+
+// Rates returns waves.
+func (f *Fleet) Rates(_ context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
+	if f.Err != nil {
+		return vpn.Rates{}, f.Err
+	}
+	until := Now().Add(-time.Second)
+	r := vpn.Rates{Since: until.Add(-vpn.RatesSpan), Until: until, By: q.By}
+	names := []string{""}
+	switch q.By {
+	case vpn.ByServer:
+		names = []string{"main", "tunnel"}
+	case vpn.ByUser:
+		names = []string{"bob-0001", "elena-0004", "hiro-0007", "alice-0010", "dmitry-0013"}
+	}
+	for i := range int(vpn.RatesSpan / time.Second) {
+		at := until.Add(time.Duration(i-149) * time.Second)
+		if !at.After(q.Since) {
+			continue
+		}
+		x := float64(i)
+		for k, of := range names {
+			down := 42e6 * (1 + .6*math.Sin(x/17+float64(k)) + .3*math.Sin(x/5)) / float64(1+3*k)
+			up := 11e6 * (1 + .5*math.Sin(x/11+1) + .3*math.Sin(x/3+float64(k))) / float64(1+3*k)
+			r.Points = append(r.Points, vpn.RatePoint{At: at, Of: of, Rate: vpn.Rate{Up: uint64(max(up, 0)), Down: uint64(max(down, 0))}, Online: 240 / (1 + 7*k)})
+		}
+	}
+	return r, nil
 }
