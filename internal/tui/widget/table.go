@@ -40,6 +40,7 @@ type Table struct {
 	view   []int // rows that are shown, in order
 	cursor int   // in view
 	top    int
+	height int // lines of the last rendering
 	marks  map[string]bool
 	anchor string // where a range of marks began
 }
@@ -157,7 +158,7 @@ func (t *Table) Click(x, y int) bool {
 		}
 		return false
 	}
-	if i := t.top + y - 1; y > 0 && i < len(t.view) {
+	if i := t.top + y - 1; y > 0 && y < t.height && i < len(t.view) {
 		t.cursor = i
 		return true
 	}
@@ -268,6 +269,7 @@ func (t *Table) Render(th *theme.Theme, w, h int, focus bool) []string {
 		return Lines(th, nil, w, h)
 	}
 	t.layout(w)
+	t.height = h
 	t.top = Scrolled(t.top, t.cursor, len(t.view), h-1)
 	out := make([]string, 0, h)
 	out = append(out, th.Muted.Bold(true).Render(t.titles(th, w)))
@@ -299,7 +301,7 @@ func (t *Table) titles(th *theme.Theme, w int) string {
 		b.WriteString(c.fit(th, title))
 		b.WriteByte(' ')
 	}
-	return Fit(th, b.String(), w)
+	return Fit(th, strings.TrimSuffix(b.String(), " "), w)
 }
 
 func (t *Table) row(th *theme.Theme, i, w int, focus bool) string {
@@ -330,7 +332,7 @@ func (t *Table) row(th *theme.Theme, i, w int, focus bool) string {
 		b.WriteString(s)
 		b.WriteByte(' ')
 	}
-	line := Fit(th, b.String(), w)
+	line := Fit(th, strings.TrimSuffix(b.String(), " "), w)
 	switch {
 	case under && focus:
 		return th.Selected.Render(line)

@@ -1,0 +1,24 @@
+package tui
+
+import (
+	"context"
+
+	"vpn/internal/client"
+	"vpn/internal/tui/feed"
+	"vpn/internal/vpn"
+)
+
+// SourceOf returns what the UI asks of a control plane.
+func SourceOf(c *client.Client) feed.Source { return source{c} }
+
+type source struct{ c *client.Client }
+
+func (s source) Status(ctx context.Context) (vpn.Status, error) { return s.c.System.Status(ctx) }
+
+func (s source) Users(ctx context.Context) ([]vpn.UserInfo, error) {
+	return s.c.Users.List(ctx, vpn.UserFilter{})
+}
+
+func (s source) Sessions(ctx context.Context) ([]vpn.Session, error) {
+	return s.c.Usage.Sessions(ctx, vpn.SessionFilter{})
+}
