@@ -189,6 +189,8 @@ func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
 	return nil, f.err
 }
 
+func (f *fakeSystem) Host(context.Context) (vpn.Host, error) { return vpn.Host{Name: "h"}, f.err }
+
 func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {
 	f.reloads++
 	return vpn.Reload{}, f.err

@@ -68,7 +68,7 @@ func newFakePlane() *fakePlane {
 					Port: 443, Enabled: true, Settings: []byte(`{"target":"www.example.com:443"}`), CreatedAt: now,
 				},
 				State: vpn.Running, Endpoint: "203.0.113.5:443", Online: 2, Used: vpn.Traffic{Down: 1e9},
-				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6, Confined: true},
+				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, CPU: new(3.5), Memory: 20e6, Confined: true},
 			},
 		},
 	}
@@ -364,6 +364,16 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 }
 
 func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
+
+func (f fakeSystem) Host(context.Context) (vpn.Host, error) {
+	room := vpn.Room{Total: 8e9, Used: 3e9, Free: 5e9}
+	return vpn.Host{
+		At: now, Name: "box", System: "Debian GNU/Linux 12 (bookworm)", Kernel: "Linux 6.1.0", Uptime: 90061,
+		CPU: &vpn.HostCPU{Percent: 12.5, Cores: 2}, Load: &vpn.HostLoad{One: 0.5, Five: 0.25, Fifteen: 0.1}, Memory: &room,
+		Disk: &vpn.HostDisk{Path: "/var/lib/vpn", Room: room},
+		Network: &vpn.HostNetwork{In: 2e6, Out: 1e6, TotalIn: 5e9, TotalOut: 4e9, Interfaces: []string{"eth0"}},
+	}, f.failure
+}
 
 func (f fakeSystem) Reload(context.Context) (vpn.Reload, error) {
 	return vpn.Reload{Changed: f.changed, DryRun: f.dry}, f.failure

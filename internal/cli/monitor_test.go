@@ -31,6 +31,19 @@ alice  1 MB  2 MB   3 MB   0.3 %
 `, ""},
 		{"monitor top --since 24h -n 1 -q", "bob\n", ""},
 		{"monitor top --since 24h -n none -q", "bob\nalice\n", ""},
+		{"monitor host", `
+name        box
+system      Debian GNU/Linux 12 (bookworm)
+kernel      Linux 6.1.0
+up for      1 day 1 h
+cpu         12.5 % of 2 cores
+load        0.50, 0.25 in five minutes, 0.10 in fifteen
+memory      3 GB of 8 GB used (37.5 %), 5 GB free
+disk        3 GB of 8 GB used (37.5 %), 5 GB free for /var/lib/vpn
+in          2 MB/s, 5 GB since its start
+out         1 MB/s, 4 GB since its start
+interfaces  eth0
+`, ""},
 		{"monitor connections", `
 FROM            USER   SERVER  PROTOCOL  NETWORK  SINCE                   UP  DOWN
 192.0.2.7:5000  alice  main    vless     tcp      2026-11-23 10:00 UTC  1 kB  1 MB
