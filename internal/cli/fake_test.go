@@ -37,6 +37,7 @@ type fakePlane struct {
 	patched vpn.UserPatch
 	revised *[]revision
 	asked   *vpn.HistoryQuery
+	rates   *vpn.RatesQuery
 	changed []string // by a reload
 }
 
@@ -48,7 +49,7 @@ type revision struct {
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), changed: []string{"log_level"},
+		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), rates: new(vpn.RatesQuery), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -214,6 +215,19 @@ func (f fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, 
 	return h, nil
 }
 
+func (f fakeUsage) Rates(_ context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
+	*f.rates = q
+	r := vpn.Rates{Since: now.Add(-2 * time.Minute), Until: now, By: q.By, Points: []vpn.RatePoint{}}
+	if f.idle || f.failure != nil {
+		return r, f.failure
+	}
+	of := map[vpn.HistoryBy]string{vpn.ByUser: "alice", vpn.ByServer: "main", vpn.ByProtocol: "vless"}[q.By]
+	for i := range 2 {
+		r.Points = append(r.Points, vpn.RatePoint{At: now.Add(time.Duration(i) * time.Second), Of: of, Rate: vpn.Rate{Up: 1e3, Down: 2e6}, Online: 2})
+	}
+	return r, nil
+}
+
 func (f fakeUsage) Sessions(context.Context, vpn.SessionFilter) ([]vpn.Session, error) {
 	if f.idle || f.failure != nil {
 		return nil, f.failure
@@ -370,7 +384,7 @@ func (f fakeSystem) Host(context.Context) (vpn.Host, error) {
 	return vpn.Host{
 		At: now, Name: "box", System: "Debian GNU/Linux 12 (bookworm)", Kernel: "Linux 6.1.0", Uptime: 90061,
 		CPU: &vpn.HostCPU{Percent: 12.5, Cores: 2}, Load: &vpn.HostLoad{One: 0.5, Five: 0.25, Fifteen: 0.1}, Memory: &room,
-		Disk: &vpn.HostDisk{Path: "/var/lib/vpn", Room: room},
+		Disk:    &vpn.HostDisk{Path: "/var/lib/vpn", Room: room},
 		Network: &vpn.HostNetwork{In: 2e6, Out: 1e6, TotalIn: 5e9, TotalOut: 4e9, Interfaces: []string{"eth0"}},
 	}, f.failure
 }
