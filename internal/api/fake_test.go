@@ -103,12 +103,18 @@ func (f fakeDevices) Rotate(_ context.Context, user string, in vpn.Rotation) (vp
 type fakeUsage struct {
 	err      error
 	query    vpn.HistoryQuery
+	rates    vpn.RatesQuery
 	sessions vpn.SessionFilter
 }
 
 func (f *fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, error) {
 	f.query = q
 	return vpn.History{Points: []vpn.HistoryPoint{}}, f.err
+}
+
+func (f *fakeUsage) Rates(_ context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
+	f.rates = q
+	return vpn.Rates{}, f.err
 }
 
 func (f *fakeUsage) Sessions(_ context.Context, q vpn.SessionFilter) ([]vpn.Session, error) {
@@ -188,6 +194,8 @@ func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
 	f.limit = limit
 	return nil, f.err
 }
+
+func (f *fakeSystem) Host(context.Context) (vpn.Host, error) { return vpn.Host{Name: "h"}, f.err }
 
 func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {
 	f.reloads++

@@ -12,6 +12,7 @@ import (
 // System are the use cases about the installation as a whole.
 type System interface {
 	Status(ctx context.Context) (vpn.Status, error)
+	Host(ctx context.Context) (vpn.Host, error)
 	Events(ctx context.Context, limit int) ([]vpn.Event, error)
 	Reload(ctx context.Context) (vpn.Reload, error)
 	Upgrade(ctx context.Context) (vpn.Upgrade, error)
@@ -37,6 +38,12 @@ func addSystem(a *api, to either[System]) {
 			s.Users = map[vpn.UserStatus]int{}
 		}
 		return answer(s, err)
+	})
+	add(a, huma.Operation{
+		OperationID: "system.host", Method: http.MethodGet, Path: "/v1/host",
+		Summary: "Show how busy and how full the machine is",
+	}, func(ctx context.Context, _ *struct{}) (*body[vpn.Host], error) {
+		return answer(system.Host(ctx))
 	})
 	add(a, huma.Operation{
 		OperationID: "system.events", Method: http.MethodGet, Path: "/v1/events",

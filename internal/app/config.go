@@ -28,6 +28,9 @@ type Config struct {
 	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
 	Process    Process // the daemon; nil: there is none
 
+	// Host tells how the machine is. It may be nil.
+	Host func(context.Context) (vpn.Host, error)
+
 	// FreeSpace returns how many bytes can still be stored in a directory, and
 	// whether that is known. It may be nil.
 	FreeSpace func(dir string) (uint64, bool)

@@ -151,6 +151,7 @@ func (k *keeper) sample(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.answered = time.Now()
+	k.busy.note(cs)
 	if err == nil && h.Epoch == k.health.Epoch {
 		k.health = h
 	}

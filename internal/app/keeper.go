@@ -44,6 +44,7 @@ type face struct {
 	health   vpn.Health
 	answered time.Time // when the worker last did
 	restarts int
+	busy     effort
 	looked   bool // whether there is a worker was found out once
 	fresh    bool // the worker was started from here, and so holds only what it was given from here
 }

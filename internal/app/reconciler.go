@@ -32,6 +32,7 @@ type Reconciler struct {
 	books    *books
 	allots   *allotments
 	calendar *calendar
+	speeds   speeds
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
@@ -318,6 +319,7 @@ func (r *Reconciler) sample(ctx context.Context) {
 		}
 	}
 	renewAll(ctx, r)
+	r.speeds.note(r.ledger.speeds(), r.clock.Now())
 }
 
 // renewAll divides anew what users may use among all workers.

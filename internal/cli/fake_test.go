@@ -37,6 +37,7 @@ type fakePlane struct {
 	patched vpn.UserPatch
 	revised *[]revision
 	asked   *vpn.HistoryQuery
+	rates   *vpn.RatesQuery
 	changed []string // by a reload
 }
 
@@ -48,7 +49,7 @@ type revision struct {
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), changed: []string{"log_level"},
+		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), rates: new(vpn.RatesQuery), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -68,7 +69,7 @@ func newFakePlane() *fakePlane {
 					Port: 443, Enabled: true, Settings: []byte(`{"target":"www.example.com:443"}`), CreatedAt: now,
 				},
 				State: vpn.Running, Endpoint: "203.0.113.5:443", Online: 2, Used: vpn.Traffic{Down: 1e9},
-				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6, Confined: true},
+				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, CPU: new(3.5), Memory: 20e6, Confined: true},
 			},
 		},
 	}
@@ -212,6 +213,19 @@ func (f fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, 
 	}
 	h.Total = vpn.Traffic{Up: 2e6, Down: 1.002e9}
 	return h, nil
+}
+
+func (f fakeUsage) Rates(_ context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
+	*f.rates = q
+	r := vpn.Rates{Since: now.Add(-2 * time.Minute), Until: now, By: q.By, Points: []vpn.RatePoint{}}
+	if f.idle || f.failure != nil {
+		return r, f.failure
+	}
+	of := map[vpn.HistoryBy]string{vpn.ByUser: "alice", vpn.ByServer: "main", vpn.ByProtocol: "vless"}[q.By]
+	for i := range 2 {
+		r.Points = append(r.Points, vpn.RatePoint{At: now.Add(time.Duration(i) * time.Second), Of: of, Rate: vpn.Rate{Up: 1e3, Down: 2e6}, Online: 2})
+	}
+	return r, nil
 }
 
 func (f fakeUsage) Sessions(context.Context, vpn.SessionFilter) ([]vpn.Session, error) {
@@ -364,6 +378,16 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 }
 
 func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
+
+func (f fakeSystem) Host(context.Context) (vpn.Host, error) {
+	room := vpn.Room{Total: 8e9, Used: 3e9, Free: 5e9}
+	return vpn.Host{
+		At: now, Name: "box", System: "Debian GNU/Linux 12 (bookworm)", Kernel: "Linux 6.1.0", Uptime: 90061,
+		CPU: &vpn.HostCPU{Percent: 12.5, Cores: 2}, Load: &vpn.HostLoad{One: 0.5, Five: 0.25, Fifteen: 0.1}, Memory: &room,
+		Disk:    &vpn.HostDisk{Path: "/var/lib/vpn", Room: room},
+		Network: &vpn.HostNetwork{In: 2e6, Out: 1e6, TotalIn: 5e9, TotalOut: 4e9, Interfaces: []string{"eth0"}},
+	}, f.failure
+}
 
 func (f fakeSystem) Reload(context.Context) (vpn.Reload, error) {
 	return vpn.Reload{Changed: f.changed, DryRun: f.dry}, f.failure

@@ -16,6 +16,11 @@ func (s *System) Status(ctx context.Context) (vpn.Status, error) {
 	return call[vpn.Status](ctx, s.c, http.MethodGet, "/v1/status", nil)
 }
 
+// Host returns how busy and how full the machine of the control plane is.
+func (s *System) Host(ctx context.Context) (vpn.Host, error) {
+	return call[vpn.Host](ctx, s.c, http.MethodGet, "/v1/host", nil)
+}
+
 // Reload makes the daemon read its configuration again.
 func (s *System) Reload(ctx context.Context) (vpn.Reload, error) {
 	return call[vpn.Reload](ctx, s.c, http.MethodPost, "/v1/reload", nil)

@@ -29,11 +29,7 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 	if f.Search != "" {
 		query.Set("search", f.Search)
 	}
-	path := "/v1/users"
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, path, nil)
+	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, withValues("/v1/users", query), nil)
 }
 
 // Show returns one user with everything that belongs to it.

@@ -17,6 +17,7 @@ import (
 	"vpn/internal/api"
 	"vpn/internal/app"
 	"vpn/internal/config"
+	"vpn/internal/host"
 	"vpn/internal/protocol/all"
 	"vpn/internal/runtime/process"
 	"vpn/internal/store/sqlite"
@@ -73,6 +74,7 @@ type plane struct {
 	runDir  string
 	workers *process.Workers
 	tunnels *tunnels
+	host    *host.Meter
 	close   []func() error
 	locks   []*sqlite.DirLock // the data directory's and the run directory's, closed last
 	ending  chan struct{}     // closed when nobody shall follow a log any longer
@@ -122,6 +124,7 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	if err := p.lock(ctx, p.runDir, o.Handover); err != nil {
 		return p, err
 	}
+	p.host = host.New(dir)
 	protocols := all.Protocols()
 	p.tunnels = newTunnels(store.ID(), protocols, o.Log)
 	p.workers, err = process.New(process.Options{
@@ -135,7 +138,7 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 		Store: store, Workers: p.workers, Protocols: protocols,
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store}},
 		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logDir, p.ending}, Log: o.Log, Now: time.Now,
-		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace,
+		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now,
 		Process: self,
 	})
 	dry := p.app.DryRun()

@@ -22,3 +22,9 @@ func (s source) Users(ctx context.Context) ([]vpn.UserInfo, error) {
 func (s source) Sessions(ctx context.Context) ([]vpn.Session, error) {
 	return s.c.Usage.Sessions(ctx, vpn.SessionFilter{})
 }
+
+func (s source) Host(ctx context.Context) (vpn.Host, error) { return s.c.System.Host(ctx) }
+
+func (s source) Rates(ctx context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
+	return s.c.Usage.Rates(ctx, q)
+}

@@ -18,7 +18,7 @@ type RatesQuery struct {
 // are forgotten with it.
 //
 // Of a user there is a sample for each second in which one moved something:
-// where there is none, it was nothing. A second has at most the 2,000 fastest.
+// where there is none, it was nothing. A second has at most the 1,000 fastest.
 type Rates struct {
 	Since  time.Time   `json:"since" doc:"what is known begins here"`
 	Until  time.Time   `json:"until" doc:"of the last sample; ask for later ones with since"`

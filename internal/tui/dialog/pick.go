@@ -97,7 +97,7 @@ func (p *Pick) Render(t *theme.Theme, w, h int) []string {
 		wide = max(wide, widget.Width(i.Text)+widget.Width(i.Note)+6)
 	}
 	wide = min(wide, w-4, 76)
-	p.lines = max(min(len(p.items), h-5), 1)
+	p.lines = max(min(len(p.items), h-6, 20), 1)
 	p.top = widget.Scrolled(p.top, p.at, len(p.shown), p.lines)
 	lines := []string{" " + t.Key.Render(t.Glyphs.Pick+" ") + p.input.Render(t, wide-3), t.Border.Render(strings.Repeat(t.Glyphs.Horizontal, wide))}
 	for k := p.top; k < min(p.top+p.lines, len(p.shown)); k++ {
