@@ -93,7 +93,7 @@ var only = map[string]string{
 	"github.com/Jigsaw-Code":          "internal/engine/shadowsocks test/outline",
 	"github.com/spf13/cobra":          "internal/cli",
 	"charm.land":                      "internal/tui internal/tui/* internal/tui/page/* internal/cli",
-	"github.com/charmbracelet":        "internal/tui internal/tui/*",
+	"github.com/charmbracelet":        "internal/tui internal/tui/* test/e2e/*",
 	"github.com/sahilm/fuzzy":         "internal/tui/dialog",
 	"github.com/danielgtaylor/huma":   "internal/api",
 	"go.yaml.in/yaml":                 "internal/config internal/cli",

@@ -10,6 +10,7 @@ package tui
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -35,6 +36,10 @@ type Options struct {
 
 	// Start starts a daemon where none answers; nil: it cannot be.
 	Start func(ctx context.Context) error
+
+	// Watch calls event with each change that somebody makes or that happens,
+	// until ctx or the connection ends; nil: one is seen only by looking.
+	Watch func(ctx context.Context, event func(vpn.Event)) error
 
 	Now   func() time.Time                                          // nil: the clock
 	After func(d time.Duration, fn func(time.Time) tea.Msg) tea.Cmd // nil: [tea.Tick]
@@ -89,6 +94,7 @@ type (
 		err    error
 	}
 	startMsg struct{ err error }
+	eventMsg struct{ event vpn.Event }
 )
 
 // Init asks for what the first screen needs. The first frame waits for none
@@ -149,6 +155,9 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		}
 	case changeMsg:
 		return a.changed(m)
+	case eventMsg:
+		a.data.Stale(affected(m.event))
+		return a.look()
 	case startMsg:
 		return a.started(m)
 	case fadeMsg:
@@ -199,6 +208,18 @@ func (a *App) changed(m changeMsg) tea.Cmd {
 		text += ", u takes it back"
 	}
 	return tea.Batch(append(cmds, a.say.add(page.Done, text, a.o.Now()))...)
+}
+
+// affected is what an event makes untrue.
+func affected(e vpn.Event) feed.Topic {
+	noun, _, _ := strings.Cut(e.Action, ".")
+	switch noun {
+	case "users", "devices":
+		return feed.Users | feed.Status | feed.Sessions
+	case "servers":
+		return feed.Status | feed.Sessions
+	}
+	return feed.Users | feed.Status | feed.Sessions | feed.Host | feed.Rates | feed.Top
 }
 
 func faultText(err error) string {

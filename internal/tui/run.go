@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"vpn/internal/tui/theme"
+	"vpn/internal/vpn"
 )
 
 // A Terminal is where the UI runs.
@@ -22,7 +24,9 @@ type Terminal struct {
 
 // Run shows the UI until its person quits or ctx ends; then the terminal is
 // as it was before, whatever happens.
-func Run(ctx context.Context, a *App, t Terminal) error {
+func Run(outer context.Context, a *App, t Terminal) error {
+	ctx, cancel := context.WithCancel(outer)
+	defer cancel()
 	options := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Env),
 		tea.WithFilter(still),
@@ -30,14 +34,31 @@ func Run(ctx context.Context, a *App, t Terminal) error {
 	if t.Getenv("SSH_TTY") != "" {
 		options = append(options, tea.WithFPS(30)) // half the bytes, and nobody sees it
 	}
-	_, err := tea.NewProgram(a, options...).Run()
-	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
+	program := tea.NewProgram(a, options...)
+	if a.o.Watch != nil {
+		go watch(ctx, a.o.Watch, program.Send)
+	}
+	_, err := program.Run()
+	if errors.Is(err, tea.ErrProgramKilled) && outer.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("run the terminal UI: %w", err)
 	}
 	return nil
+}
+
+// watch hands events to the UI as they come, and connects again when the
+// daemon has gone and come back.
+func watch(ctx context.Context, events func(context.Context, func(vpn.Event)) error, send func(tea.Msg)) {
+	const pause = 2 * time.Second
+	for ctx.Err() == nil {
+		_ = events(ctx, func(e vpn.Event) { send(eventMsg{e}) }) // why it ended, looking tells
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
 }
 
 // still drops what moves the pointer: nothing follows it.

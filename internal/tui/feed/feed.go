@@ -64,6 +64,7 @@ type state struct {
 	at    time.Time // of the last answer that was one
 	asked time.Time
 	busy  bool
+	stale bool // it has changed since
 	err   error
 }
 
@@ -91,17 +92,23 @@ func every(t Topic, tick time.Duration, n int) time.Duration {
 	return tick
 }
 
+// gap is how long an answer stands at least, however often things change.
+func gap(n int) time.Duration { return time.Duration(n) * 100 * time.Microsecond }
+
 // Due returns what has to be asked for now, of what is needed: functions that
 // ask and wait, to be run outside of the UI's goroutine.
 func (d *Data) Due(need Topic, now time.Time, tick time.Duration) []func() Answer {
 	var out []func() Answer
 	for _, t := range Topics() {
 		s := d.states[t]
-		// A tick is never exactly on time.
-		if need&t == 0 || s.busy || !s.asked.IsZero() && now.Sub(s.asked) < every(t, tick, d.size(t))-tick/4 {
+		least := every(t, tick, d.size(t)) - tick/4 // a tick is never exactly on time
+		if s.stale {
+			least = gap(d.size(t))
+		}
+		if need&t == 0 || s.busy || !s.asked.IsZero() && now.Sub(s.asked) < least {
 			continue
 		}
-		s.busy, s.asked = true, now
+		s.busy, s.stale, s.asked = true, false, now
 		since := d.rates.until // read here, not there
 		out = append(out, func() Answer { return d.ask(t, since) })
 	}
@@ -169,11 +176,11 @@ func (d *Data) Take(a Answer, now time.Time) {
 	}
 }
 
-// Stale makes topics due at once.
+// Stale says that topics have changed, so that they are asked for soon.
 func (d *Data) Stale(t Topic) {
 	for topic, s := range d.states {
 		if t&topic != 0 {
-			s.asked = time.Time{}
+			s.stale = true
 		}
 	}
 }
