@@ -68,6 +68,9 @@ func rootCommand(p *program) *cobra.Command {
 			if p.global.showVersion {
 				return printVersion(p.printer())
 			}
+			if opensTUI(p) {
+				return runTUI(cmd.Context(), p, tuiFlags{})
+			}
 			return cmd.Help()
 		},
 	}
@@ -80,7 +83,7 @@ func rootCommand(p *program) *cobra.Command {
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
-		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), ofThisMachine(configCommand(p)),
+		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
 		ofThisMachine(serviceCommand(p)), reloadCommand(p), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)

@@ -292,7 +292,7 @@ func (a Action) Label() string {
 func Markdown() string {
 	var b strings.Builder
 	for _, s := range append([]Screen{Everywhere}, Screens()...) {
-		fmt.Fprintf(&b, "### %s\n\n| keys | what | in `tui_keys` |\n|---|---|---|\n", s)
+		fmt.Fprintf(&b, "### %s\n\n| keys | what | name |\n|---|---|---|\n", s)
 		for _, a := range Actions() {
 			if a.Screen == s {
 				fmt.Fprintf(&b, "| `%s` | %s | `%s` |\n", strings.Join(a.Keys, "` `"), a.Title, a.ID)

@@ -44,7 +44,7 @@ var hostile = []string{
 func TestNothingOfOthersBreaksALine(t *testing.T) {
 	for _, s := range hostile {
 		clean := widget.Clean(s)
-		if strings.ContainsAny(clean, "\x1b\x07\r\n\t\x9b") || strings.ContainsRune(clean, '\u202e') || strings.ContainsRune(clean, '\u200b') {
+		if strings.ContainsAny(clean, "\x1b\x07\r\n\t\u009b") || strings.ContainsRune(clean, '\u202e') || strings.ContainsRune(clean, '\u200b') {
 			t.Errorf("%q is cleaned to %q", s, clean)
 		}
 		for w := range 12 {
