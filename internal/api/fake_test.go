@@ -3,9 +3,11 @@ package api_test
 import (
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,6 +199,11 @@ func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
 
 func (f *fakeSystem) Host(context.Context) (vpn.Host, error) { return vpn.Host{Name: "h"}, f.err }
 
+func (f *fakeSystem) FollowEvents(_ context.Context, last int) (iter.Seq[[]vpn.Event], error) {
+	f.limit = last
+	return slices.Values([][]vpn.Event{{{Action: "one"}, {Action: "two"}}, {{Action: "<&>"}}}), f.err
+}
+
 func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {
 	f.reloads++
 	return vpn.Reload{}, f.err
@@ -230,6 +237,17 @@ func newFixture(t testing.TB) *fixture {
 		Log:    slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
 	})
 	return f
+}
+
+// handlerOf is the API in front of fakes and one system.
+func handlerOf(t testing.TB, system api.System) http.Handler {
+	t.Helper()
+	var f fixture
+	return api.Handler(api.Config{
+		Users: &f.users, Devices: fakeDevices{&f.users}, Servers: &f.servers, Usage: &f.usage, System: system,
+		DryRun: api.DryRun{Users: &f.dry.users, Devices: fakeDevices{&f.dry.users}, Servers: &f.dry.servers, System: system},
+		Log:    slog.New(slog.DiscardHandler), Version: "test",
+	})
 }
 
 // do makes one request with an optional JSON body.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,12 +15,14 @@ type System interface {
 	Status(ctx context.Context) (vpn.Status, error)
 	Host(ctx context.Context) (vpn.Host, error)
 	Events(ctx context.Context, limit int) ([]vpn.Event, error)
+	FollowEvents(ctx context.Context, last int) (iter.Seq[[]vpn.Event], error)
 	Reload(ctx context.Context) (vpn.Reload, error)
 	Upgrade(ctx context.Context) (vpn.Upgrade, error)
 }
 
 type someEvents struct {
-	Limit int `query:"limit" minimum:"1" maximum:"10000" default:"100" doc:"at most so many"`
+	Limit  int  `query:"limit" minimum:"0" maximum:"10000" default:"100" doc:"at most so many"`
+	Follow bool `query:"follow" doc:"begin with the last of them, the oldest first, and go on with what happens from now on: a JSON object a line"`
 }
 
 type reload struct {
@@ -47,9 +50,16 @@ func addSystem(a *api, to either[System]) {
 	})
 	add(a, huma.Operation{
 		OperationID: "system.events", Method: http.MethodGet, Path: "/v1/events",
-		Summary: "List what was changed, the newest first",
-	}, func(ctx context.Context, in *someEvents) (*body[[]vpn.Event], error) {
-		return listed(system.Events(ctx, in.Limit))
+		Summary:   "List what was changed, the newest first, or follow it",
+		Responses: listOrLines[vpn.Event](a, "What was changed; followed, also what happens by itself, which is not kept"),
+	}, func(ctx context.Context, in *someEvents) (*huma.StreamResponse, error) {
+		if in.Follow {
+			return lines(system.FollowEvents(ctx, in.Limit))
+		}
+		if in.Limit < 1 {
+			return nil, vpn.Errorf(vpn.Invalid, "query parameter \"limit\": expected number >= 1").WithHint("GET /openapi.json describes every request")
+		}
+		return whole(system.Events(ctx, in.Limit))
 	})
 	add(a, huma.Operation{
 		OperationID: "system.reload", Method: http.MethodPost, Path: "/v1/reload",

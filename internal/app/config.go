@@ -31,6 +31,10 @@ type Config struct {
 	// Host tells how the machine is. It may be nil.
 	Host func(context.Context) (vpn.Host, error)
 
+	// Leaving is closed when whoever follows something has to go. It may be
+	// nil.
+	Leaving <-chan struct{}
+
 	// FreeSpace returns how many bytes can still be stored in a directory, and
 	// whether that is known. It may be nil.
 	FreeSpace func(dir string) (uint64, bool)
@@ -135,13 +139,15 @@ type App struct {
 
 // New returns the use cases over c. Nothing runs before somebody asks.
 func New(c Config) *App {
-	store := &watched{Store: c.Store}
+	feeds := &feeds{}
+	store := &watched{Store: c.Store, feeds: feeds}
 	c.Store = store
 	if c.Tunnels == nil {
 		c.Tunnels = noTunnels{}
 	}
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
 	r.tunnels = c.Tunnels
+	r.feeds, r.onlooker.feeds = feeds, feeds
 	c.Now = r.clock.Now
 	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
 	core.publicHost.Store(&c.PublicHost)

@@ -10,7 +10,12 @@ import (
 // Each second's speed is known, of all, of a server and of a user, and who
 // asks for later ones gets these alone.
 func TestRatesOfTheLastSeconds(t *testing.T) {
-	b := newBench(t)
+	bubble(t, ratesOfTheLastSeconds)
+}
+
+func ratesOfTheLastSeconds(b *bench) {
+	t := b.t
+	t.Helper()
 	main, _ := b.server("main"), b.server("second")
 	alice, _ := b.user("alice", vpn.Limits{}), b.user("bob", vpn.Limits{})
 	if _, err := b.app.Usage.Rates(b.ctx, vpn.RatesQuery{}); vpn.KindOf(err) != vpn.Unavailable {

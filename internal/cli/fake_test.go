@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -377,7 +379,21 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 	}, err
 }
 
-func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
+func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) {
+	if f.idle {
+		return nil, f.failure
+	}
+	return []vpn.Event{
+		{At: now.Add(time.Second), Actor: "system", Action: "users.first_use", Subject: "bob", Detail: "expires_at 2026-12-31"},
+		{At: now, Actor: "uid 0 (root)", Action: "users.create", Subject: "alice"},
+	}, f.failure
+}
+
+func (f fakeSystem) FollowEvents(ctx context.Context, last int) (iter.Seq[[]vpn.Event], error) {
+	list, err := f.Events(ctx, last)
+	slices.Reverse(list)
+	return slices.Values([][]vpn.Event{list[:1], list[1:]}), err
+}
 
 func (f fakeSystem) Host(context.Context) (vpn.Host, error) {
 	room := vpn.Room{Total: 8e9, Used: 3e9, Free: 5e9}

@@ -37,6 +37,25 @@ AT                           UP    DOWN  ONLINE
 2026-11-23 10:00:01 UTC  1 kB/s  2 MB/s       2
 `, ""},
 		{"monitor rates --by user -o plain", "2026-11-23T10:00:00Z\talice\t1000\t2000000\t2\n2026-11-23T10:00:01Z\talice\t1000\t2000000\t2\n", ""},
+		{"monitor events", `
+AT                       ACTION           SUBJECT  BY            DETAIL
+2026-11-23 10:00:00 UTC  users.create     alice    uid 0 (root)
+2026-11-23 10:00:01 UTC  users.first_use  bob      system        expires_at 2026-12-31
+`, ""},
+		{"monitor events -f", `
+2026-11-23 10:00:00 UTC  users.create       alice        uid 0 (root)
+2026-11-23 10:00:01 UTC  users.first_use    bob          system: expires_at 2026-12-31
+`, ""},
+		{"monitor events -f -o json", `
+{"at":"2026-11-23T10:00:00Z","actor":"uid 0 (root)","action":"users.create","subject":"alice"}
+{"at":"2026-11-23T10:00:01Z","actor":"system","action":"users.first_use","subject":"bob","detail":"expires_at 2026-12-31"}
+`, ""},
+		{"monitor events -f --json action,detail", `
+{"action":"users.create","detail":""}
+{"action":"users.first_use","detail":"expires_at 2026-12-31"}
+`, ""},
+		{"monitor events -f -o plain", "2026-11-23T10:00:00Z\tusers.create\talice\tuid 0 (root)\t\n2026-11-23T10:00:01Z\tusers.first_use\tbob\tsystem\texpires_at 2026-12-31\n", ""},
+		{"monitor events -f -q", "users.create\nusers.first_use\n", ""},
 		{"monitor host", `
 name        box
 system      Debian GNU/Linux 12 (bookworm)
@@ -66,6 +85,7 @@ FROM            USER   SERVER  PROTOCOL  NETWORK  SINCE                   UP  DO
 		"monitor traffic --since 7d": "nothing was moved since 2026-11-16 10:00 UTC\n",
 		"monitor top --since 7d":     "nothing was moved since 2026-11-16 10:00 UTC\n",
 		"monitor rates":              "no second is known since 2026-11-23 09:58 UTC\n",
+		"monitor events":             "nothing was changed yet\n",
 		"monitor connections":        "nobody is connected\n",
 	} {
 		if got := r.run(t, strings.Fields(args)...); got.status != 0 || got.out != "" || got.err != want {

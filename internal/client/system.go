@@ -36,3 +36,10 @@ func (s *System) Upgrade(ctx context.Context) (vpn.Upgrade, error) {
 func (s *System) Events(ctx context.Context, limit int) ([]vpn.Event, error) {
 	return call[[]vpn.Event](ctx, s.c, http.MethodGet, fmt.Sprintf("/v1/events?limit=%d", limit), nil)
 }
+
+// FollowEvents returns the last events, at most so many, the oldest first,
+// and then what happens, until ctx or the daemon ends or the stream is
+// closed. It returns once nothing that happens can be missed.
+func (s *System) FollowEvents(ctx context.Context, last int) (*Stream[vpn.Event], error) {
+	return openStream[vpn.Event](ctx, s.c, fmt.Sprintf("/v1/events?follow=true&limit=%d", last))
+}

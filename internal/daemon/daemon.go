@@ -138,7 +138,7 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 		Store: store, Workers: p.workers, Protocols: protocols,
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store}},
 		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logDir, p.ending}, Log: o.Log, Now: time.Now,
-		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now,
+		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now, Leaving: p.ending,
 		Process: self,
 	})
 	dry := p.app.DryRun()
