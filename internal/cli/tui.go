@@ -100,7 +100,7 @@ func runTUI(ctx context.Context, p *program, look tuiFlags) error {
 		return err
 	}
 	a := tui.New(tui.Options{
-		Source: tui.SourceOf(c), Pages: tui.Pages(c, all.Protocols(), file), Keys: keys,
+		Source: tui.SourceOf(c), Watch: tui.WatchOf(c), Pages: tui.Pages(c, all.Protocols(), file), Keys: keys,
 		Theme: prefers.Theme, Dark: tui.DarkFor(p.Getenv), Glyphs: tui.GlyphsFor(prefers.Glyphs, p.Getenv),
 		Mouse: prefers.Mouse == nil || *prefers.Mouse, Tick: prefers.Refresh, Start: start, Now: p.Now,
 	})

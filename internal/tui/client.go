@@ -28,3 +28,21 @@ func (s source) Host(ctx context.Context) (vpn.Host, error) { return s.c.System.
 func (s source) Rates(ctx context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
 	return s.c.Usage.Rates(ctx, q)
 }
+
+// WatchOf returns what follows the events of a control plane.
+func WatchOf(c *client.Client) func(ctx context.Context, event func(vpn.Event)) error {
+	return func(ctx context.Context, event func(vpn.Event)) error {
+		s, err := c.System.FollowEvents(ctx, 0)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		for {
+			e, err := s.Next()
+			if err != nil {
+				return err
+			}
+			event(e)
+		}
+	}
+}

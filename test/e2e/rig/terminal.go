@@ -152,3 +152,9 @@ func (tm *Terminal) Ended() string {
 	})
 	return status
 }
+
+// Codes returns what is on the screen with the codes that colour it.
+func (tm *Terminal) Codes() string {
+	tm.t.Helper()
+	return tm.must("capture-pane", "-e", "-p")
+}
