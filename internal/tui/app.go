@@ -130,6 +130,9 @@ func (a *App) look() tea.Cmd {
 // Update takes a message.
 func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := a.update(msg)
+	if p, ok := a.pages[a.screen].(page.Follower); ok && a.fault() == nil {
+		cmd = tea.Batch(cmd, p.Follow())
+	}
 	a.shown.dirty = true
 	return a, cmd
 }
@@ -186,7 +189,11 @@ func (a *App) pass(msg tea.Msg) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// changed tells how a change went.
+// longestTwin is how long a command line may be in a message. A dialog that
+// asked has shown longer ones.
+const longestTwin = 120
+
+// changed tells how a change went, and which command does the same.
 func (a *App) changed(m changeMsg) tea.Cmd {
 	a.data.Stale(m.change.Affects | feed.Status)
 	if m.err != nil {
@@ -206,6 +213,9 @@ func (a *App) changed(m changeMsg) tea.Cmd {
 	text := m.done
 	if m.change.Undo != nil {
 		text += ", u takes it back"
+	}
+	if n := len(m.change.Twin); n > 0 && n <= longestTwin {
+		text += "\n= " + m.change.Twin
 	}
 	return tea.Batch(append(cmds, a.say.add(page.Done, text, a.o.Now()))...)
 }

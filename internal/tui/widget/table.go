@@ -64,6 +64,15 @@ func (t *Table) SetRows(n int, key func(row int) string, keep func(row int) bool
 			t.view = append(t.view, row)
 		}
 	}
+	if len(t.marks) > 0 { // those of rows that are gone are forgotten
+		left := make(map[string]bool, len(t.marks))
+		for row := range n {
+			if k := key(row); t.marks[k] {
+				left[k] = true
+			}
+		}
+		t.marks = left
+	}
 	t.sort()
 	t.cursor = min(at, max(len(t.view)-1, 0))
 	t.Select(was)
@@ -74,7 +83,7 @@ func (t *Table) sort() {
 		return
 	}
 	less := t.Columns[t.Sort].Less
-	slices.SortStableFunc(t.view, func(a, b int) int {
+	compare := func(a, b int) int {
 		if t.Desc {
 			a, b = b, a
 		}
@@ -85,7 +94,11 @@ func (t *Table) sort() {
 			return 1
 		}
 		return 0
-	})
+	}
+	// Rows that come in order are left alone: that is a hundredth of the work.
+	if !slices.IsSortedFunc(t.view, compare) {
+		slices.SortStableFunc(t.view, compare)
+	}
 }
 
 // SortBy sorts by a column; the cursor stays on its row.
@@ -122,6 +135,10 @@ func (t *Table) Row() int {
 	}
 	return t.view[t.cursor]
 }
+
+// Line returns on which line of the last rendering the cursor was, the titles
+// being line 0.
+func (t *Table) Line() int { return t.cursor - t.top + 1 }
 
 // Move moves the cursor by d rows, as far as there are any.
 func (t *Table) Move(d int) { t.cursor = max(min(t.cursor+d, len(t.view)-1), 0) }
