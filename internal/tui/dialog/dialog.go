@@ -39,7 +39,7 @@ func twin(t *theme.Theme, command string, w int) []string {
 	if command == "" {
 		return nil
 	}
-	return []string{"", t.Faint.Render(widget.Fit(t, "= "+command, min(w, widget.Width(command)+2)))}
+	return []string{"", t.Faint.Render(widget.Fit(t, "= "+widget.Clean(command), min(w, widget.Width(command)+2)))}
 }
 
 // hint is the line of keys at the foot of a dialog: pairs of a key and what it

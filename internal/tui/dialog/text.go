@@ -78,7 +78,7 @@ func (d *Text) Render(t *theme.Theme, w, h int) []string {
 	d.top = max(min(d.top, len(lines)-d.page), 0)
 	shown := lines[d.top:min(d.top+d.page, len(lines))]
 	if d.raw {
-		out := append([]string{t.Accent.Render(d.title), ""}, shown...)
+		out := append([]string{t.Accent.Render(widget.Clean(d.title)), ""}, shown...)
 		out = append(out, "", foot)
 		return widget.Lines(t, out, w, h)
 	}

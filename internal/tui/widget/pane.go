@@ -45,7 +45,7 @@ func (p Pane) top(t *theme.Theme, w int) string {
 	g := t.Glyphs
 	name, note := "", ""
 	if p.Title != "" && w > 6 {
-		name, _ = cut(t, p.Title, w-6)
+		name, _ = cut(t, Clean(p.Title), w-6)
 		name = " " + name + " "
 	}
 	if p.Note != "" {

@@ -138,8 +138,13 @@ func Over(under, block []string, x, y int) []string {
 		if y+i < 0 || y+i >= len(under) {
 			continue
 		}
-		w := ansi.StringWidth(line)
-		under[y+i] = ansi.Truncate(under[y+i], x, "") + line + ansi.TruncateLeft(under[y+i], x+w, "")
+		all, w := ansi.StringWidth(under[y+i]), ansi.StringWidth(line)
+		left, right := ansi.Truncate(under[y+i], x, ""), ansi.TruncateLeft(under[y+i], x+w, "")
+		// A letter of two cells that an edge goes through is left out.
+		if ansi.StringWidth(right) > all-x-w {
+			right = " " + ansi.TruncateLeft(under[y+i], x+w+1, "")
+		}
+		under[y+i] = left + blank(x-ansi.StringWidth(left)) + line + right
 	}
 	return under
 }
