@@ -129,7 +129,7 @@ func (d *Form) Render(t *theme.Theme, w, h int) []string {
 	}
 	if c := d.change(d.form).Twin; c != "" && h > 20 {
 		foot = append(foot, "")
-		for _, l := range widget.Wrap("= "+c, room) {
+		for _, l := range widget.WrapWords("= "+widget.Clean(c), room) {
 			foot = append(foot, t.Faint.Render(l))
 		}
 	}
