@@ -213,7 +213,13 @@ func networks(ps []protocol.Protocol, name vpn.Protocol) string {
 
 // settings writes those that a person may give, as they are now.
 func settings(out *sheet, ps []protocol.Protocol, s vpn.ServerInfo) {
+	before := len(out.lines)
 	out.part("Settings", "")
+	defer func(title int) {
+		if len(out.lines) == title {
+			out.lines = out.lines[:before]
+		}
+	}(len(out.lines))
 	out.add("host", s.PublicHost)
 	out.add("allow", prefixes(s.Allow))
 	i := slices.IndexFunc(ps, func(p protocol.Protocol) bool { return p.Name() == s.Protocol })

@@ -63,9 +63,16 @@ type Page struct {
 	top    int  // the first line of the server that is shown
 	about  map[vpn.ServerID]about
 	ask    func(server string) tea.Cmd // learns what is shown of one server alone
-	asked  vpn.ServerID                // about which it was asked last, and when
+	asked  question                    // the last of these, and when
 	since  time.Time
 	shown  layout
+}
+
+// question is about a server as it was at one time.
+type question struct {
+	server  vpn.ServerID
+	updated time.Time
+	state   vpn.ServerState
 }
 
 // about is what is asked for when a server is looked at.
@@ -115,6 +122,10 @@ func (p *Page) Needs() feed.Topic {
 // Show brings a server to the cursor, by name.
 func (p *Page) Show(what string) tea.Cmd {
 	p.list.refresh()
+	if !p.frame.Data().Known(feed.Status) {
+		p.list.want = what
+		return nil
+	}
 	if what != "" && !p.list.table.Select(what) {
 		p.list.clear()
 		if !p.list.table.Select(what) {
@@ -134,14 +145,14 @@ func (p *Page) Follow() tea.Cmd {
 	if !ok || !p.inside && !p.shown.both {
 		return nil
 	}
-	now := p.frame.Now()
-	if s.ID == p.asked && now.Sub(p.since) < again {
+	now, q := p.frame.Now(), question{s.ID, s.UpdatedAt, s.State}
+	if q == p.asked && now.Sub(p.since) < again {
 		return nil
 	}
-	if s.ID != p.asked {
+	if s.ID != p.asked.server {
 		p.top = 0
 	}
-	p.asked, p.since = s.ID, now
+	p.asked, p.since = q, now
 	return p.ask(s.Name)
 }
 
