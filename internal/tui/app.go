@@ -211,6 +211,9 @@ func (a *App) changed(m changeMsg) tea.Cmd {
 		cmds = append(cmds, m.change.Then())
 	}
 	text := m.done
+	if text == "" { // it was only to find out what a change would mean
+		return tea.Batch(cmds...)
+	}
 	if m.change.Undo != nil {
 		text += ", u takes it back"
 	}

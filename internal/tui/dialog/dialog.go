@@ -34,12 +34,16 @@ func box(t *theme.Theme, title string, lines []string, w, h int) []string {
 	return widget.Pane{Title: title, Focus: true}.Render(t, inner+6, min(len(body)+2, h), body)
 }
 
-// twin is the line that says which command does the same.
+// twin is the lines that say which command does the same.
 func twin(t *theme.Theme, command string, w int) []string {
 	if command == "" {
 		return nil
 	}
-	return []string{"", t.Faint.Render(widget.Fit(t, "= "+widget.Clean(command), min(w, widget.Width(command)+2)))}
+	lines := []string{""}
+	for _, l := range widget.WrapWords("= "+widget.Clean(command), w) {
+		lines = append(lines, t.Faint.Render(l))
+	}
+	return lines
 }
 
 // hint is the line of keys at the foot of a dialog: pairs of a key and what it

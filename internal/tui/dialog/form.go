@@ -1,7 +1,6 @@
 package dialog
 
 import (
-	"errors"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -24,6 +23,7 @@ type Form struct {
 	fault   string // what is wrong with all of it
 	hint    string
 	touched bool
+	stays   bool // after it was done
 	sure    bool // esc was pressed once, with something written
 	formAt  int  // the line of the form, when rendered last
 }
@@ -32,6 +32,13 @@ type Form struct {
 // done; the form stays until that was done, and shows what is wrong.
 func NewForm(f page.Frame, title string, intro []string, form *widget.Form, change func(*widget.Form) page.Change) *Form {
 	return &Form{frame: f, title: title, intro: intro, form: form, change: change}
+}
+
+// Stay makes the form stay when its change was done, because that was but a
+// look at what the change would mean. Whoever opened it closes it.
+func (d *Form) Stay() *Form {
+	d.stays = true
+	return d
 }
 
 // Update takes keys: enter does it.
@@ -58,7 +65,9 @@ func (d *Form) submit() tea.Cmd {
 	c := d.change(d.form)
 	then := c.Then
 	c.Then = func() tea.Cmd {
-		d.frame.Close()
+		if d.busy = false; !d.stays {
+			d.frame.Close()
+		}
 		if then != nil {
 			return then()
 		}
@@ -71,9 +80,10 @@ func (d *Form) submit() tea.Cmd {
 
 func (d *Form) failed(err error) {
 	d.busy = false
-	d.fault, d.hint = err.Error(), ""
-	if e, ok := errors.AsType[*vpn.Error](err); ok {
-		d.hint = e.Hint
+	d.fault, d.hint = err.Error(), vpn.HintOf(err)
+	// Beside the field too, if it says which.
+	if field, ok := d.form.Named(d.fault); ok {
+		d.form.Fault(field, d.fault)
 	}
 }
 
@@ -119,7 +129,7 @@ func (d *Form) Render(t *theme.Theme, w, h int) []string {
 	}
 	if c := d.change(d.form).Twin; c != "" && h > 20 {
 		foot = append(foot, "")
-		for _, l := range widget.Wrap("= "+widget.Clean(c), room) {
+		for _, l := range widget.WrapWords("= "+widget.Clean(c), room) {
 			foot = append(foot, t.Faint.Render(l))
 		}
 	}

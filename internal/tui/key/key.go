@@ -162,6 +162,7 @@ func servers() []Action {
 		{ID: "server.logs", Keys: []string{"L"}, Title: "Its logs", Short: "logs", Screen: s, Menu: true},
 		{ID: "server.monitor", Keys: []string{"w"}, Title: "Its traffic", Screen: s, Menu: true},
 		{ID: "server.delete", Keys: []string{"d"}, Title: "Delete…", Short: "delete", Screen: s, Menu: true},
+		{ID: "server.mark", Keys: []string{"space"}, Title: "Mark", Screen: s},
 		{ID: "server.sort", Keys: []string{"s"}, Title: "Sort by the next column", Screen: s},
 		{ID: "server.reverse", Keys: []string{"S"}, Title: "Sort the other way round", Screen: s},
 	}

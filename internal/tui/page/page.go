@@ -71,7 +71,8 @@ type Change struct {
 	// Twin is the command line that does the same: "vpn users delete alice".
 	Twin string
 
-	// Do does it and says what was done: "alice is deleted".
+	// Do does it and says what was done: "alice is deleted"; empty: nothing is
+	// to be said.
 	Do func(ctx context.Context) (done string, err error)
 
 	// Undo does the opposite; nil: it cannot be undone.

@@ -3,6 +3,7 @@ package widget
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -139,6 +140,27 @@ func (f *Form) Fault(key, text string) bool {
 		}
 	}
 	return false
+}
+
+// Named returns the field whose label text has first, as words of its own:
+// the one that a fault such as "port 443 is in use" is about. Of labels at one
+// place the longest counts.
+func (f *Form) Named(text string) (key string, ok bool) {
+	text = " " + strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return ' '
+	}, text) + " "
+	first, length := -1, 0
+	for _, field := range f.fields {
+		label := " " + strings.ToLower(field.Label) + " "
+		at := strings.Index(text, label)
+		if at >= 0 && (first < 0 || at < first || at == first && len(label) > length) {
+			key, first, length = field.Key, at, len(label)
+		}
+	}
+	return key, first >= 0
 }
 
 // Help returns what is to be known about the field with the keys.

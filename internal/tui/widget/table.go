@@ -64,18 +64,24 @@ func (t *Table) SetRows(n int, key func(row int) string, keep func(row int) bool
 			t.view = append(t.view, row)
 		}
 	}
-	if len(t.marks) > 0 { // those of rows that are gone are forgotten
-		left := make(map[string]bool, len(t.marks))
-		for row := range n {
-			if k := key(row); t.marks[k] {
-				left[k] = true
-			}
-		}
-		t.marks = left
-	}
+	t.forget()
 	t.sort()
 	t.cursor = min(at, max(len(t.view)-1, 0))
 	t.Select(was)
+}
+
+// forget takes the marks of rows away that are gone.
+func (t *Table) forget() {
+	if len(t.marks) == 0 {
+		return
+	}
+	left := make(map[string]bool, len(t.marks))
+	for row := range t.rows {
+		if k := t.key(row); t.marks[k] {
+			left[k] = true
+		}
+	}
+	t.marks = left
 }
 
 func (t *Table) sort() {
@@ -135,10 +141,6 @@ func (t *Table) Row() int {
 	}
 	return t.view[t.cursor]
 }
-
-// Line returns on which line of the last rendering the cursor was, the titles
-// being line 0.
-func (t *Table) Line() int { return t.cursor - t.top + 1 }
 
 // Move moves the cursor by d rows, as far as there are any.
 func (t *Table) Move(d int) { t.cursor = max(min(t.cursor+d, len(t.view)-1), 0) }

@@ -131,6 +131,32 @@ func Wrap(text string, w int) []string {
 	return strings.Split(ansi.Wrap(text, w, ""), "\n")
 }
 
+// WrapWords is [Wrap] for text whose words must stay whole, hyphens or not,
+// as those of a command line and names.
+func WrapWords(text string, w int) []string {
+	if w < 1 {
+		return nil
+	}
+	var out []string
+	line := ""
+	for word := range strings.SplitSeq(text, " ") {
+		switch {
+		case line == "":
+			line = word
+		case Width(line)+1+Width(word) <= w:
+			line += " " + word
+		default:
+			out = append(out, line)
+			line = word
+		}
+		if Width(line) > w { // a word that no line can hold
+			parts := strings.Split(ansi.Hardwrap(line, w, false), "\n")
+			out, line = append(out, parts[:len(parts)-1]...), parts[len(parts)-1]
+		}
+	}
+	return append(out, line)
+}
+
 // Over lays a block of lines over others, at column x and line y. What does
 // not fit is cut off.
 func Over(under, block []string, x, y int) []string {
@@ -138,11 +164,15 @@ func Over(under, block []string, x, y int) []string {
 		if y+i < 0 || y+i >= len(under) {
 			continue
 		}
-		all, w := ansi.StringWidth(under[y+i]), ansi.StringWidth(line)
-		left, right := ansi.Truncate(under[y+i], x, ""), ansi.TruncateLeft(under[y+i], x+w, "")
-		// A letter of two cells that an edge goes through is left out.
-		if ansi.StringWidth(right) > all-x-w {
-			right = " " + ansi.TruncateLeft(under[y+i], x+w+1, "")
+		w, all := ansi.StringWidth(line), ansi.StringWidth(under[y+i])
+		left := ansi.Truncate(under[y+i], x, "")
+		right := ""
+		if rest := all - x - w; rest > 0 {
+			// Of a wide letter that is half below the block, nothing is left.
+			if right = ansi.TruncateLeft(under[y+i], x+w, ""); ansi.StringWidth(right) > rest {
+				right = ansi.TruncateLeft(under[y+i], x+w+1, "")
+			}
+			right = blank(rest-ansi.StringWidth(right)) + right
 		}
 		under[y+i] = left + blank(x-ansi.StringWidth(left)) + line + right
 	}
