@@ -173,6 +173,8 @@ func monitor() []Action {
 		{ID: "monitor.shorter", Keys: []string{"["}, Title: "A shorter span", Short: "shorter", Screen: s},
 		{ID: "monitor.longer", Keys: []string{"]"}, Title: "A longer span", Short: "longer", Screen: s},
 		{ID: "monitor.subject", Keys: []string{"s"}, Title: "Whose traffic: all, a server, a user…", Short: "whose", Screen: s},
+		{ID: "monitor.sort", Keys: []string{"o"}, Title: "Sort by the next column", Screen: s},
+		{ID: "monitor.reverse", Keys: []string{"O"}, Title: "Sort the other way round", Screen: s},
 		{ID: "monitor.kick", Keys: []string{"K"}, Title: "Kick the user of the connection…", Screen: s, Menu: true},
 		{ID: "monitor.user", Keys: []string{"U"}, Title: "Go to the user of the connection", Screen: s, Menu: true},
 	}
