@@ -130,6 +130,9 @@ func (a *App) look() tea.Cmd {
 // Update takes a message.
 func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	cmd := a.update(msg)
+	if p, ok := a.pages[a.screen].(page.Follower); ok && a.fault() == nil {
+		cmd = tea.Batch(cmd, p.Follow())
+	}
 	a.shown.dirty = true
 	return a, cmd
 }

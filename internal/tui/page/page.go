@@ -48,6 +48,11 @@ type Page interface {
 	Wheel(lines int)
 }
 
+// A Follower is a page that asks for more about what its cursor stands on. The
+// frame calls Follow after each message, as long as the page is in front, so
+// it returns nil unless there is something new to ask for.
+type Follower interface{ Follow() tea.Cmd }
+
 // A Dialog lies above the screens, and has the keys while it is the topmost.
 type Dialog interface {
 	// Update takes keys, pastes and the answers to its own commands. esc is

@@ -64,9 +64,24 @@ func (t *Table) SetRows(n int, key func(row int) string, keep func(row int) bool
 			t.view = append(t.view, row)
 		}
 	}
+	t.forget()
 	t.sort()
 	t.cursor = min(at, max(len(t.view)-1, 0))
 	t.Select(was)
+}
+
+// forget takes the marks of rows away that are gone.
+func (t *Table) forget() {
+	if len(t.marks) == 0 {
+		return
+	}
+	left := make(map[string]bool, len(t.marks))
+	for row := range t.rows {
+		if k := t.key(row); t.marks[k] {
+			left[k] = true
+		}
+	}
+	t.marks = left
 }
 
 func (t *Table) sort() {
@@ -74,7 +89,7 @@ func (t *Table) sort() {
 		return
 	}
 	less := t.Columns[t.Sort].Less
-	slices.SortStableFunc(t.view, func(a, b int) int {
+	compare := func(a, b int) int {
 		if t.Desc {
 			a, b = b, a
 		}
@@ -85,7 +100,11 @@ func (t *Table) sort() {
 			return 1
 		}
 		return 0
-	})
+	}
+	// Rows that come in order are left alone: that is a hundredth of the work.
+	if !slices.IsSortedFunc(t.view, compare) {
+		slices.SortStableFunc(t.view, compare)
+	}
 }
 
 // SortBy sorts by a column; the cursor stays on its row.
