@@ -202,6 +202,9 @@ func settings() []Action {
 	const s = Settings
 	return []Action{
 		{ID: "settings.save", Keys: []string{"ctrl+s"}, Title: "Save what was changed…", Short: "save", Screen: s},
+		{ID: "settings.left", Keys: []string{"h", "left"}, Title: "The choice before", Screen: s},
+		{ID: "settings.right", Keys: []string{"l", "right"}, Title: "The next choice", Screen: s},
+		{ID: "settings.reload", Keys: []string{"R"}, Title: "Reload: the daemon reads its file again", Screen: s},
 		{ID: "settings.drop", Keys: []string{"d"}, Title: "Take the change back", Screen: s, Menu: true},
 		{ID: "settings.unset", Keys: []string{"D"}, Title: "Back to the default", Screen: s, Menu: true},
 	}
