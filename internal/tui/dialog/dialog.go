@@ -39,7 +39,11 @@ func twin(t *theme.Theme, command string, w int) []string {
 	if command == "" {
 		return nil
 	}
-	return []string{"", t.Faint.Render(widget.Fit(t, "= "+command, min(w, widget.Width(command)+2)))}
+	lines := []string{""}
+	for _, l := range widget.Wrap("= "+widget.Clean(command), w) {
+		lines = append(lines, t.Faint.Render(l))
+	}
+	return lines
 }
 
 // hint is the line of keys at the foot of a dialog: pairs of a key and what it
