@@ -174,6 +174,8 @@ func monitor() []Action {
 		{ID: "monitor.shorter", Keys: []string{"["}, Title: "A shorter span", Short: "shorter", Screen: s},
 		{ID: "monitor.longer", Keys: []string{"]"}, Title: "A longer span", Short: "longer", Screen: s},
 		{ID: "monitor.subject", Keys: []string{"s"}, Title: "Whose traffic: all, a server, a user…", Short: "whose", Screen: s},
+		{ID: "monitor.sort", Keys: []string{"o"}, Title: "Sort by the next column", Screen: s},
+		{ID: "monitor.reverse", Keys: []string{"O"}, Title: "Sort the other way round", Screen: s},
 		{ID: "monitor.kick", Keys: []string{"K"}, Title: "Kick the user of the connection…", Screen: s, Menu: true},
 		{ID: "monitor.user", Keys: []string{"U"}, Title: "Go to the user of the connection", Screen: s, Menu: true},
 	}
@@ -201,6 +203,9 @@ func settings() []Action {
 	const s = Settings
 	return []Action{
 		{ID: "settings.save", Keys: []string{"ctrl+s"}, Title: "Save what was changed…", Short: "save", Screen: s},
+		{ID: "settings.left", Keys: []string{"h", "left"}, Title: "The choice before", Screen: s},
+		{ID: "settings.right", Keys: []string{"l", "right"}, Title: "The next choice", Screen: s},
+		{ID: "settings.reload", Keys: []string{"R"}, Title: "Reload: the daemon reads its file again", Screen: s},
 		{ID: "settings.drop", Keys: []string{"d"}, Title: "Take the change back", Screen: s, Menu: true},
 		{ID: "settings.unset", Keys: []string{"D"}, Title: "Back to the default", Screen: s, Menu: true},
 	}

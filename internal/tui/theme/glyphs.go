@@ -6,6 +6,7 @@ package theme
 type Glyphs struct {
 	OK, Warn, Bad, Off string // states; the word stands beside them
 	Cursor, Mark       string // the row under the cursor; a marked one
+	Changed            string // what is not as it was saved
 	Ellipsis           string
 	Down, Up           string // directions of traffic
 	Infinite           string
@@ -32,7 +33,7 @@ type Glyphs struct {
 func Unicode() Glyphs {
 	return Glyphs{
 		OK: "●", Warn: "◐", Bad: "✗", Off: "○",
-		Cursor: "▌", Mark: "✓", Ellipsis: "…", Down: "↓", Up: "↑", Infinite: "∞", Dot: "·",
+		Cursor: "▌", Mark: "✓", Changed: "◆", Ellipsis: "…", Down: "↓", Up: "↑", Infinite: "∞", Dot: "·",
 		Pick: "▸", More: "⋮", On: "✓", Left: "‹", Right: "›", Follow: "▶", Paused: "▮▮", Caret: "█",
 		TopLeft: "╭", TopRight: "╮", BottomLeft: "╰", BottomRight: "╯", Horizontal: "─", Vertical: "│", TeeLeft: "├", TeeRight: "┤",
 		Full: "█", Empty: "░", Parts: []string{"▏", "▎", "▍", "▌", "▋", "▊", "▉"},
@@ -53,7 +54,7 @@ func Blocks() Glyphs {
 func ASCII() Glyphs {
 	return Glyphs{
 		OK: "*", Warn: "~", Bad: "x", Off: "o",
-		Cursor: ">", Mark: "+", Ellipsis: "~", Down: "v", Up: "^", Infinite: "-", Dot: "-",
+		Cursor: ">", Mark: "+", Changed: "!", Ellipsis: "~", Down: "v", Up: "^", Infinite: "-", Dot: "-",
 		Pick: ">", More: ":", On: "x", Left: "<", Right: ">", Follow: ">", Paused: "||", Caret: "_",
 		TopLeft: "+", TopRight: "+", BottomLeft: "+", BottomRight: "+", Horizontal: "-", Vertical: "|", TeeLeft: "+", TeeRight: "+",
 		Full: "#", Empty: ".", Parts: nil,
