@@ -180,6 +180,7 @@ func (f *fakeServers) Logs(ctx context.Context, name string, follow bool, tail i
 type fakeSystem struct {
 	err   error
 	limit int
+	logs  vpn.LogQuery
 	panic any
 
 	reloads int
@@ -202,6 +203,11 @@ func (f *fakeSystem) Host(context.Context) (vpn.Host, error) { return vpn.Host{N
 func (f *fakeSystem) FollowEvents(_ context.Context, last int) (iter.Seq[[]vpn.Event], error) {
 	f.limit = last
 	return slices.Values([][]vpn.Event{{{Action: "one"}, {Action: "two"}}, {{Action: "<&>"}}}), f.err
+}
+
+func (f *fakeSystem) Logs(_ context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
+	f.logs = q
+	return slices.Values([][]vpn.LogLine{{{Message: "one"}}}), f.err
 }
 
 func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {

@@ -40,6 +40,7 @@ type fakePlane struct {
 	revised *[]revision
 	asked   *vpn.HistoryQuery
 	rates   *vpn.RatesQuery
+	logged  *vpn.LogQuery
 	changed []string // by a reload
 }
 
@@ -51,7 +52,7 @@ type revision struct {
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), rates: new(vpn.RatesQuery), changed: []string{"log_level"},
+		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), rates: new(vpn.RatesQuery), logged: new(vpn.LogQuery), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -387,6 +388,18 @@ func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) {
 		{At: now.Add(time.Second), Actor: "system", Action: "users.first_use", Subject: "bob", Detail: "expires_at 2026-12-31"},
 		{At: now, Actor: "uid 0 (root)", Action: "users.create", Subject: "alice"},
 	}, f.failure
+}
+
+func (f fakeSystem) Logs(_ context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
+	*f.logged = q
+	if f.idle {
+		return slices.Values([][]vpn.LogLine{}), f.failure
+	}
+	return slices.Values([][]vpn.LogLine{{
+		{At: now, Level: vpn.LogInfo, Source: vpn.ControlPlane, Message: "control plane runs", Fields: map[string]string{"version": "1.2.3", "pid": "42", "why": "a b"}},
+	}, {
+		{At: now.Add(1500 * time.Millisecond), Level: vpn.LogWarn, Source: "main", Message: "what \x1b[2J comes"},
+	}}), f.failure
 }
 
 func (f fakeSystem) FollowEvents(ctx context.Context, last int) (iter.Seq[[]vpn.Event], error) {
