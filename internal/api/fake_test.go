@@ -181,6 +181,7 @@ type fakeSystem struct {
 	err   error
 	limit int
 	logs  vpn.LogQuery
+	patch vpn.ConfigPatch
 	panic any
 
 	reloads int
@@ -208,6 +209,16 @@ func (f *fakeSystem) FollowEvents(_ context.Context, last int) (iter.Seq[[]vpn.E
 func (f *fakeSystem) Logs(_ context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
 	f.logs = q
 	return slices.Values([][]vpn.LogLine{{{Message: "one"}}}), f.err
+}
+
+func (f *fakeSystem) Configuration(context.Context) (vpn.Configuration, error) {
+	return vpn.Configuration{File: "/f"}, f.err
+}
+
+func (f *fakeSystem) Configure(_ context.Context, p vpn.ConfigPatch) (vpn.ConfigChange, error) {
+	f.reloads++
+	f.patch = p
+	return vpn.ConfigChange{}, f.err
 }
 
 func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {

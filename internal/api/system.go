@@ -18,6 +18,8 @@ type System interface {
 	Events(ctx context.Context, limit int) ([]vpn.Event, error)
 	FollowEvents(ctx context.Context, last int) (iter.Seq[[]vpn.Event], error)
 	Logs(ctx context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error)
+	Configuration(ctx context.Context) (vpn.Configuration, error)
+	Configure(ctx context.Context, p vpn.ConfigPatch) (vpn.ConfigChange, error)
 	Reload(ctx context.Context) (vpn.Reload, error)
 	Upgrade(ctx context.Context) (vpn.Upgrade, error)
 }

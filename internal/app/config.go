@@ -29,6 +29,9 @@ type Config struct {
 	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
 	Process    Process // the daemon; nil: there is none
 
+	// Configuration is the control plane's; nil: nothing is known of it.
+	Configuration Configuration
+
 	// Host tells how the machine is. It may be nil.
 	Host func(context.Context) (vpn.Host, error)
 

@@ -44,6 +44,11 @@ type Options struct {
 	Load   func() (config.Config, error)
 	Adjust func(config.Config)
 
+	// Sources are where the configuration comes from, and Replace puts a file
+	// in the place of its own. Without Replace it is not changed.
+	Sources config.Sources
+	Replace func(path string, data []byte) error
+
 	// Executable is the file, and Args are the arguments, with which another
 	// version is executed in this one's place. "--check" after them must make
 	// it say whether it could be.
@@ -137,12 +142,16 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 		return p, err
 	}
 	p.close = append(p.close, p.workers.Close)
+	inForce := func() config.Config { return o.Config }
+	if c, ok := self.(*control); ok {
+		inForce = c.inForce
+	}
 	p.app = app.New(app.Config{
 		Store: store, Workers: p.workers, Protocols: protocols,
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store}},
 		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logsAt, p.ending}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now, Leaving: p.ending,
-		Process: self,
+		Process: self, Configuration: &configuration{sources: o.Sources, inForce: inForce, replace: o.Replace},
 	})
 	dry := p.app.DryRun()
 	p.handler = api.Handler(api.Config{
