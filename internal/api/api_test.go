@@ -96,6 +96,9 @@ func TestOperationIDs(t *testing.T) {
 		"servers.logs":    "GET /v1/servers/{server}/logs",
 		"system.status":   "GET /v1/status",
 		"system.events":   "GET /v1/events",
+		"system.logs":     "GET /v1/logs",
+		"config.show":     "GET /v1/config",
+		"config.update":   "PATCH /v1/config",
 		"system.host":     "GET /v1/host",
 	}
 	if d := cmp.Diff(want, got); d != "" {

@@ -180,6 +180,8 @@ func (f *fakeServers) Logs(ctx context.Context, name string, follow bool, tail i
 type fakeSystem struct {
 	err   error
 	limit int
+	logs  vpn.LogQuery
+	patch vpn.ConfigPatch
 	panic any
 
 	reloads int
@@ -202,6 +204,21 @@ func (f *fakeSystem) Host(context.Context) (vpn.Host, error) { return vpn.Host{N
 func (f *fakeSystem) FollowEvents(_ context.Context, last int) (iter.Seq[[]vpn.Event], error) {
 	f.limit = last
 	return slices.Values([][]vpn.Event{{{Action: "one"}, {Action: "two"}}, {{Action: "<&>"}}}), f.err
+}
+
+func (f *fakeSystem) Logs(_ context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
+	f.logs = q
+	return slices.Values([][]vpn.LogLine{{{Message: "one"}}}), f.err
+}
+
+func (f *fakeSystem) Configuration(context.Context) (vpn.Configuration, error) {
+	return vpn.Configuration{File: "/f"}, f.err
+}
+
+func (f *fakeSystem) Configure(_ context.Context, p vpn.ConfigPatch) (vpn.ConfigChange, error) {
+	f.reloads++
+	f.patch = p
+	return vpn.ConfigChange{}, f.err
 }
 
 func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {

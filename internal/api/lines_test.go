@@ -35,6 +35,18 @@ func TestFollowedEventsAreALineEach(t *testing.T) {
 	}
 }
 
+func TestMergedLogsDecodeEveryParameter(t *testing.T) {
+	f := newFixture(t)
+	w := f.do("GET", "/v1/logs?follow=true&tail=5&level=warn&server=main&since=2026-11-01T00:00:00.5Z", "")
+	want := vpn.LogQuery{Follow: true, Tail: 5, Level: vpn.LogWarn, Server: "main", Since: time.Date(2026, 11, 1, 0, 0, 0, 5e8, time.UTC)}
+	if f.system.logs != want || w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"message":"one"`) {
+		t.Errorf("got %d %s, asked %+v", w.Code, w.Body, f.system.logs)
+	}
+	if f.do("GET", "/v1/logs", ""); f.system.logs != (vpn.LogQuery{Tail: 100}) {
+		t.Errorf("asked %+v", f.system.logs)
+	}
+}
+
 // dripping is a system whose events come when a test says so.
 type dripping struct {
 	fakeSystem

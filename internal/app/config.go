@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -27,6 +28,9 @@ type Config struct {
 	DataDir    string
 	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
 	Process    Process // the daemon; nil: there is none
+
+	// Configuration is the control plane's; nil: nothing is known of it.
+	Configuration Configuration
 
 	// Host tells how the machine is. It may be nil.
 	Host func(context.Context) (vpn.Host, error)
@@ -125,6 +129,16 @@ func (noTunnels) Changes(vpn.Server) []string  { return nil }
 // following, what comes until ctx ends.
 type Logs interface {
 	Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error)
+
+	// Lines returns the lines that q selects of the logs of from, by time, the
+	// last of them first and, following, what comes until ctx ends.
+	Lines(ctx context.Context, from LogSources, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error)
+}
+
+// LogSources are whose logs are wanted.
+type LogSources struct {
+	ControlPlane bool
+	Servers      func(context.Context) ([]vpn.Server, error) // asked again and again while they are followed
 }
 
 // App holds the use cases, one field per noun.

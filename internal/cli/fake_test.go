@@ -40,7 +40,11 @@ type fakePlane struct {
 	revised *[]revision
 	asked   *vpn.HistoryQuery
 	rates   *vpn.RatesQuery
-	changed []string // by a reload
+	logged  *vpn.LogQuery
+	wrong   string // with the configuration's file
+
+	configured *vpn.ConfigPatch
+	changed    []string // by a reload
 }
 
 // revision is a patch of a server that was asked for.
@@ -51,7 +55,7 @@ type revision struct {
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), rates: new(vpn.RatesQuery), changed: []string{"log_level"},
+		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), rates: new(vpn.RatesQuery), logged: new(vpn.LogQuery), configured: new(vpn.ConfigPatch), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -386,6 +390,33 @@ func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) {
 	return []vpn.Event{
 		{At: now.Add(time.Second), Actor: "system", Action: "users.first_use", Subject: "bob", Detail: "expires_at 2026-12-31"},
 		{At: now, Actor: "uid 0 (root)", Action: "users.create", Subject: "alice"},
+	}, f.failure
+}
+
+func (f fakeSystem) Logs(_ context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
+	*f.logged = q
+	if f.idle {
+		return slices.Values([][]vpn.LogLine{}), f.failure
+	}
+	return slices.Values([][]vpn.LogLine{{
+		{At: now, Level: vpn.LogInfo, Source: vpn.ControlPlane, Message: "control plane runs", Fields: map[string]string{"version": "1.2.3", "pid": "42", "why": "a b"}},
+	}, {
+		{At: now.Add(1500 * time.Millisecond), Level: vpn.LogWarn, Source: "main", Message: "what \x1b[2J comes"},
+	}}), f.failure
+}
+
+func (f fakeSystem) Configuration(context.Context) (vpn.Configuration, error) {
+	return vpn.Configuration{File: "/etc/vpn/config.yaml", Problem: f.wrong, Values: []vpn.ConfigValue{
+		{Key: "public_host", Value: "vpn.example.org", Origin: vpn.ConfigOrigin{Layer: "file", Where: "/etc/vpn/config.yaml:1"}, Doc: "the name"},
+		{Key: "log_level", Value: "info", Origin: vpn.ConfigOrigin{Layer: "default"}, Doc: "the least weight", Default: "info", Pending: new("debug")},
+	}}, f.failure
+}
+
+func (f fakeSystem) Configure(_ context.Context, p vpn.ConfigPatch) (vpn.ConfigChange, error) {
+	*f.configured = p
+	return vpn.ConfigChange{
+		File: "/etc/vpn/config.yaml", Written: true, Changes: []vpn.ConfigDiff{{Key: "log_level", From: "info", To: "debug"}},
+		Warnings: []string{"VPN_LOG_LEVEL is set for the daemon, and rules over the file"}, DryRun: f.dry,
 	}, f.failure
 }
 

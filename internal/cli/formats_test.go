@@ -31,7 +31,7 @@ var answering = []string{
 	"server restart main --yes", "server delete main --yes", "server status", "server status main",
 	"status", "version", "reload",
 	"users rotate alice --yes", "users device add alice tablet", "users device list alice", "users device remove alice phone --yes",
-	"monitor host", "monitor events", "monitor rates", "monitor rates --by user", "monitor traffic", "monitor traffic --by user --since 7d", "monitor connections", "monitor top", "monitor top --since 24h --by server",
+	"monitor host", "monitor events", "logs", "monitor rates", "monitor rates --by user", "monitor traffic", "monitor traffic --by user --since 7d", "monitor connections", "monitor top", "monitor top --since 24h --by server",
 	"proxy create office", "proxy list", "proxy status", "proxy access list web", "proxy access add web 192.0.2.0/24",
 	"proxy access remove web 198.51.100.0/24",
 }

@@ -15,7 +15,9 @@ import (
 	"vpn/internal/service"
 	"vpn/internal/tui"
 	"vpn/internal/tui/key"
+	tuipage "vpn/internal/tui/page"
 	"vpn/internal/tui/preference"
+	"vpn/internal/tui/screens"
 	"vpn/internal/tui/theme"
 	"vpn/internal/vpn"
 )
@@ -100,9 +102,10 @@ func runTUI(ctx context.Context, p *program, look tuiFlags) error {
 		return err
 	}
 	a := tui.New(tui.Options{
-		Source: tui.SourceOf(c), Watch: tui.WatchOf(c), Pages: tui.Pages(c, all.Protocols(), file), Keys: keys,
-		Theme: prefers.Theme, Dark: tui.DarkFor(p.Getenv), Glyphs: tui.GlyphsFor(prefers.Glyphs, p.Getenv),
-		Mouse: prefers.Mouse == nil || *prefers.Mouse, Tick: prefers.Refresh, Start: start, Now: p.Now,
+		Source: tui.SourceOf(c), Watch: tui.WatchOf(c), Keys: keys, Start: start, Now: p.Now,
+		Pages: screens.Of(screens.Place{Client: c, Protocols: all.Protocols().All(), File: file, Read: fileText}),
+		Look:  tuipage.Look{Theme: prefers.Theme, Mouse: prefers.Mouse == nil || *prefers.Mouse, Refresh: prefers.Refresh, Glyphs: cmp.Or(prefers.Glyphs, "auto")},
+		Dark:  tui.DarkFor(p.Getenv), Glyphs: func(name string) theme.Glyphs { return tui.GlyphsFor(name, p.Getenv) },
 	})
 	return tui.Run(ctx, a, tui.Terminal{In: p.In, Out: p.Out, Getenv: p.Getenv, Env: os.Environ()})
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -19,6 +22,18 @@ func (s *System) Status(ctx context.Context) (vpn.Status, error) {
 // Host returns how busy and how full the machine of the control plane is.
 func (s *System) Host(ctx context.Context) (vpn.Host, error) {
 	return call[vpn.Host](ctx, s.c, http.MethodGet, "/v1/host", nil)
+}
+
+// Logs returns the lines that q selects of the control plane's log and of the
+// servers', merged by time.
+func (s *System) Logs(ctx context.Context, q vpn.LogQuery) (*Stream[vpn.LogLine], error) {
+	query := url.Values{"tail": {strconv.Itoa(q.Tail)}, "follow": {strconv.FormatBool(q.Follow)}}
+	setIf(query, "level", string(q.Level))
+	setIf(query, "server", q.Server)
+	if !q.Since.IsZero() {
+		query.Set("since", q.Since.UTC().Format(time.RFC3339Nano))
+	}
+	return openStream[vpn.LogLine](ctx, s.c, withValues("/v1/logs", query))
 }
 
 // Reload makes the daemon read its configuration again.

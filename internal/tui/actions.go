@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -43,8 +44,8 @@ func (f frame) act(action string) (tea.Cmd, bool) {
 	case "theme":
 		return f.nextTheme(), true
 	case "mouse":
-		a.mouse = !a.mouse
-		if a.mouse {
+		a.look.Mouse = !a.look.Mouse
+		if a.look.Mouse {
 			return f.Say(page.Note, "the mouse is the UI's; shift selects text in most terminals"), true
 		}
 		return f.Say(page.Note, "the mouse is the terminal's: it selects text"), true
@@ -71,7 +72,7 @@ func (f frame) back() tea.Cmd {
 	}
 	if n := len(a.before); n > 0 {
 		a.screen, a.before = a.before[n-1], a.before[:n-1]
-		return tea.Batch(a.pages[a.screen].Show(""), a.look())
+		return tea.Batch(a.pages[a.screen].Show(""), a.poll())
 	}
 	return nil
 }
@@ -87,15 +88,11 @@ func (f frame) takeBack() tea.Cmd {
 }
 
 func (f frame) nextTheme() tea.Cmd {
-	a := f.a
 	names := theme.Names()
-	for i, n := range names {
-		if n == a.theme.Name {
-			a.theme = theme.New(names[(i+1)%len(names)], a.dark, a.o.Glyphs)
-			break
-		}
-	}
-	return f.Say(page.Note, "theme: "+string(a.theme.Name))
+	l := f.a.look
+	l.Theme = names[(slices.Index(names, l.Theme)+1)%len(names)]
+	f.Apply(l)
+	return f.Say(page.Note, "theme: "+string(l.Theme))
 }
 
 // palette is all that can be done on this screen, and where one can go.

@@ -28,11 +28,9 @@ type Options struct {
 	Pages  func(page.Frame) []page.Page // in the order of [key.Screens]
 	Keys   *key.Map
 
-	Theme  theme.Name
-	Dark   bool // what the terminal is taken for until it answers
-	Glyphs theme.Glyphs
-	Mouse  bool
-	Tick   time.Duration // between two looks at the control plane; 0: a second
+	Look   page.Look // Refresh may be 0: a second
+	Dark   bool      // what the terminal is taken for until it answers
+	Glyphs func(name string) theme.Glyphs
 
 	// Start starts a daemon where none answers; nil: it cannot be.
 	Start func(ctx context.Context) error
@@ -62,7 +60,7 @@ type App struct {
 	away    bool         // the terminal's window has not the focus
 	starts  bool         // a daemon is being started
 	frozen  bool
-	mouse   bool
+	look    page.Look
 	since   time.Time
 
 	shown drawn // what is on the screen
@@ -76,12 +74,12 @@ func New(o Options) *App {
 	if o.After == nil {
 		o.After = tea.Tick
 	}
-	if o.Tick == 0 {
-		o.Tick = time.Second
+	if o.Look.Refresh == 0 {
+		o.Look.Refresh = time.Second
 	}
-	a := &App{o: o, data: feed.New(o.Source), dark: o.Dark, mouse: o.Mouse, since: o.Now()}
+	a := &App{o: o, data: feed.New(o.Source), dark: o.Dark, look: o.Look, since: o.Now()}
 	a.say.after = o.After
-	a.theme = theme.New(o.Theme, o.Dark, o.Glyphs)
+	a.theme = theme.New(a.look.Theme, a.dark, o.Glyphs(a.look.Glyphs))
 	a.pages = o.Pages(a.frame())
 	return a
 }
@@ -100,15 +98,15 @@ type (
 // Init asks for what the first screen needs. The first frame waits for none
 // of it.
 func (a *App) Init() tea.Cmd {
-	cmds := []tea.Cmd{a.look(), a.tick(), a.pages[a.screen].Show("")}
-	if a.o.Theme == theme.Auto {
+	cmds := []tea.Cmd{a.poll(), a.tick(), a.pages[a.screen].Show("")}
+	if a.look.Theme == theme.Auto {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
 	return tea.Batch(cmds...)
 }
 
 func (a *App) tick() tea.Cmd {
-	d := a.o.Tick
+	d := a.look.Refresh
 	if a.away {
 		d *= 5
 	}
@@ -118,10 +116,10 @@ func (a *App) tick() tea.Cmd {
 // Tick is the message with which the UI looks at the control plane again.
 func Tick(now time.Time) tea.Msg { return tickMsg(now) }
 
-// look asks the control plane for what is due.
-func (a *App) look() tea.Cmd {
+// poll asks the control plane for what is due.
+func (a *App) poll() tea.Cmd {
 	var cmds []tea.Cmd
-	for _, ask := range a.data.Due(feed.Status|a.pages[a.screen].Needs(), a.o.Now(), a.o.Tick) {
+	for _, ask := range a.data.Due(feed.Status|a.pages[a.screen].Needs(), a.o.Now(), a.look.Refresh) {
 		cmds = append(cmds, func() tea.Msg { return ask() })
 	}
 	return tea.Batch(cmds...)
@@ -143,14 +141,14 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		a.w, a.h = m.Width, m.Height
 	case tea.BackgroundColorMsg:
 		a.dark = m.IsDark()
-		a.theme = theme.New(a.theme.Name, a.dark, a.o.Glyphs)
+		a.theme = theme.New(a.look.Theme, a.dark, a.theme.Glyphs)
 	case tea.FocusMsg:
 		a.away = false
-		return a.look()
+		return a.poll()
 	case tea.BlurMsg:
 		a.away = true
 	case tickMsg:
-		return tea.Batch(a.look(), a.tick())
+		return tea.Batch(a.poll(), a.tick())
 	case feed.Answer:
 		a.data.Take(m, a.o.Now())
 		for _, p := range a.pages {
@@ -160,7 +158,7 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		return a.changed(m)
 	case eventMsg:
 		a.data.Stale(affected(m.event))
-		return a.look()
+		return a.poll()
 	case startMsg:
 		return a.started(m)
 	case fadeMsg:
@@ -199,14 +197,14 @@ func (a *App) changed(m changeMsg) tea.Cmd {
 	if m.err != nil {
 		if m.change.Failed != nil {
 			m.change.Failed(m.err)
-			return a.look()
+			return a.poll()
 		}
-		return tea.Batch(a.say.add(page.Fault, faultText(m.err), a.o.Now()), a.look())
+		return tea.Batch(a.say.add(page.Fault, faultText(m.err), a.o.Now()), a.poll())
 	}
 	if m.change.Undo != nil {
 		a.undo = &page.Change{Do: m.change.Undo, Affects: m.change.Affects}
 	}
-	cmds := []tea.Cmd{a.look()}
+	cmds := []tea.Cmd{a.poll()}
 	if m.change.Then != nil {
 		cmds = append(cmds, m.change.Then())
 	}
@@ -250,5 +248,5 @@ func (a *App) started(m startMsg) tea.Cmd {
 	if m.err != nil {
 		return a.say.add(page.Fault, faultText(m.err), a.o.Now())
 	}
-	return tea.Batch(a.look(), a.say.add(page.Done, "a daemon is running", a.o.Now()))
+	return tea.Batch(a.poll(), a.say.add(page.Done, "a daemon is running", a.o.Now()))
 }

@@ -30,6 +30,14 @@ func (f frame) Keys() *key.Map      { return f.a.o.Keys }
 func (f frame) Data() *feed.Data    { return f.a.data }
 func (f frame) Now() time.Time      { return f.a.o.Now() }
 
+func (f frame) Look() page.Look { return f.a.look }
+
+func (f frame) Apply(l page.Look) {
+	a := f.a
+	a.look = l
+	a.theme = theme.New(l.Theme, a.dark, a.o.Glyphs(l.Glyphs))
+}
+
 func (f frame) Open(d page.Dialog) { f.a.dialogs = append(f.a.dialogs, d) }
 
 func (f frame) Close() {
@@ -45,7 +53,7 @@ func (f frame) Go(s key.Screen, what string) tea.Cmd {
 		a.before = a.before[max(len(a.before)-20, 0):]
 		a.screen = s
 	}
-	return tea.Batch(a.pages[s].Show(what), a.look())
+	return tea.Batch(a.pages[s].Show(what), a.poll())
 }
 
 func (f frame) Say(w page.Weight, text string) tea.Cmd {

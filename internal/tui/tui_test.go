@@ -120,7 +120,7 @@ func TestOffersToStartADaemon(t *testing.T) {
 
 func TestThemes(t *testing.T) {
 	o, _ := tuitest.Options(t)
-	o.Source, o.Theme = &tuitest.Fleet{N: 10}, theme.Auto
+	o.Source, o.Look.Theme = &tuitest.Fleet{N: 10}, theme.Auto
 	d := tuitest.Drive(t, tuitest.Alone(o, key.Everywhere, nil), 100, 30)
 	dark, text := d.Cells().Render(), d.Text()
 	d.Send(tea.BackgroundColorMsg{Color: color.White})

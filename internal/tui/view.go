@@ -50,7 +50,7 @@ func (a *App) View() tea.View {
 	v.AltScreen = true
 	v.ReportFocus = true
 	v.WindowTitle = "vpn: " + a.screen.String()
-	if a.mouse {
+	if a.look.Mouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
 	return v
@@ -152,7 +152,7 @@ func (p painter) state() string {
 	case !a.data.Known(feed.Status):
 		return ""
 	}
-	if age := a.data.Age(feed.Status, a.o.Now()); age > 3*a.o.Tick+2*time.Second && a.data.Err(feed.Status) != nil {
+	if age := a.data.Age(feed.Status, a.o.Now()); age > 3*a.look.Refresh+2*time.Second && a.data.Err(feed.Status) != nil {
 		return t.Bad.Render(fmt.Sprintf("%s data is %d s old", t.Glyphs.Bad, int(age.Seconds())))
 	}
 	r := a.data.Status.Rate

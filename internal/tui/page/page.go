@@ -89,6 +89,14 @@ type Change struct {
 	Affects feed.Topic
 }
 
+// Look is how the UI looks.
+type Look struct {
+	Theme   theme.Name
+	Mouse   bool
+	Refresh time.Duration // between two looks at the control plane
+	Glyphs  string        // the name of the signs: auto, unicode, blocks or ascii
+}
+
 // Weight says what a message is.
 type Weight int
 
@@ -105,6 +113,11 @@ type Frame interface {
 	Keys() *key.Map
 	Data() *feed.Data
 	Now() time.Time
+
+	// Look is how the UI looks now; Apply makes it look so at once, and keeps
+	// it nowhere.
+	Look() Look
+	Apply(l Look)
 
 	// Open puts a dialog on top, Close takes the topmost away.
 	Open(d Dialog)

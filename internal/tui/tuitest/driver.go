@@ -17,6 +17,7 @@ import (
 
 	"vpn/internal/tui"
 	"vpn/internal/tui/key"
+	"vpn/internal/tui/page"
 	"vpn/internal/tui/theme"
 )
 
@@ -41,7 +42,7 @@ func Options(t testing.TB) (tui.Options, *Clock) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tui.Options{Keys: keys, Theme: theme.Dark, Dark: true, Glyphs: theme.Unicode(), Mouse: true, Now: clock.Now, After: Never}, clock
+	return tui.Options{Keys: keys, Look: page.Look{Theme: theme.Dark, Mouse: true, Glyphs: "unicode"}, Dark: true, Glyphs: func(string) theme.Glyphs { return theme.Unicode() }, Now: clock.Now, After: Never}, clock
 }
 
 // A Driver is a person at a terminal.
@@ -256,7 +257,7 @@ func Pictures(t *testing.T, keys []string, make func(tui.Options) tea.Model) {
 		for _, name := range []theme.Name{theme.Dark, theme.Light} {
 			t.Run(fmt.Sprintf("%dx%d/%s", size[0], size[1], name), func(t *testing.T) {
 				o, _ := Options(t)
-				o.Theme, o.Dark = name, name == theme.Dark
+				o.Look.Theme, o.Dark = name, name == theme.Dark
 				Drive(t, make(o), size[0], size[1]).Press(keys...).Fits().Golden(t)
 			})
 		}

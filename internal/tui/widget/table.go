@@ -142,6 +142,10 @@ func (t *Table) Row() int {
 	return t.view[t.cursor]
 }
 
+// Line returns on which line of the last rendering the cursor was, the titles
+// being line 0.
+func (t *Table) Line() int { return t.cursor - t.top + 1 }
+
 // Move moves the cursor by d rows, as far as there are any.
 func (t *Table) Move(d int) { t.cursor = max(min(t.cursor+d, len(t.view)-1), 0) }
 

@@ -51,7 +51,7 @@ func BenchmarkFrame(b *testing.B) {
 	for _, wrap := range []bool{false, true} {
 		b.Run(fmt.Sprintf("wrap=%t", wrap), func(b *testing.B) {
 			var p *Page
-			tui.New(tui.Options{Keys: keys, Theme: theme.Dark, Dark: true, Glyphs: theme.Unicode(), Pages: func(f page.Frame) []page.Page {
+			tui.New(tui.Options{Keys: keys, Look: page.Look{Theme: theme.Dark}, Dark: true, Glyphs: func(string) theme.Glyphs { return theme.Unicode() }, Pages: func(f page.Frame) []page.Page {
 				p = New(f, nil, nil)
 				return []page.Page{p}
 			}})

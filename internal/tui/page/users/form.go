@@ -309,9 +309,20 @@ func parseCount(s string) (int, error) {
 // plainFlags are those whose value stands on the command line as it was
 // written; empty is what an emptied field says there.
 var plainFlags = []struct{ key, empty string }{
-	{"name", ""}, {"quota", "none"}, {"quota-period", "none"}, {"resets-on", ""}, {"time-zone", ""}, {"after-quota", "cut"},
-	{"expires", "never"}, {"valid-for", ""}, {"rate-down", "none"}, {"rate-up", "none"}, {"devices", "none"}, {"connections", "none"},
-	{"email", ""}, {"note", ""},
+	{"name", ""},
+	{"quota", "none"},
+	{"quota-period", "none"},
+	{"resets-on", ""},
+	{"time-zone", ""},
+	{"after-quota", "cut"},
+	{"expires", "never"},
+	{"valid-for", ""},
+	{"rate-down", "none"},
+	{"rate-up", "none"},
+	{"devices", "none"},
+	{"connections", "none"},
+	{"email", ""},
+	{"note", ""},
 }
 
 // flags are what was said, as the command line takes it.
