@@ -115,7 +115,7 @@ func TestNeedsYou(t *testing.T) {
 	f := &fleet{Fleet: tuitest.Fleet{N: 2}}
 	down := false
 	f.status = func(s *vpn.Status) {
-		s.Servers, s.Warnings = s.Servers[:1], []string{"server main still runs version 0.9.0", "the clock has jumped"}
+		s.Servers, s.Warnings = s.Servers[:1], []string{"server main still runs version 0.9.0", "the clock has jumped", "its address is private. Set it: vpn server update main --public-host HOST"}
 		if down {
 			s.Servers[0].State, s.Servers[0].Problem, s.Servers[0].Worker = vpn.Failed, "its worker was killed", nil
 			s.Warnings = append(s.Warnings, "server main is failed: its worker was killed")
@@ -130,7 +130,7 @@ func TestNeedsYou(t *testing.T) {
 		return u
 	}
 	d, clock := drive(t, 120, 40, f)
-	d.Want("alice-0000 expires in 2 d", "bob-0001 has used 97% of 100 GB", "still runs version 0.9.0", "the clock has jumped", "the disk is 90% full").WantNot("is down")
+	d.Want("alice-0000 expires in 2 d", "bob-0001 has used 97% of 100 GB", "still runs version 0.9.0", "the clock has jumped", "main: its address is private", "the disk is 90% full").WantNot("is down")
 
 	down = true
 	d.Later(clock, time.Second).Want("✗ server main is down: its worker was killed", "for 0 s").WantNot("main is failed")
@@ -140,6 +140,7 @@ func TestNeedsYou(t *testing.T) {
 	d.Press("!", "enter").Want("Servers shows main").Press("esc")
 	d.Press("j", "j", "enter").Want("Users shows alice-0000").Press("esc")
 	d.ClickOn("bob-0001 has used", tea.MouseLeft).Want("Users shows bob-0001").Press("esc")
+	d.ClickOn("main: its address", tea.MouseLeft).Want("Servers shows main").Press("esc")
 	d.ClickOn("the clock has jumped", tea.MouseLeft).Want("Needs you", "esc close").Press("esc")
 
 	down = false

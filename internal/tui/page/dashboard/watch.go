@@ -211,10 +211,14 @@ func (w *watch) warnings() []item {
 		i := item{weight: warn, text: text, screen: key.Everywhere}
 		known := false
 		for _, srv := range s.Servers {
-			if rest, ok := strings.CutPrefix(text, "server "+srv.Name); ok && (strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, " ")) {
-				i.screen, i.what = key.Servers, srv.Name
-				known = known || strings.HasPrefix(rest, " is "+string(srv.State)+": ")
+			if !mentions(text, srv.Name) {
+				continue
 			}
+			i.screen, i.what = key.Servers, srv.Name
+			if !strings.HasPrefix(text, "server "+srv.Name) { // it is only in a command further on
+				i.text = srv.Name + ": " + text
+			}
+			known = known || strings.HasPrefix(text, "server "+srv.Name+" is "+string(srv.State)+": ")
 		}
 		if !known {
 			out = append(out, i)
@@ -224,6 +228,18 @@ func (w *watch) warnings() []item {
 		out = append(out, item{weight: warn, text: "there is no user yet: nobody can connect", screen: key.Users})
 	}
 	return out
+}
+
+// mentions reports whether a text is about a server: it says "server NAME", or
+// has a command such as "vpn server update NAME".
+func mentions(text, name string) bool {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ':' || r == ',' || r == ';' })
+	for i, word := range words {
+		if word == "server" && slices.Contains(words[i+1:min(i+3, len(words))], name) {
+			return true
+		}
+	}
+	return false
 }
 
 func total(users map[vpn.UserStatus]int) int {

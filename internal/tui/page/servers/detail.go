@@ -165,7 +165,7 @@ func (p *Page) warnings(out *sheet, s vpn.ServerInfo) {
 		out.style(out.t.Glyphs.Bad, "what else there is to say of it is not known: "+a.err.Error(), out.t.Bad.Render)
 	}
 	for _, w := range a.warnings {
-		for i, l := range widget.Wrap(widget.Clean(w), max(out.w-2, 8)) {
+		for i, l := range widget.WrapWords(widget.Clean(w), max(out.w-2, 8)) {
 			sign := "  "
 			if i == 0 {
 				sign = out.t.Warn.Render(out.t.Glyphs.Warn) + " "
@@ -220,18 +220,21 @@ func settings(out *sheet, ps []protocol.Protocol, s vpn.ServerInfo) {
 			out.lines = out.lines[:before]
 		}
 	}(len(out.lines))
-	out.add("host", s.PublicHost)
-	out.add("allow", prefixes(s.Allow))
 	i := slices.IndexFunc(ps, func(p protocol.Protocol) bool { return p.Name() == s.Protocol })
 	var values map[string]any
-	if i < 0 || json.Unmarshal(s.Settings, &values) != nil {
+	unread := i < 0 || json.Unmarshal(s.Settings, &values) != nil
+	if !unread {
+		for _, f := range ps[i].Fields() {
+			if values[f.Key] != nil {
+				out.label = max(out.label, widget.Width(labelOf(f))+1)
+			}
+		}
+	}
+	out.add("public host", s.PublicHost)
+	out.add("allow", prefixes(s.Allow))
+	if unread {
 		out.add("all", string(s.Settings))
 		return
-	}
-	for _, f := range ps[i].Fields() {
-		if values[f.Key] != nil {
-			out.label = max(out.label, widget.Width(labelOf(f))+1)
-		}
 	}
 	for _, f := range ps[i].Fields() {
 		v, ok := values[f.Key]

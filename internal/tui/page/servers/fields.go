@@ -116,10 +116,9 @@ func own(p protocol.Protocol, old *vpn.ServerInfo) []widget.Field {
 
 // hintOf is what an empty field stands for, as its help says.
 func hintOf(f protocol.Field) string {
-	_, rest, ok := strings.Cut(f.Help, "(default: ")
-	if ok {
+	if _, rest, ok := strings.Cut(f.Help, "(default"); ok {
 		hint, _, _ := strings.Cut(rest, ")")
-		return hint
+		return strings.TrimLeft(hint, ": ")
 	}
 	if len(f.Choices) > 0 {
 		return strings.Join(f.Choices, ", ")

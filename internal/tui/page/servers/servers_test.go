@@ -312,11 +312,11 @@ func TestSizes(t *testing.T) {
 		s[1].Problem = "\x1b[2J" + strings.Repeat("مرحبا ", 40)
 	}
 	for _, a := range []*api{newAPI(), hostile, {fleet: &fleet{none: true}}} {
-		for _, keys := range [][]string{{"3"}, {"3", "enter"}, {"3", "j", "enter"}, {"3", "n"}, {"3", "n", "enter"}, {"3", "e"}, {"3", "t"}, {"3", "d"}, {"3", "+", "/"}} {
+		for _, keys := range [][]string{{"3", "enter"}, {"3", "j", "enter"}, {"3", "n"}, {"3", "n", "enter"}, {"3", "e"}, {"3", "t"}, {"3", "d"}, {"3", "+", "/"}} {
 			o, _ := tuitest.Options(t)
-			d := tuitest.Drive(t, screen(o, a.fleet, options(a)), 120, 40).Press(keys...)
-			for w := 1; w <= 200; w += 23 {
-				for h := 1; h <= 70; h += 11 {
+			d := tuitest.Drive(t, screen(o, a.fleet, options(a)), 120, 40).Press(keys...).Size(1, 1).Fits()
+			for w := 2; w <= 200; w += 29 {
+				for h := 4; h <= 70; h += 14 {
 					d.Size(w, h).Fits()
 				}
 			}
