@@ -95,6 +95,19 @@ func TestFullRingIsSmall(t *testing.T) {
 	runtime.KeepAlive(v)
 }
 
+// A capital letter in the query is meant; without one, none matters.
+func TestCapitals(t *testing.T) {
+	r := newRing()
+	for _, m := range []string{"Bob is here", "bob is here", "BOB", "alice"} {
+		r.add(vpn.LogLine{Message: m})
+	}
+	for text, want := range map[string]int{"bob": 3, "Bob": 1, "BOB": 1, "bOB": 0, "": 0} {
+		if got := r.find(newQuery(text), 0); len(got) != want {
+			t.Errorf("%q is in lines %v", text, got)
+		}
+	}
+}
+
 // Bytes bound the ring, too, and what is left can be found.
 func TestRingIsBoundedByBytes(t *testing.T) {
 	r := newRing()

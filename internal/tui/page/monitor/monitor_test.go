@@ -206,9 +206,10 @@ func TestShow(t *testing.T) {
 	b := &books{}
 	o, _ := tuitest.Options(t)
 	o.Source = &tuitest.Fleet{N: 400}
+	timers := &timers{}
 	var p *monitor.Page
 	d := tuitest.Drive(t, tuitest.Alone(o, key.Monitor, func(f page.Frame) page.Page {
-		p = monitor.New(f, b, b, tuitest.Never)
+		p = monitor.New(f, b, b, timers.After)
 		return p
 	}), 120, 40).Press("4")
 	if cmd := p.Show("server:tunnel"); cmd != nil {
@@ -217,6 +218,13 @@ func TestShow(t *testing.T) {
 	d.Send(nil).Want("Traffic · server tunnel").Send(p.Show("user:hiro-0277")()).Want("Traffic · user hiro-0277", "moved ↓186MB", "1 of 73", "203.0.113.21:40277")
 	p.Show("")
 	d.Want("Traffic · user hiro-0277")
+
+	// An answer about somebody else comes late.
+	late, n := p.Show("user:alice-0010"), len(timers.fns)
+	d.Send(p.Show("user:hiro-0277")()).Send(late())
+	if len(timers.fns) != n+1 {
+		t.Errorf("%d answers are taken", len(timers.fns)-n)
+	}
 }
 
 func TestConnections(t *testing.T) {

@@ -101,11 +101,11 @@ func TestConfiguration(t *testing.T) {
 	d.Press("ctrl+s").Want("Save the configuration?", "public_host: vpn.example.org ▸ fra.example", "log_level: info ▸ warn",
 		"It is written to "+path+", and a reload brings it into",
 		"= vpn config set log_level warn && vpn config set public_host", "▸ Cancel").Press("enter").WantNot("Save the configuration?").Want("2 changed")
-	d.Press("ctrl+s", "y").Want(path+" is written, in force: public_host", "u takes it back").WantNot("◆")
+	d.Press("ctrl+s", "y").Want(path+" is written, in force: public_host", "u takes it back").WantNot("◆").Want("log_level      warn")
 	if f.inForce["public_host"] != "fra.example" || f.inForce["log_level"] != "warn" || f.reloads != 1 || len(f.patches) != 1 {
 		t.Errorf("%+v", f)
 	}
-	d.Press("esc", "u").Want("in force: public_host")
+	d.Press("esc", "u").Want("in force: public_host", "log_level      info")
 	if f.inForce["public_host"] != "vpn.example.org" || f.inForce["log_level"] != "info" {
 		t.Errorf("taken back: %+v", f.inForce)
 	}
