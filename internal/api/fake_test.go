@@ -26,6 +26,7 @@ type fakeUsers struct {
 	restored vpn.UserRestore
 	reset    string
 	filter   vpn.UserFilter
+	listed   []vpn.UserInfo
 }
 
 func (f *fakeUsers) change(name string) (vpn.UserChange, error) {
@@ -40,7 +41,7 @@ func (f *fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, e
 
 func (f *fakeUsers) List(_ context.Context, filter vpn.UserFilter) ([]vpn.UserInfo, error) {
 	f.filter = filter
-	return nil, f.err
+	return f.listed, f.err
 }
 
 func (f *fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {

@@ -66,6 +66,13 @@ func listOrLines[T any](a *api, description string) map[string]*huma.Response {
 	}}}
 }
 
+// onlyList describes an operation that answers with a list.
+func onlyList[T any](a *api, description string) map[string]*huma.Response {
+	r := listOrLines[T](a, description)
+	delete(r["200"].Content, ndjson)
+	return r
+}
+
 // onlyLines describes an operation that answers with things a line.
 func onlyLines[T any](a *api, description string) map[string]*huma.Response {
 	r := listOrLines[T](a, description)

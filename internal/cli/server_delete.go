@@ -38,7 +38,7 @@ func confirmServerDelete(ctx context.Context, p *program, name string) error {
 			if err != nil {
 				return err
 			}
-			users, err := c.Users.List(ctx, vpn.UserFilter{})
+			users, err := c.Users.ListFields(ctx, vpn.UserFilter{}, "name")
 			question = fmt.Sprintf("Deleting server %s deletes its keys: the links of %s to it die, for good.", name, many(len(users), "user"))
 			if s.Online > 0 {
 				question += fmt.Sprintf(" It closes %s.", many(s.Online, "connection"))
