@@ -91,7 +91,7 @@ func TestCreateEditUndoDeleteForReal(t *testing.T) {
 	fill(d, "Servers", "").Press("space", "right", "space")
 	fill(d, "Tags", "family vip")
 	fill(d, "Note", "pays in cash")
-	d.Want("= vpn users create alice --quota 50GB --quota-period month --resets-on 15", "throttle:1mbit", "--server", "--tag family", "--note 'pays in cash'")
+	d.Want("= vpn users create alice --quota 50GB --quota-period month --resets-on 15", "throttle:1mbit", "--note 'pays in cash' --server main", "family --tag vip")
 	d.Press("enter").Want("alice is created: r shows the QR code", "▌ alice", "on hold", "throttled to 125 kB/s", "month, from 15")
 	u := show(t, c, "alice")
 	want := vpn.Limits{Quota: 50e9, Period: vpn.Period{Every: "month", ResetsOn: "15", TimeZone: "Europe/Berlin"}, Throttle: 125000, RateDown: 2_500_000, Devices: 2}
