@@ -133,30 +133,35 @@ func (p painter) header() string {
 		a.shown.tabs = append(a.shown.tabs, rect{x: x, y: int(s), w: len(label) + 2})
 		x += len(label) + 2
 	}
-	right := p.state()
-	if free := a.w - x - widget.Width(right) - 1; free >= 0 {
-		line += strings.Repeat(" ", free) + right
+	for _, right := range p.state() { // as much of it as there is room for
+		if free := a.w - x - widget.Width(right); free >= 0 {
+			line += strings.Repeat(" ", free) + right
+			break
+		}
 	}
 	return widget.Fit(t, line, a.w)
 }
 
-// state is the right end of the first line.
-func (p painter) state() string {
+// state is the right end of the first line: in full first, then shorter.
+func (p painter) state() []string {
 	a := p.a
 	t := a.theme
 	switch {
 	case a.frozen:
-		return t.Warn.Render(t.Glyphs.Paused + " frozen, p goes on")
+		return []string{t.Warn.Render(t.Glyphs.Paused + " frozen, p goes on "), t.Warn.Render(t.Glyphs.Paused + " frozen"), t.Warn.Render(t.Glyphs.Paused)}
 	case a.fault() != nil:
-		return t.Bad.Render(t.Glyphs.Bad + " no daemon")
+		return []string{t.Bad.Render(t.Glyphs.Bad + " no daemon "), t.Bad.Render(t.Glyphs.Bad)}
 	case !a.data.Known(feed.Status):
-		return ""
+		return nil
 	}
 	if age := a.data.Age(feed.Status, a.o.Now()); age > 3*a.look.Refresh+2*time.Second && a.data.Err(feed.Status) != nil {
-		return t.Bad.Render(fmt.Sprintf("%s data is %d s old", t.Glyphs.Bad, int(age.Seconds())))
+		seconds := int(age.Seconds())
+		return []string{t.Bad.Render(fmt.Sprintf("%s data is %d s old ", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds old", t.Glyphs.Bad, seconds)), t.Bad.Render(t.Glyphs.Bad)}
 	}
 	r := a.data.Status.Rate
-	return p.fleet() + " " + t.Down.Render(t.Glyphs.Down+speed(r.Down)) + " " + t.Up.Render(t.Glyphs.Up+speed(r.Up))
+	fleet := p.fleet()
+	down := t.Down.Render(t.Glyphs.Down + speed(r.Down))
+	return []string{fleet + " " + down + " " + t.Up.Render(t.Glyphs.Up+speed(r.Up)) + " ", fleet + " " + down, fleet}
 }
 
 // fleet is how many of the servers that are meant to run do.

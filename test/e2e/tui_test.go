@@ -65,7 +65,7 @@ func TestTUI(t *testing.T) {
 	exists("bob", true)
 	tm.Press("/").Type("bob").Press("Enter").Gone("u0 ").Press("d").Want("Delete", "bob").Press("y")
 	exists("bob", false)
-	tm.Press("u")
+	tm.Want("bob is deleted").Press("u")
 	exists("bob", true)
 
 	// What others do is seen too.
@@ -125,7 +125,7 @@ func TestTUIOfHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	tm := openTUI(t, i, 120, 40, "tui")
-	tm.Press("2").Want("eve").Press("j").Want("漢字")
+	tm.Press("2").Want("eve").Press("g").Want("漢字")
 	for _, size := range [][2]int{{60, 18}, {80, 24}, {200, 60}, {40, 10}, {120, 40}} {
 		tm.Resize(size[0], size[1]).Want("up")
 	}
