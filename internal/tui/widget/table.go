@@ -64,24 +64,24 @@ func (t *Table) SetRows(n int, key func(row int) string, keep func(row int) bool
 			t.view = append(t.view, row)
 		}
 	}
-	t.forget()
+	t.marks = kept(t.marks, n, key)
 	t.sort()
 	t.cursor = min(at, max(len(t.view)-1, 0))
 	t.Select(was)
 }
 
-// forget takes the marks of rows away that are gone.
-func (t *Table) forget() {
-	if len(t.marks) == 0 {
-		return
-	}
-	left := make(map[string]bool, len(t.marks))
-	for row := range t.rows {
-		if k := t.key(row); t.marks[k] {
+// kept returns those of marks whose rows are still there.
+func kept(marks map[string]bool, n int, key func(row int) string) map[string]bool {
+	left := make(map[string]bool, len(marks))
+	for row := range n {
+		if len(marks) == len(left) {
+			break
+		}
+		if k := key(row); marks[k] {
 			left[k] = true
 		}
 	}
-	t.marks = left
+	return left
 }
 
 func (t *Table) sort() {

@@ -192,8 +192,8 @@ func TestAllSizes(t *testing.T) {
 	d, _, _ := open(t, &daemon{lines: written(300)}, 80, 24)
 	for _, keys := range [][]string{nil, {"w"}, {"/", "b", "enter"}, {"g"}, {"m"}} {
 		d.Press(keys...)
-		for w := 1; w <= 200; w += 13 {
-			for h := 1; h <= 70; h += 9 {
+		for w := 1; w <= 200; w += 23 {
+			for h := 1; h <= 70; h += 11 {
 				d.Size(w, h).Fits()
 			}
 		}

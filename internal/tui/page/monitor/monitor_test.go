@@ -287,8 +287,8 @@ func TestHostileTextAndAllSizes(t *testing.T) {
 	d, _, _ = open(t, &books{}, 80, 24)
 	for _, keys := range [][]string{nil, {"]"}, {"tab"}, {"tab", "/", "b", "enter"}, {"tab", "+"}} {
 		d.Press(keys...)
-		for w := 1; w <= 200; w += 13 {
-			for h := 1; h <= 70; h += 9 {
+		for w := 1; w <= 200; w += 23 {
+			for h := 1; h <= 70; h += 11 {
 				d.Size(w, h).Fits()
 			}
 		}

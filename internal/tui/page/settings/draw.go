@@ -250,7 +250,7 @@ func (d drawer) aboutLook(w int) (widget.Pane, []string) {
 	}
 	lines = append(lines, "")
 	lines = append(lines, d.facts(w, "now", d.look.now.Look().value(d.look.at), "saved", saved, "default", Standard().value(d.look.at))...)
-	return widget.Pane{Title: r.name}, append(lines, "", d.theme.Muted.Render(" left and right choose, and it is seen at once"))
+	return widget.Pane{Title: r.name}, append(lines, "", d.theme.Muted.Render(" left, right: choose; it is seen at once"))
 }
 
 // aboutValue is what is known of the value under the cursor of the second.

@@ -168,8 +168,8 @@ func TestHostileTextAndAllSizes(t *testing.T) {
 	d.Press("esc", "D").Fits().Press("ctrl+s").Fits().Press("esc")
 	for _, keys := range [][]string{nil, {"tab"}, {"l"}, {"+"}} {
 		d.Press(keys...)
-		for w := 1; w <= 200; w += 13 {
-			for h := 1; h <= 70; h += 9 {
+		for w := 1; w <= 200; w += 23 {
+			for h := 1; h <= 70; h += 11 {
 				d.Size(w, h).Fits()
 			}
 		}

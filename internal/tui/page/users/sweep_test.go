@@ -43,8 +43,8 @@ func TestNothingBreaksTheScreen(t *testing.T) {
 		f.access[0].Server, f.access[0].Link, f.access[1].Note, f.devices[0].Name = nasty, nasty, nasty, nasty
 		o.Source = nastily{f}
 		d := tuitest.Drive(t, alone(o, f, users.Options{After: atOnce}), 120, 40).Press(append([]string{"2"}, keys...)...)
-		for w := 1; w <= 200; w += 13 {
-			for h := 1; h <= 70; h += 7 {
+		for w := 1; w <= 200; w += 17 {
+			for h := 1; h <= 70; h += 11 {
 				d.Size(w, h).Fits()
 			}
 		}
@@ -67,8 +67,8 @@ func TestRendersExactly(t *testing.T) {
 	d := tuitest.Drive(t, a, 120, 40).Press("2")
 	for _, keys := range [][]string{{}, {"enter"}, {"esc", "/", "x", "y"}} {
 		d.Press(keys...)
-		for w := 1; w <= 200; w += 11 {
-			for h := 1; h <= 70; h += 11 {
+		for w := 1; w <= 200; w += 23 {
+			for h := 1; h <= 70; h += 13 {
 				if lines := p.Render(w, h); len(lines) != h {
 					t.Fatalf("%d lines at %dx%d", len(lines), w, h)
 				}
