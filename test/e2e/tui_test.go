@@ -69,7 +69,7 @@ func TestTUI(t *testing.T) {
 	exists("bob", true)
 
 	// What others do is seen too.
-	tm.Press("Escape").Press("Escape").Press("2")
+	tm.Press("Escape").Press("Escape").Press("Escape").Press("2")
 	i.Must("users", "create", "carol")
 	tm.Want("carol")
 
