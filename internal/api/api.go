@@ -78,6 +78,7 @@ func Handler(c Config) http.Handler {
 	addServers(a, either[Servers]{c.Servers, c.DryRun.Servers})
 	addUsage(a, c.Usage)
 	addSystem(a, either[System]{c.System, c.DryRun.System})
+	addConfig(a, either[System]{c.System, c.DryRun.System})
 	mux.HandleFunc("GET /openapi.json", serveDocument(doc))
 	return a.guard(mux)
 }

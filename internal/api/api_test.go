@@ -83,6 +83,7 @@ func TestOperationIDs(t *testing.T) {
 		"devices.list":    "GET /v1/users/{user}/devices",
 		"devices.remove":  "DELETE /v1/users/{user}/devices/{device}",
 		"usage.history":   "GET /v1/usage",
+		"usage.rates":     "GET /v1/rates",
 		"usage.sessions":  "GET /v1/sessions",
 		"servers.create":  "POST /v1/servers",
 		"servers.list":    "GET /v1/servers",
@@ -95,6 +96,10 @@ func TestOperationIDs(t *testing.T) {
 		"servers.logs":    "GET /v1/servers/{server}/logs",
 		"system.status":   "GET /v1/status",
 		"system.events":   "GET /v1/events",
+		"system.logs":     "GET /v1/logs",
+		"config.show":     "GET /v1/config",
+		"config.update":   "PATCH /v1/config",
+		"system.host":     "GET /v1/host",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -139,6 +144,10 @@ func TestHistoryDecodesEveryParameter(t *testing.T) {
 		if w := f.do("GET", "/v1/usage"+query, ""); w.Code != http.StatusBadRequest {
 			t.Errorf("%s: got %d %s", query, w.Code, w.Body)
 		}
+	}
+	w = f.do("GET", "/v1/rates?since=2026-11-01T00:00:00.5Z&by=server&server=main", "")
+	if d := cmp.Diff(vpn.RatesQuery{Since: time.Date(2026, 11, 1, 0, 0, 0, 5e8, time.UTC), By: vpn.ByServer, Server: "main"}, f.usage.rates); w.Code != http.StatusOK || d != "" {
+		t.Errorf("got %d %s, %s", w.Code, w.Body, d)
 	}
 	if w := f.do("GET", "/v1/sessions?user=alice&server=main", ""); w.Code != http.StatusOK || w.Body.String() != "[]\n" ||
 		f.usage.sessions != (vpn.SessionFilter{User: "alice", Server: "main"}) {

@@ -42,6 +42,8 @@ func TestEveryChangeCanBeTried(t *testing.T) {
 				body = `{"quota":1}`
 			case "users.restore", "users.rotate":
 				body = `{}`
+			case "config.update":
+				body = `{"set":{"log_level":"debug"},"unset":["public_host"]}`
 			case "servers.update":
 				body = `{"port":1}`
 			}

@@ -3,9 +3,11 @@ package api_test
 import (
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +26,7 @@ type fakeUsers struct {
 	restored vpn.UserRestore
 	reset    string
 	filter   vpn.UserFilter
+	listed   []vpn.UserInfo
 }
 
 func (f *fakeUsers) change(name string) (vpn.UserChange, error) {
@@ -38,7 +41,7 @@ func (f *fakeUsers) Create(_ context.Context, in vpn.NewUser) (vpn.UserChange, e
 
 func (f *fakeUsers) List(_ context.Context, filter vpn.UserFilter) ([]vpn.UserInfo, error) {
 	f.filter = filter
-	return nil, f.err
+	return f.listed, f.err
 }
 
 func (f *fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
@@ -103,12 +106,18 @@ func (f fakeDevices) Rotate(_ context.Context, user string, in vpn.Rotation) (vp
 type fakeUsage struct {
 	err      error
 	query    vpn.HistoryQuery
+	rates    vpn.RatesQuery
 	sessions vpn.SessionFilter
 }
 
 func (f *fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, error) {
 	f.query = q
 	return vpn.History{Points: []vpn.HistoryPoint{}}, f.err
+}
+
+func (f *fakeUsage) Rates(_ context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
+	f.rates = q
+	return vpn.Rates{}, f.err
 }
 
 func (f *fakeUsage) Sessions(_ context.Context, q vpn.SessionFilter) ([]vpn.Session, error) {
@@ -172,6 +181,8 @@ func (f *fakeServers) Logs(ctx context.Context, name string, follow bool, tail i
 type fakeSystem struct {
 	err   error
 	limit int
+	logs  vpn.LogQuery
+	patch vpn.ConfigPatch
 	panic any
 
 	reloads int
@@ -187,6 +198,28 @@ func (f *fakeSystem) Status(context.Context) (vpn.Status, error) {
 func (f *fakeSystem) Events(_ context.Context, limit int) ([]vpn.Event, error) {
 	f.limit = limit
 	return nil, f.err
+}
+
+func (f *fakeSystem) Host(context.Context) (vpn.Host, error) { return vpn.Host{Name: "h"}, f.err }
+
+func (f *fakeSystem) FollowEvents(_ context.Context, last int) (iter.Seq[[]vpn.Event], error) {
+	f.limit = last
+	return slices.Values([][]vpn.Event{{{Action: "one"}, {Action: "two"}}, {{Action: "<&>"}}}), f.err
+}
+
+func (f *fakeSystem) Logs(_ context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
+	f.logs = q
+	return slices.Values([][]vpn.LogLine{{{Message: "one"}}}), f.err
+}
+
+func (f *fakeSystem) Configuration(context.Context) (vpn.Configuration, error) {
+	return vpn.Configuration{File: "/f"}, f.err
+}
+
+func (f *fakeSystem) Configure(_ context.Context, p vpn.ConfigPatch) (vpn.ConfigChange, error) {
+	f.reloads++
+	f.patch = p
+	return vpn.ConfigChange{}, f.err
 }
 
 func (f *fakeSystem) Reload(context.Context) (vpn.Reload, error) {
@@ -222,6 +255,17 @@ func newFixture(t testing.TB) *fixture {
 		Log:    slog.New(slog.NewTextHandler(&f.log, nil)), Version: "test",
 	})
 	return f
+}
+
+// handlerOf is the API in front of fakes and one system.
+func handlerOf(t testing.TB, system api.System) http.Handler {
+	t.Helper()
+	var f fixture
+	return api.Handler(api.Config{
+		Users: &f.users, Devices: fakeDevices{&f.users}, Servers: &f.servers, Usage: &f.usage, System: system,
+		DryRun: api.DryRun{Users: &f.dry.users, Devices: fakeDevices{&f.dry.users}, Servers: &f.dry.servers, System: system},
+		Log:    slog.New(slog.DiscardHandler), Version: "test",
+	})
 }
 
 // do makes one request with an optional JSON body.

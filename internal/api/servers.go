@@ -130,10 +130,7 @@ func stream(hc huma.Context, src io.ReadCloser) {
 	hc.SetHeader("Content-Type", "text/plain; charset=utf-8")
 	hc.SetStatus(http.StatusOK)
 	w := hc.BodyWriter()
-	flush := func() error { return nil }
-	if rw, ok := w.(http.ResponseWriter); ok {
-		flush = http.NewResponseController(rw).Flush
-	}
+	flush := flusher(w)
 	if err := flush(); err != nil {
 		return
 	}

@@ -56,6 +56,7 @@ type someUsers struct {
 	Status  string   `query:"status" enum:"active,on_hold,limited,throttled,expired,disabled" doc:"those of the living who are in that state; throttled: those of the limited who are slowed down, and not cut"`
 	Tag     []string `query:"tag" doc:"those of the living who have all of these tags"`
 	Search  string   `query:"search" maxLength:"100" doc:"those of the living whose name, e-mail, note or a tag holds it"`
+	Fields  []string `query:"fields" doc:"only these of each user, such as name,limits.quota; a wrong one is answered with all that there are"`
 }
 
 func addUsers(a *api, to either[Users]) {
@@ -68,11 +69,22 @@ func addUsers(a *api, to either[Users]) {
 	})
 	add(a, huma.Operation{
 		OperationID: "users.list", Method: http.MethodGet, Path: "/v1/users", Summary: "List the users",
-	}, func(ctx context.Context, in *someUsers) (*body[[]vpn.UserInfo], error) {
-		if in.Deleted {
-			return listed(users.Deleted(ctx))
+		Responses: onlyList[vpn.UserInfo](a, "Users, by name; the deleted ones by when they were"),
+	}, func(ctx context.Context, in *someUsers) (*huma.StreamResponse, error) {
+		list := func() ([]vpn.UserInfo, error) {
+			return users.List(ctx, vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search})
 		}
-		return listed(users.List(ctx, vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search}))
+		if in.Deleted {
+			list = func() ([]vpn.UserInfo, error) { return users.Deleted(ctx) }
+		}
+		if len(in.Fields) == 0 {
+			return whole(list())
+		}
+		found, err := list()
+		if err != nil {
+			return nil, err
+		}
+		return fieldsOf(found, in.Fields)
 	})
 	add(a, huma.Operation{
 		OperationID: "users.show", Method: http.MethodGet, Path: "/v1/users/{user}",

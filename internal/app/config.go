@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -27,6 +28,16 @@ type Config struct {
 	DataDir    string
 	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
 	Process    Process // the daemon; nil: there is none
+
+	// Configuration is the control plane's; nil: nothing is known of it.
+	Configuration Configuration
+
+	// Host tells how the machine is. It may be nil.
+	Host func(context.Context) (vpn.Host, error)
+
+	// Leaving is closed when whoever follows something has to go. It may be
+	// nil.
+	Leaving <-chan struct{}
 
 	// FreeSpace returns how many bytes can still be stored in a directory, and
 	// whether that is known. It may be nil.
@@ -118,6 +129,16 @@ func (noTunnels) Changes(vpn.Server) []string  { return nil }
 // following, what comes until ctx ends.
 type Logs interface {
 	Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error)
+
+	// Lines returns the lines that q selects of the logs of from, by time, the
+	// last of them first and, following, what comes until ctx ends.
+	Lines(ctx context.Context, from LogSources, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error)
+}
+
+// LogSources are whose logs are wanted.
+type LogSources struct {
+	ControlPlane bool
+	Servers      func(context.Context) ([]vpn.Server, error) // asked again and again while they are followed
 }
 
 // App holds the use cases, one field per noun.
@@ -132,13 +153,15 @@ type App struct {
 
 // New returns the use cases over c. Nothing runs before somebody asks.
 func New(c Config) *App {
-	store := &watched{Store: c.Store}
+	feeds := &feeds{}
+	store := &watched{Store: c.Store, feeds: feeds}
 	c.Store = store
 	if c.Tunnels == nil {
 		c.Tunnels = noTunnels{}
 	}
 	r := NewReconciler(c.Store, c.Workers, c.Network, c.Log, c.Now)
 	r.tunnels = c.Tunnels
+	r.feeds, r.onlooker.feeds = feeds, feeds
 	c.Now = r.clock.Now
 	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
 	core.publicHost.Store(&c.PublicHost)

@@ -148,14 +148,15 @@ func (k *keeper) sample(ctx context.Context) {
 		return
 	}
 	h, err := k.checkUp(ctx, p.worker)
+	if k.in(vpn.Unresponsive) {
+		defer k.show(vpn.Running, "")
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.answered = time.Now()
+	k.busy.note(cs)
 	if err == nil && h.Epoch == k.health.Epoch {
 		k.health = h
-	}
-	if k.state == vpn.Unresponsive {
-		k.state, k.problem = vpn.Running, ""
 	}
 }
 
@@ -174,11 +175,9 @@ func (k *keeper) checkUp(ctx context.Context, w Worker) (vpn.Health, error) {
 // missed notes that the worker did not answer; if that has lasted, the keeper
 // replaces it.
 func (k *keeper) missed(err error) {
-	k.mu.Lock()
-	if k.state == vpn.Running {
-		k.state, k.problem = vpn.Unresponsive, err.Error()
+	if k.in(vpn.Running) {
+		k.show(vpn.Unresponsive, err.Error())
 	}
-	k.mu.Unlock()
 	if k.silent() {
 		k.steps.poke()
 	}

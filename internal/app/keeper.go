@@ -35,6 +35,8 @@ type keeper struct {
 
 // A face is what others are shown of a keeper's server.
 type face struct {
+	tell func(action, subject, detail string) // whoever follows
+
 	mu sync.Mutex
 	// Guarded by mu.
 	name     string // of the server, once it is known
@@ -44,12 +46,14 @@ type face struct {
 	health   vpn.Health
 	answered time.Time // when the worker last did
 	restarts int
+	busy     effort
 	looked   bool // whether there is a worker was found out once
 	fresh    bool // the worker was started from here, and so holds only what it was given from here
 }
 
 func newKeeper(r *Reconciler, id vpn.ServerID) *keeper {
-	return &keeper{r: r, id: id, steps: newSteps(), face: face{name: string(id), state: vpn.Starting}}
+	tell := func(action, subject, detail string) { r.feeds.tell(byItself(r.clock.Now(), action, subject, detail)) }
+	return &keeper{r: r, id: id, steps: newSteps(), face: face{tell: tell, name: string(id), state: vpn.Starting}}
 }
 
 const (
@@ -117,10 +121,23 @@ func (f *face) call(name string) {
 	f.name = name
 }
 
-func (f *face) show(state vpn.ServerState, problem string) {
+// in reports whether the server is in that state.
+func (f *face) in(state vpn.ServerState) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.state == state
+}
+
+// show notes the server's state, and tells whoever follows if it is another
+// one.
+func (f *face) show(state vpn.ServerState, problem string) {
+	f.mu.Lock()
+	other, name := f.state != state, f.name
 	f.state, f.problem = state, problem
+	f.mu.Unlock()
+	if other {
+		f.tell("servers."+string(state), name, problem)
+	}
 }
 
 // step makes the worker follow the store once. gone reports that the server

@@ -41,6 +41,8 @@ type epochCount struct {
 	totals    map[vpn.UserID]uint64 // the worker's own count of each user, up and down
 	rates     map[vpn.UserID]vpn.Rate
 	rate      vpn.Rate
+	online    map[vpn.UserID]int  // connections of each user
+	conns     int                 // of all of them
 	dry       map[vpn.UserID]bool // who was held up by a ceiling of late
 }
 
@@ -146,6 +148,7 @@ func (l *ledger) open(ctx context.Context, server vpn.ServerID, epoch string) (*
 		dirty:  map[vpn.CredentialID]*count{},
 		totals: map[vpn.UserID]uint64{},
 		rates:  map[vpn.UserID]vpn.Rate{},
+		online: map[vpn.UserID]int{},
 		dry:    map[vpn.UserID]bool{},
 	}
 	err := l.store.View(ctx, func(tx Tx) error {
@@ -167,6 +170,12 @@ func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
 	if n == nil {
 		n = &count{}
 		e.counts[c.Credential] = n
+	}
+	if more := c.Conns - n.conns; more != 0 {
+		e.conns += more
+		if e.online[c.User] += more; e.online[c.User] == 0 {
+			delete(e.online, c.User)
+		}
 	}
 	n.user, n.conns = c.User, c.Conns
 	e.totals[c.User] += c.Traffic.Since(n.reported).Total()
@@ -214,6 +223,8 @@ func (l *ledger) finish(ctx context.Context, epoch string) error {
 		for _, n := range e.counts {
 			n.conns = 0
 		}
+		clear(e.online)
+		e.conns = 0
 	}
 	return l.write(ctx, nil)
 }
@@ -382,12 +393,10 @@ func (l *ledger) liveUsers() map[vpn.UserID]live {
 		out[u] = v
 	}
 	for _, e := range l.epochs {
-		for _, n := range e.counts {
-			if n.conns > 0 {
-				v := out[n.user]
-				v.conns += n.conns
-				out[n.user] = v
-			}
+		for u, n := range e.online {
+			v := out[u]
+			v.conns += n
+			out[u] = v
 		}
 		for u, r := range e.rates {
 			v := out[u]
@@ -412,9 +421,7 @@ func (l *ledger) liveServer(id vpn.ServerID) live {
 			continue
 		}
 		v.rate = v.rate.Add(e.rate)
-		for _, n := range e.counts {
-			v.conns += n.conns
-		}
+		v.conns += e.conns
 	}
 	return v
 }

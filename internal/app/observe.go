@@ -71,7 +71,7 @@ func (r *Reconciler) describe(s vpn.Server) (vpn.ServerState, string, *vpn.Worke
 	h := k.health
 	return k.state, k.problem, &vpn.Worker{
 		PID: h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
-		StartedAt: h.StartedAt, Memory: h.Memory, Confined: h.Confined, Carrier: h.Carrier, Why: h.CarrierWhy, Restarts: k.restarts,
+		StartedAt: h.StartedAt, CPU: k.busy.percentIn(h.Epoch), Memory: h.Memory, Confined: h.Confined, Carrier: h.Carrier, Why: h.CarrierWhy, Restarts: k.restarts,
 	}
 }
 

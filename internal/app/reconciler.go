@@ -33,6 +33,9 @@ type Reconciler struct {
 	books    *books
 	allots   *allotments
 	calendar *calendar
+	speeds   speeds
+	feeds    *feeds
+	onlooker onlooker
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
@@ -49,8 +52,9 @@ func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func()
 	r := &Reconciler{
 		store: st, workers: ws, network: n, tunnels: noTunnels{}, log: log, clock: c,
 		ledger: l, books: &books{ledger: l, log: log}, allots: newAllotments(l),
-		keepers: map[vpn.ServerID]*keeper{},
+		keepers: map[vpn.ServerID]*keeper{}, feeds: &feeds{},
 	}
+	r.onlooker = onlooker{store: st, ledger: l, feeds: r.feeds, now: c.Now}
 	r.calendar = &calendar{
 		store: st, ledger: l, books: r.books, clock: c, log: log, measure: r.measure,
 		greeted: func() bool { return greeted(r) },
@@ -106,6 +110,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			watch.look()
 			r.sample(ctx)
 			turnDue(ctx, r)
+			r.onlooker.look(ctx)
 			if samples++; samples%retryEvery == 0 && r.books.problem() != nil {
 				_ = r.books.commit(ctx)
 			}
@@ -326,6 +331,7 @@ func (r *Reconciler) sample(ctx context.Context) {
 		}
 	}
 	renewAll(ctx, r)
+	r.speeds.note(r.ledger.speeds(), r.clock.Now())
 }
 
 // renewAll divides anew what users may use among all workers.

@@ -79,6 +79,17 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 	return out, nil
 }
 
+// Host returns how the machine is that the control plane runs on.
+func (s *SystemInfo) Host(ctx context.Context) (vpn.Host, error) {
+	if _, err := authorize(ctx, "system.host"); err != nil {
+		return vpn.Host{}, err
+	}
+	if s.Config.Host == nil {
+		return vpn.Host{}, vpn.Errorf(vpn.Unavailable, "nothing is known of this machine")
+	}
+	return s.Config.Host(ctx)
+}
+
 // How little space is worth a word.
 const (
 	nearlyFull = 16 << 20

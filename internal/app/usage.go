@@ -12,6 +12,8 @@ import (
 // Usage are the use cases about what is and was moved.
 type Usage struct{ *core }
 
+const fiveMinutes = 5 * time.Minute
+
 // mostPoints bounds an answer: 10,000 users over a day of hours fit.
 const mostPoints = 250_000
 
@@ -23,6 +25,9 @@ func (u *Usage) History(ctx context.Context, q vpn.HistoryQuery) (vpn.History, e
 	}
 	if err := u.checkQuery(&q); err != nil {
 		return vpn.History{}, err
+	}
+	if q.Step%fiveMinutes != 0 {
+		return u.lately(ctx, q)
 	}
 	if u.reconciler.Supervising() {
 		// On a full disk the last seconds are missing, and status says why.
@@ -72,12 +77,18 @@ func (u *Usage) checkQuery(q *vpn.HistoryQuery) error {
 	switch {
 	case !q.Since.Before(q.Until):
 		return vpn.Errorf(vpn.Invalid, "the time asked for ends before it begins").WithHint("since is before until, and not in the future")
-	case q.Step < 0 || q.Step%(5*time.Minute) != 0 || q.Step > 366*24*time.Hour:
-		return vpn.Errorf(vpn.Invalid, "the step has to be of whole five minutes").WithHint("write it like 5m, 1h or 1d")
+	case q.Step < 0 || q.Step%fiveMinutes != 0 && (q.Step > fiveMinutes || q.Step%time.Second != 0) || q.Step > 366*24*time.Hour:
+		return vpn.Errorf(vpn.Invalid, "the step has to be of whole five minutes, or of seconds below that").WithHint("write it like 5m, 1h or 1d; of the last minutes like 1s or 10s")
+	case q.Step%fiveMinutes != 0 && q.Since.Before(now.Add(-vpn.RatesSpan-time.Minute)):
+		return vpn.Errorf(vpn.Invalid, "steps below five minutes are known of the last %s only", vpn.RatesSpan).WithHint("ask for a shorter time, or longer steps: 5m")
 	}
+	return checkGrouping(q.By)
+}
+
+func checkGrouping(by vpn.HistoryBy) error {
 	known := []string{string(vpn.ByUser), string(vpn.ByServer), string(vpn.ByProtocol)}
-	if q.By != vpn.ByNothing && !slices.Contains(known, string(q.By)) {
-		return vpn.Unknown("grouping", string(q.By), known)
+	if by != vpn.ByNothing && !slices.Contains(known, string(by)) {
+		return vpn.Unknown("grouping", string(by), known)
 	}
 	return nil
 }

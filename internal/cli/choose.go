@@ -24,7 +24,7 @@ type noun struct {
 
 func userNoun() noun {
 	return noun{"user", "users", "vpn users create NAME", func(ctx context.Context, c *client.Client) ([]option, error) {
-		users, err := c.Users.List(ctx, vpn.UserFilter{})
+		users, err := c.Users.ListFields(ctx, vpn.UserFilter{}, "name", "status")
 		out := make([]option, 0, len(users))
 		for _, u := range users {
 			out = append(out, option{u.Name, string(u.Status)})

@@ -125,6 +125,7 @@ used        1 GB (0 B up, 1 GB down)
 target      www.example.com:443
 worker      pid 7, uid 900, since 2026-11-23 10:00 UTC
 confined    yes: the kernel keeps it from other files
+cpu         3.5 % of all cores
 memory      20 MB
 restarts    0
 created     2026-11-23 10:00 UTC

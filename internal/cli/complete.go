@@ -172,12 +172,12 @@ func live(p *program, fetch func(context.Context, *client.Client) ([]string, err
 }
 
 func userNames(ctx context.Context, c *client.Client) ([]string, error) {
-	list, err := c.Users.List(ctx, vpn.UserFilter{})
+	list, err := c.Users.ListFields(ctx, vpn.UserFilter{}, "name")
 	return namesOf(list, func(u vpn.UserInfo) string { return u.Name }), err
 }
 
 func userTags(ctx context.Context, c *client.Client) ([]string, error) {
-	users, err := c.Users.List(ctx, vpn.UserFilter{})
+	users, err := c.Users.ListFields(ctx, vpn.UserFilter{}, "tags")
 	var tags []string
 	for _, u := range users {
 		tags = append(tags, u.Tags...)

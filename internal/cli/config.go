@@ -104,5 +104,9 @@ func editConfig(p *program, edit func(path string, data []byte) ([]byte, error))
 	if p.global.dryRun {
 		return path, true, nil
 	}
-	return path, true, replaceFile(path, edited, 0o644)
+	return path, true, replaceConfig(path, edited)
 }
+
+// replaceConfig puts a configuration file in place. There are no secrets in
+// it.
+func replaceConfig(path string, data []byte) error { return replaceFile(path, data, 0o644) }

@@ -7,16 +7,20 @@ import (
 
 	"vpn/internal/config"
 	"vpn/internal/service"
+	"vpn/internal/vpn"
 )
 
 func configSet(p *program) *cobra.Command {
-	return changes[configEdit](p, &cobra.Command{
+	var daemon bool
+	cmd := &cobra.Command{
 		Use: "set KEY VALUE", Short: "Set a value in the configuration file", Args: exactly("[KEY]", "[VALUE]"),
 		Long: `Set a value in the configuration file. It is checked first; everything else in
 the file stays as it is, comments included. A running daemon takes it once it
-is reloaded.`,
+is reloaded. With --daemon it is that daemon that checks the value and writes its
+own file, wherever it runs.`,
 		Example: `  vpn config set public_host vpn.example.org
-  vpn config set log_level debug`,
+  vpn config set log_level debug
+  vpn config set log_level debug --daemon --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := configKey(p, cmd, args)
 			if err != nil {
@@ -25,6 +29,9 @@ is reloaded.`,
 			value, err := configNewValue(p, cmd, args, key)
 			if err != nil {
 				return err
+			}
+			if daemon {
+				return changeDaemonConfig(cmd.Context(), p, "set", key, value, vpn.ConfigPatch{Set: map[string]string{key: value}})
 			}
 			before, _ := p.config() // what is wrong in it may be what is mended here
 			path, changed, err := editConfig(p, func(path string, data []byte) ([]byte, error) {
@@ -35,7 +42,9 @@ is reloaded.`,
 			}
 			return configEdited(p, configEdit{Key: key, Value: value, File: path, Changed: changed}, "set", before)
 		},
-	})
+	}
+	daemonFlag(cmd.Flags(), &daemon, "have the daemon change its file")
+	return changes[configEdit](p, cmd)
 }
 
 // applies says how what was set comes into force. A daemon never changes its
@@ -66,15 +75,9 @@ func configEdited(p *program, e configEdit, verb string, before config.Config) e
 	if variable := "VPN_" + strings.ToUpper(e.Key); p.Getenv(variable) != "" {
 		a.warnings = []string{variable + " is set, and rules over the file"}
 	}
-	switch {
-	case !e.Changed && verb == "unset":
-		a.done = e.Key + " is not set in " + e.File
-	case !e.Changed:
-		a.done = e.Key + " is that already in " + e.File
-	case e.DryRun:
-		a.done = "would " + verb + " " + e.Key + " in " + e.File
-	default:
-		a.done, a.next = verb+" "+e.Key+" in "+e.File, []string{applies(p, e, before)}
+	a.done = edited(e, verb)
+	if e.Changed && !e.DryRun {
+		a.next = []string{applies(p, e, before)}
 	}
 	return p.printer().show(a)
 }

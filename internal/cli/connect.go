@@ -209,5 +209,5 @@ func (p *program) daemonOptions(cfg config.Config, level slog.Level) (daemon.Opt
 		level = slog.LevelDebug
 	}
 	log, err := logging.New(afterProgress{p}, logging.Options{Level: level, Format: cfg.LogFormat})
-	return daemon.Options{Config: cfg, Version: buildInfo().Version, Log: log, Environ: p.Getenv}, err
+	return daemon.Options{Config: cfg, Version: buildInfo().Version, Log: log, Environ: p.Getenv, Sources: sources(p), Replace: replaceConfig}, err
 }

@@ -142,6 +142,24 @@ func (o *printer) json(v any) error {
 	return o.print(escaped(b.String(), jsonEscape) + "\n")
 }
 
+// writeJSONLine prints v, or what --json wants of it, in one line.
+func writeJSONLine(o *printer, v any) error {
+	text, err := encode(v)
+	if err != nil {
+		return err
+	}
+	if o.picked != nil {
+		doc, err := parse(text)
+		if err != nil {
+			return err
+		}
+		if text, err = encode(pick(doc, reflect.TypeOf(v), o.picked)); err != nil {
+			return err
+		}
+	}
+	return o.print(escaped(string(text), jsonEscape) + "\n")
+}
+
 // escaped writes what is not printable in the strings of a text as escape
 // does: it says the same, and steers no terminal.
 func escaped(text string, escape func(rune) string) string {

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +39,12 @@ type fakePlane struct {
 	patched vpn.UserPatch
 	revised *[]revision
 	asked   *vpn.HistoryQuery
-	changed []string // by a reload
+	rates   *vpn.RatesQuery
+	logged  *vpn.LogQuery
+	wrong   string // with the configuration's file
+
+	configured *vpn.ConfigPatch
+	changed    []string // by a reload
 }
 
 // revision is a patch of a server that was asked for.
@@ -48,7 +55,7 @@ type revision struct {
 
 func newFakePlane() *fakePlane {
 	return &fakePlane{
-		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), changed: []string{"log_level"},
+		synced: true, daemon: true, revised: new([]revision), asked: new(vpn.HistoryQuery), rates: new(vpn.RatesQuery), logged: new(vpn.LogQuery), configured: new(vpn.ConfigPatch), changed: []string{"log_level"},
 		users: map[string]vpn.UserInfo{
 			"alice": {
 				User: vpn.User{
@@ -68,7 +75,7 @@ func newFakePlane() *fakePlane {
 					Port: 443, Enabled: true, Settings: []byte(`{"target":"www.example.com:443"}`), CreatedAt: now,
 				},
 				State: vpn.Running, Endpoint: "203.0.113.5:443", Online: 2, Used: vpn.Traffic{Down: 1e9},
-				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, Memory: 20e6, Confined: true},
+				Worker: &vpn.Worker{PID: 7, UID: 900, StartedAt: now, CPU: new(3.5), Memory: 20e6, Confined: true},
 			},
 		},
 	}
@@ -222,6 +229,19 @@ func (f fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, 
 	}
 	h.Total = vpn.Traffic{Up: 2e6, Down: 1.002e9}
 	return h, nil
+}
+
+func (f fakeUsage) Rates(_ context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
+	*f.rates = q
+	r := vpn.Rates{Since: now.Add(-2 * time.Minute), Until: now, By: q.By, Points: []vpn.RatePoint{}}
+	if f.idle || f.failure != nil {
+		return r, f.failure
+	}
+	of := map[vpn.HistoryBy]string{vpn.ByUser: "alice", vpn.ByServer: "main", vpn.ByProtocol: "vless"}[q.By]
+	for i := range 2 {
+		r.Points = append(r.Points, vpn.RatePoint{At: now.Add(time.Duration(i) * time.Second), Of: of, Rate: vpn.Rate{Up: 1e3, Down: 2e6}, Online: 2})
+	}
+	return r, nil
 }
 
 func (f fakeUsage) Sessions(context.Context, vpn.SessionFilter) ([]vpn.Session, error) {
@@ -387,7 +407,58 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 	}, err
 }
 
-func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) { return nil, f.failure }
+func (f fakeSystem) Events(context.Context, int) ([]vpn.Event, error) {
+	if f.idle {
+		return nil, f.failure
+	}
+	return []vpn.Event{
+		{At: now.Add(time.Second), Actor: "system", Action: "users.first_use", Subject: "bob", Detail: "expires_at 2026-12-31"},
+		{At: now, Actor: "uid 0 (root)", Action: "users.create", Subject: "alice"},
+	}, f.failure
+}
+
+func (f fakeSystem) Logs(_ context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
+	*f.logged = q
+	if f.idle {
+		return slices.Values([][]vpn.LogLine{}), f.failure
+	}
+	return slices.Values([][]vpn.LogLine{{
+		{At: now, Level: vpn.LogInfo, Source: vpn.ControlPlane, Message: "control plane runs", Fields: map[string]string{"version": "1.2.3", "pid": "42", "why": "a b"}},
+	}, {
+		{At: now.Add(1500 * time.Millisecond), Level: vpn.LogWarn, Source: "main", Message: "what \x1b[2J comes"},
+	}}), f.failure
+}
+
+func (f fakeSystem) Configuration(context.Context) (vpn.Configuration, error) {
+	return vpn.Configuration{File: "/etc/vpn/config.yaml", Problem: f.wrong, Values: []vpn.ConfigValue{
+		{Key: "public_host", Value: "vpn.example.org", Origin: vpn.ConfigOrigin{Layer: "file", Where: "/etc/vpn/config.yaml:1"}, Doc: "the name"},
+		{Key: "log_level", Value: "info", Origin: vpn.ConfigOrigin{Layer: "default"}, Doc: "the least weight", Default: "info", Pending: new("debug")},
+	}}, f.failure
+}
+
+func (f fakeSystem) Configure(_ context.Context, p vpn.ConfigPatch) (vpn.ConfigChange, error) {
+	*f.configured = p
+	return vpn.ConfigChange{
+		File: "/etc/vpn/config.yaml", Written: true, Changes: []vpn.ConfigDiff{{Key: "log_level", From: "info", To: "debug"}},
+		Warnings: []string{"VPN_LOG_LEVEL is set for the daemon, and rules over the file"}, DryRun: f.dry,
+	}, f.failure
+}
+
+func (f fakeSystem) FollowEvents(ctx context.Context, last int) (iter.Seq[[]vpn.Event], error) {
+	list, err := f.Events(ctx, last)
+	slices.Reverse(list)
+	return slices.Values([][]vpn.Event{list[:1], list[1:]}), err
+}
+
+func (f fakeSystem) Host(context.Context) (vpn.Host, error) {
+	room := vpn.Room{Total: 8e9, Used: 3e9, Free: 5e9}
+	return vpn.Host{
+		At: now, Name: "box", System: "Debian GNU/Linux 12 (bookworm)", Kernel: "Linux 6.1.0", Uptime: 90061,
+		CPU: &vpn.HostCPU{Percent: 12.5, Cores: 2}, Load: &vpn.HostLoad{One: 0.5, Five: 0.25, Fifteen: 0.1}, Memory: &room,
+		Disk:    &vpn.HostDisk{Path: "/var/lib/vpn", Room: room},
+		Network: &vpn.HostNetwork{In: 2e6, Out: 1e6, TotalIn: 5e9, TotalOut: 4e9, Interfaces: []string{"eth0"}},
+	}, f.failure
+}
 
 func (f fakeSystem) Reload(context.Context) (vpn.Reload, error) {
 	return vpn.Reload{Changed: f.changed, DryRun: f.dry}, f.failure

@@ -31,7 +31,7 @@ var answering = []string{
 	"server restart main --yes", "server delete main --yes", "server status", "server status main",
 	"status", "version", "reload",
 	"users rotate alice --yes", "users device add alice tablet", "users device list alice", "users device remove alice phone --yes",
-	"monitor traffic", "monitor traffic --by user --since 7d", "monitor connections", "monitor top", "monitor top --since 24h --by server",
+	"monitor host", "monitor events", "logs", "monitor rates", "monitor rates --by user", "monitor traffic", "monitor traffic --by user --since 7d", "monitor connections", "monitor top", "monitor top --since 24h --by server",
 	"proxy create office", "proxy list", "proxy status", "proxy access list web", "proxy access add web 192.0.2.0/24",
 	"proxy access remove web 198.51.100.0/24",
 }
@@ -74,7 +74,7 @@ func TestEveryAnswerIsTried(t *testing.T) {
 		if p.shapes[cmd] != nil && !tried && path != "up" && path != "proxy test" {
 			t.Errorf("vpn %s answers with data, and is not tried in any form", path)
 		}
-		if _, has := map[string]bool{"server logs": true, "help": true, "worker": true, "completions": true, "man": true}[path]; !has &&
+		if _, has := map[string]bool{"server logs": true, "help": true, "worker": true, "completions": true, "man": true, "tui": true}[path]; !has &&
 			p.shapes[cmd] == nil && !cmd.HasSubCommands() {
 			t.Errorf("vpn %s does not declare what it answers with", path)
 		}
@@ -159,15 +159,15 @@ func TestPlainAndWide(t *testing.T) {
 	for args, want := range map[string]string{
 		"users list -o plain": "alice\tactive\t1200000000\t50000000000\t2026-12-31T15:00:00Z\t2\t3000\t1200000\t2\t0\t0\t2500000\t2026-11-22T10:00:00Z\taliceid\t\t\t0\t\t\t\n" +
 			"bob\tdisabled\t0\t0\t\t0\t0\t0\t0\t0\t0\t0\t2026-11-23T10:00:00Z\tbobid\t\t\t0\t\t\t\n",
-		"server list -o plain":        "main\trunning\tvless\t203.0.113.5:443\t2\t0\t0\t1000000000\t[::]:443\tprocess\t7\tyes\t2026-11-23T10:00:00Z\tmainid\ttcp\n",
-		"server status -o plain":      "main\trunning\t7\t20000000\t0\tyes\t2026-11-23T10:00:00Z\t\t900\t\t\n",
+		"server list -o plain":        "main\trunning\tvless\t203.0.113.5:443\t2\t0\t0\t1000000000\t[::]:443\tprocess\t7\tyes\t2026-11-23T10:00:00Z\tmainid\ttcp\t3.5\t20000000\n",
+		"server status -o plain":      "main\trunning\t7\t20000000\t0\tyes\t2026-11-23T10:00:00Z\t\t900\t\t\t3.5\n",
 		"users link alice -o plain":   "main\tvless\tvless://main?a=1&b=2\n",
 		"users create carol -o plain": "main\tvless\tvless://main?a=1&b=2\n",
 		"users kick alice -o plain":   "alice\t2\n",
 		"users create carol -o name":  "carol\n",
 		"users list -o name":          "alice\nbob\n",
-		"server list -o wide": `NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED  LISTENS ON  RUNTIME  PID  CONFINED  CREATED               ID      NETWORK
-main  running  vless     203.0.113.5:443       2   -     -  1 GB  [::]:443    process    7  yes       2026-11-23 10:00 UTC  mainid  tcp
+		"server list -o wide": `NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED  LISTENS ON  RUNTIME  PID  CONFINED  CREATED               ID      NETWORK    CPU  MEMORY
+main  running  vless     203.0.113.5:443       2   -     -  1 GB  [::]:443    process    7  yes       2026-11-23 10:00 UTC  mainid  tcp      3.5 %   20 MB
 `,
 	} {
 		r := newRunner()
@@ -239,7 +239,7 @@ func TestPickedFields(t *testing.T) {
 		"users list --json name,expires_at":              `[{"name":"alice","expires_at":"2026-12-31T15:00:00Z"},{"name":"bob","expires_at":null}]`,
 		"users show bob --json sessions,servers.server":  `{"servers":[{"server":"main"}],"sessions":[]}`,
 		"users create carol --json user.name,synced":     `{"user":{"name":"carol"},"synced":true}`,
-		"server show main --json settings.target,worker": `{"settings":{"target":"www.example.com:443"},"worker":{"pid":7,"uid":900,"epoch":"","version":"","started_at":"2026-11-23T10:00:00Z","memory":20000000,"confined":true,"restarts":0}}`,
+		"server show main --json settings.target,worker": `{"settings":{"target":"www.example.com:443"},"worker":{"pid":7,"uid":900,"epoch":"","version":"","started_at":"2026-11-23T10:00:00Z","cpu":3.5,"memory":20000000,"confined":true,"restarts":0}}`,
 		"server show main --json problem,allow":          `{"allow":[],"problem":""}`,
 		"server show main --json sessions.up":            `{"sessions":[{"up":0}]}`,
 		"server status main --json sessions.user_name":   `{"sessions":[{"user_name":"alice"}]}`,

@@ -13,7 +13,7 @@ func monitorCommand(p *program) *cobra.Command {
 	return group("monitor", "See what is and was moved, by whom", `  vpn monitor traffic --since 7d --by user
   vpn monitor connections
   vpn monitor top`,
-		monitorTraffic(p), monitorConnections(p), monitorTop(p),
+		monitorTraffic(p), monitorConnections(p), monitorTop(p), monitorRates(p), monitorEvents(p), monitorHost(p),
 	)
 }
 

@@ -53,7 +53,7 @@ type mover struct {
 func topNow(ctx context.Context, out *printer, c *client.Client, by vpn.HistoryBy, most int) error {
 	var movers []mover
 	if by == vpn.ByUser {
-		users, err := c.Users.List(ctx, vpn.UserFilter{})
+		users, err := c.Users.ListFields(ctx, vpn.UserFilter{}, "name", "rate", "online")
 		if err != nil {
 			return err
 		}

@@ -20,8 +20,10 @@ func monitorTraffic(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "traffic", Aliases: []string{"usage"}, Short: "Show what was moved over time", Args: exactly(),
 		Long: `Show what was moved over time. It is kept in steps of five minutes for two days, of
-an hour for sixty days, and of a day for three years; times are UTC.`,
+an hour for sixty days, and of a day for three years; times are UTC. Of the last
+minutes a daemon knows every second: --since 2m is told in steps of ten.`,
 		Example: `  vpn monitor traffic
+  vpn monitor traffic --since 2m
   vpn monitor traffic --since 7d --step 1d --by server
   vpn monitor traffic --user alice --since 30d
   vpn monitor traffic --since 2026-11-01 --by user -o json`,
@@ -32,6 +34,9 @@ an hour for sixty days, and of a day for three years; times are UTC.`,
 			}
 			if q.Step == 0 {
 				q.Step = usualStep(p.Now().Sub(q.Since))
+				if q.Step < time.Minute && (q.User != "" && (q.Server != "" || by != "" && q.By != vpn.ByUser) || q.Server != "" && q.By == vpn.ByUser) {
+					q.Step = 5 * time.Minute // a user's seconds are not kept by server
+				}
 			}
 			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
 				return showTraffic(ctx, p.printer(), c.Usage, q)
@@ -39,9 +44,9 @@ an hour for sixty days, and of a day for three years; times are UTC.`,
 		},
 	}
 	fs := cmd.Flags()
-	fs.Var(sinceValue(&q.Since, p.Now), "since", "from then on: 30m, 24h, 7d, 2026-01-31 (24h)")
+	fs.Var(sinceValue(&q.Since, p.Now), "since", "from then on: 2m, 30m, 24h, 7d, 2026-01-31 (24h)")
 	fs.Var(sinceValue(&q.Until, p.Now), "until", "until then; left out, until now")
-	fs.Var(stepValue(&q.Step), "step", "what is told together: 5m, 1h, 1d; left out, what fits")
+	fs.Var(stepValue(&q.Step), "step", "what is told together: 10s, 5m, 1h, 1d; left out, what fits")
 	byFlag(fs, &by, "whose traffic is told apart: user, server or protocol")
 	fs.StringVar(&q.User, "user", "", "only of the user `NAME`")
 	fs.StringVar(&q.Server, "server", "", "only over the server `NAME`")
@@ -51,6 +56,8 @@ an hour for sixty days, and of a day for three years; times are UTC.`,
 // usualStep is how finely so much time is told: in some thirty lines.
 func usualStep(over time.Duration) time.Duration {
 	switch {
+	case over <= vpn.RatesSpan:
+		return 10 * time.Second
 	case over <= 3*time.Hour:
 		return 5 * time.Minute
 	case over <= 2*24*time.Hour:
@@ -74,7 +81,7 @@ func showTraffic(ctx context.Context, out *printer, usage historian, q vpn.Histo
 		t.head = append(t.head[:1:1], append([]string{strings.ToUpper(string(q.By))}, t.head[1:]...)...)
 	}
 	for _, p := range h.Points {
-		row := []any{timeCell(p.At)}
+		row := []any{momentCell(p.At, q.Step)}
 		if q.By != vpn.ByNothing {
 			row = append(row, p.Of)
 		}

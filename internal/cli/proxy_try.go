@@ -67,7 +67,7 @@ say how far it came and how long that took. The traffic counts as the user's.`,
 
 // onlyUser returns the user of whom there is no doubt.
 func onlyUser(ctx context.Context, users userLister) (string, error) {
-	list, err := users.List(ctx, vpn.UserFilter{})
+	list, err := users.ListFields(ctx, vpn.UserFilter{}, "name", "status")
 	if err != nil {
 		return "", err
 	}

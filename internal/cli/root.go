@@ -68,6 +68,9 @@ func rootCommand(p *program) *cobra.Command {
 			if p.global.showVersion {
 				return printVersion(p.printer())
 			}
+			if opensTUI(p) {
+				return runTUI(cmd.Context(), p, tuiFlags{})
+			}
 			return cmd.Help()
 		},
 	}
@@ -80,7 +83,7 @@ func rootCommand(p *program) *cobra.Command {
 	p.global.add(root.PersistentFlags())
 	root.AddCommand(
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
-		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), ofThisMachine(configCommand(p)),
+		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), logsCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
 		ofThisMachine(serviceCommand(p)), reloadCommand(p), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
 	)
@@ -172,7 +175,7 @@ var habits = map[string]string{
 	"useradd": "vpn users create", "adduser": "vpn users create", "userdel": "vpn users delete", "deluser": "vpn users delete",
 	"install": "vpn up, or vpn server create", "uninstall": "vpn server delete",
 	"start": "vpn up, or vpn server start", "stop": "vpn server stop", "restart": "vpn server restart",
-	"logs": "vpn server logs", "link": "vpn users link", "qr": "vpn users qr",
+	"link": "vpn users link", "qr": "vpn users qr",
 	"--format": "--output", "--force": "--yes", "--fields": "--json",
 }
 

@@ -181,7 +181,7 @@ func serveOptions(p *program, cfg config.Config, least slog.Level, signals ...os
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, signals...)
 	return daemon.Options{
-		Config: cfg, Version: buildInfo().Version, Log: log, Environ: p.Getenv,
+		Config: cfg, Version: buildInfo().Version, Log: log, Environ: p.Getenv, Sources: sources(p), Replace: replaceConfig,
 		Load:       func() (config.Config, error) { return config.Load(sources(p)) }, // anew, each time
 		Adjust:     func(c config.Config) { _ = control.Set(level(c), c.LogFormat) }, // the format was checked
 		Executable: startedFrom(), Args: p.global.serveArgs(), Signals: asked,

@@ -106,16 +106,20 @@ func problem(s vpn.ServerInfo) []string {
 func serverTable(list ...vpn.ServerInfo) *table {
 	t := &table{head: []string{
 		"NAME", "STATE", "PROTOCOL", "ENDPOINT", ">ONLINE", ">UP", ">DOWN", ">USED",
-		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID", "+NETWORK",
+		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID", "+NETWORK", "+>CPU", "+>MEMORY",
 	}}
 	for _, s := range list {
-		pid, confined := cell{"-", ""}, cell{"-", ""}
-		if s.Worker != nil {
-			pid, confined = cellOf(strconv.Itoa(s.Worker.PID)), cellOf(yesNo(s.Worker.Confined))
+		none := cell{"-", ""}
+		pid, confined, cpu, memory := none, none, none, none
+		if w := s.Worker; w != nil {
+			pid, confined, memory = cellOf(strconv.Itoa(w.PID)), cellOf(yesNo(w.Confined)), sizeCell(w.Memory)
+			if w.CPU != nil {
+				cpu = percentCell(*w.CPU)
+			}
 		}
 		t.add(s.Name, string(s.State), string(s.Protocol), s.Endpoint, strconv.Itoa(s.Online),
 			nowCell(s.Rate.Up), nowCell(s.Rate.Down), usedCell(s.Used),
-			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID), networksOf(s))
+			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID), networksOf(s), cpu, memory)
 	}
 	return t
 }

@@ -67,10 +67,16 @@ func serverFields(s vpn.ServerDetail) []any {
 	}
 	fields = append(fields, settingFields(s.ServerInfo)...)
 	if w := s.Worker; w != nil {
+		var cpu cell
+		if w.CPU != nil {
+			cpu = percentCell(*w.CPU)
+			cpu.text += " of all cores"
+		}
 		fields = append(fields,
 			"worker", cell{"pid " + strconv.Itoa(w.PID) + ", uid " + strconv.Itoa(w.UID) + ", since " + formatTime(w.StartedAt), strconv.Itoa(w.PID)},
 			"confined", cell{confinement(w.Confined), yesNo(w.Confined)},
 			"carried by", carrying(w),
+			"cpu", cpu,
 			"memory", sizeCell(w.Memory),
 			"restarts", strconv.Itoa(w.Restarts),
 		)

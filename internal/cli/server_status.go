@@ -35,15 +35,19 @@ func serverStatus(p *program) *cobra.Command {
 }
 
 func workerTable(list ...vpn.ServerInfo) *table {
-	t := &table{head: []string{"NAME", "STATE", ">PID", ">MEMORY", ">RESTARTS", "CONFINED", "SINCE", "PROBLEM", "+>UID", "+VERSION", "+CARRIED BY"}}
+	t := &table{head: []string{"NAME", "STATE", ">PID", ">MEMORY", ">RESTARTS", "CONFINED", "SINCE", "PROBLEM", "+>UID", "+VERSION", "+CARRIED BY", "+>CPU"}}
 	for _, s := range list {
+		none := cell{"-", ""}
 		if w := s.Worker; w != nil {
+			cpu := none
+			if w.CPU != nil {
+				cpu = percentCell(*w.CPU)
+			}
 			t.add(s.Name, string(s.State), strconv.Itoa(w.PID), sizeCell(w.Memory), strconv.Itoa(w.Restarts), yesNo(w.Confined),
-				timeCell(w.StartedAt), s.Problem, strconv.Itoa(w.UID), w.Version, orDash(w.Carrier))
+				timeCell(w.StartedAt), s.Problem, strconv.Itoa(w.UID), w.Version, orDash(w.Carrier), cpu)
 			continue
 		}
-		none := cell{"-", ""}
-		t.add(s.Name, string(s.State), none, none, none, none, none, s.Problem, none, none, none)
+		t.add(s.Name, string(s.State), none, none, none, none, none, s.Problem, none, none, none, none)
 	}
 	return t
 }

@@ -47,7 +47,7 @@ func ofThisMachine(cmd *cobra.Command) *cobra.Command {
 // mayNameSocket returns an error if --socket or VPN_SOCKET names a daemon to a
 // command that asks none.
 func mayNameSocket(p *program, cmd *cobra.Command) error {
-	if p.global.socket == "" || cmd.HasSubCommands() { // a group only prints its help
+	if p.global.socket == "" || cmd.HasSubCommands() || asksDaemon(cmd) { // a group only prints its help
 		return nil
 	}
 	for at := cmd; at != nil; at = at.Parent() {

@@ -56,6 +56,17 @@ func countCell(n int) cell { return cell{formatCount(n), strconv.Itoa(n)} }
 
 func timeCell(t time.Time) cell { return cell{formatTime(t), rawTime(t)} }
 
+// secondCell is a time to the second.
+func secondCell(t time.Time) cell { return cell{t.UTC().Format("2006-01-02 15:04:05 UTC"), rawTime(t)} }
+
+// momentCell is a time of which seconds count if the steps are so small.
+func momentCell(t time.Time, step time.Duration) cell {
+	if step == 0 || step%time.Minute == 0 {
+		return timeCell(t)
+	}
+	return secondCell(t)
+}
+
 func expiryCell(t time.Time) cell { return cell{formatExpiry(t), rawTime(t)} }
 
 func rawTime(t time.Time) string {

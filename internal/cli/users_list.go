@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,11 +49,26 @@ func usersList(p *program) *cobra.Command {
 }
 
 type userLister interface {
-	List(context.Context, vpn.UserFilter) ([]vpn.UserInfo, error)
+	ListFields(context.Context, vpn.UserFilter, ...string) ([]vpn.UserInfo, error)
+}
+
+// shownFields are what the form shows of a user; nil is all.
+func shownFields(out *printer) []string {
+	switch {
+	case out.picked != nil:
+		return slices.Sorted(maps.Keys(out.picked))
+	case out.form == "name" || out.quiet && out.forPeople():
+		return []string{"name"}
+	case out.form == "table":
+		return []string{
+			"name", "status", "used", "limits.quota", "limits.throttle", "expires_at", "valid_for", "first_used_at", "online", "rate",
+		}
+	}
+	return nil
 }
 
 func listUsers(ctx context.Context, out *printer, users userLister, f vpn.UserFilter) error {
-	list, err := users.List(ctx, f)
+	list, err := users.ListFields(ctx, f, shownFields(out)...)
 	if err != nil {
 		return err
 	}
@@ -65,23 +82,46 @@ func listUsers(ctx context.Context, out *printer, users userLister, f vpn.UserFi
 	names := namesOf(list, func(u vpn.UserInfo) string { return u.Name })
 	a := answer{data: list, names: names, quiet: names}
 	if out.tabular() {
-		a.tables = []*table{userTable(list...)} // which takes a while for ten thousand
+		show := userTable
+		if out.form == "table" {
+			show = briefUserTable
+		}
+		a.tables = []*table{show(list...)}
 	}
 	return out.show(a)
 }
 
-func userTable(list ...vpn.UserInfo) *table {
-	t := &table{head: []string{
-		"NAME", "STATUS", ">USED", ">QUOTA", "EXPIRES", ">ONLINE", ">UP", ">DOWN",
-		"+>DEVICES", "+>CONNECTIONS", "+>MAX UP", "+>MAX DOWN", "+CREATED", "+ID",
-		"+PERIOD", "+RESETS", "+AFTER QUOTA", "+TAGS", "+EMAIL", "+NOTE",
-	}}
+// briefUserTable is userTable without what is wide, which takes a while for
+// ten thousand.
+func briefUserTable(list ...vpn.UserInfo) *table {
+	t := &table{head: []string{"NAME", "STATUS", ">USED", ">QUOTA", "EXPIRES", ">ONLINE", ">UP", ">DOWN"}}
 	for _, u := range list {
-		l := u.Limits
-		t.add(u.Name, userStatusCell(u), usedCell(u.Used), limitCell(l.Quota, vpn.FormatSize), endCell(u),
-			strconv.Itoa(u.Online), nowCell(u.Rate.Up), nowCell(u.Rate.Down), countCell(l.Devices), countCell(l.Connections),
-			limitCell(l.RateUp, vpn.FormatRate), limitCell(l.RateDown, vpn.FormatRate), timeCell(u.CreatedAt), string(u.ID),
-			periodText(l.Period), timeCell(u.ResetsAt), afterCell(l), strings.Join(u.Tags, " "), u.Email, u.Note)
+		t.add(userCells(u)...)
 	}
 	return t
+}
+
+func userTable(list ...vpn.UserInfo) *table {
+	t := briefUserTable(list...)
+	t.head = append(t.head,
+		"+>DEVICES", "+>CONNECTIONS", "+>MAX UP", "+>MAX DOWN", "+CREATED", "+ID",
+		"+PERIOD", "+RESETS", "+AFTER QUOTA", "+TAGS", "+EMAIL", "+NOTE",
+	)
+	for i, u := range list {
+		l := u.Limits
+		for _, c := range []any{
+			countCell(l.Devices), countCell(l.Connections), limitCell(l.RateUp, vpn.FormatRate), limitCell(l.RateDown, vpn.FormatRate),
+			timeCell(u.CreatedAt), string(u.ID), periodText(l.Period), timeCell(u.ResetsAt), afterCell(l), strings.Join(u.Tags, " "), u.Email, u.Note,
+		} {
+			t.rows[i] = append(t.rows[i], cellOf(c))
+		}
+	}
+	return t
+}
+
+func userCells(u vpn.UserInfo) []any {
+	return []any{
+		u.Name, userStatusCell(u), usedCell(u.Used), limitCell(u.Limits.Quota, vpn.FormatSize), endCell(u),
+		strconv.Itoa(u.Online), nowCell(u.Rate.Up), nowCell(u.Rate.Down),
+	}
 }

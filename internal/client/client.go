@@ -28,6 +28,7 @@ type Client struct {
 	Usage   *Usage
 	Servers *Servers
 	System  *System
+	Config  *Config
 	caller  *caller
 }
 
@@ -40,7 +41,7 @@ func newClient(rt http.RoundTripper) *Client {
 }
 
 func clientOf(c *caller) *Client {
-	return &Client{Users: &Users{c}, Devices: &Devices{c}, Usage: &Usage{c}, Servers: &Servers{c}, System: &System{c}, caller: c}
+	return &Client{Users: &Users{c}, Devices: &Devices{c}, Usage: &Usage{c}, Servers: &Servers{c}, System: &System{c}, Config: &Config{c}, caller: c}
 }
 
 // DryRun returns a client of the same control plane whose changes are none:

@@ -19,6 +19,13 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 
 // List returns those of the living users that f selects, by name.
 func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, error) {
+	return u.ListFields(ctx, f)
+}
+
+// ListFields is List with those fields only, such as "name" and
+// "limits.quota"; the others are zero. No fields are all of them. With many
+// users it takes a fraction of the time.
+func (u *Users) ListFields(ctx context.Context, f vpn.UserFilter, fields ...string) ([]vpn.UserInfo, error) {
 	query := url.Values{}
 	if f.Status != "" {
 		query.Set("status", string(f.Status))
@@ -29,11 +36,8 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 	if f.Search != "" {
 		query.Set("search", f.Search)
 	}
-	path := "/v1/users"
-	if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, path, nil)
+	setIf(query, "fields", strings.Join(fields, ","))
+	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, withValues("/v1/users", query), nil)
 }
 
 // Show returns one user with everything that belongs to it.

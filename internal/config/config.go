@@ -39,6 +39,8 @@ type Sources struct {
 	Getenv func(string) string // nil: there is no environment
 	File   string              // a file that must be there; empty: VPN_CONFIG, or the usual one if it is there
 	Root   bool                // this is the system's installation, not a person's own
+
+	instead []byte // of what the file holds, if it is not nil
 }
 
 // Load reads and checks the configuration. Errors say where the mistake is,
@@ -57,6 +59,12 @@ func load(s Sources, system string) (Config, error) {
 		}
 	}
 	return l.config, nil
+}
+
+// Try is [Load] as it would be if the file that is changed held data.
+func Try(s Sources, data []byte) (Config, error) {
+	s.instead = append([]byte{}, data...)
+	return Load(s)
 }
 
 // LoadAnyway is [Load] for what has to be done whatever the configuration is
@@ -124,7 +132,10 @@ func (l *loader) file(s Sources) error {
 	if path == "" {
 		return nil
 	}
-	data, err := read(path)
+	data, err := s.instead, error(nil)
+	if data == nil {
+		data, err = read(path)
+	}
 	if errors.Is(err, fs.ErrNotExist) && !mustExist {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -146,6 +147,15 @@ func (o Origin) String() string { return strings.TrimSpace(o.Layer + " " + o.Whe
 type Value struct {
 	Key, Value, Help string
 	Origin           Origin
+}
+
+// Described returns v with all that is to be known of its key.
+func (v Value) Described() vpn.ConfigValue {
+	out := vpn.ConfigValue{Key: v.Key, Value: v.Value, Doc: v.Help, Origin: vpn.ConfigOrigin{Layer: v.Origin.Layer, Where: v.Origin.Where}}
+	if k, err := byName(v.Key); err == nil {
+		out.Default, out.Example, out.Choices = k.preset, k.example, slices.Clone(k.choices)
+	}
+	return out
 }
 
 // Values returns what c holds, key by key. There are no secrets in it.

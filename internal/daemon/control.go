@@ -25,11 +25,11 @@ type control struct {
 	lost func() []vpn.ServerID // servers that no later daemon would find; set before the first request
 
 	acting sync.Mutex // held by the one reload or upgrade that is under way
-	config config.Config
 
 	mu       sync.Mutex
-	reload   string // what was wrong with the configuration when it was last read
-	upgraded string // what was wrong with the program that gave back
+	config   config.Config // in force
+	reload   string        // what was wrong with the configuration when it was last read
+	upgraded string        // what was wrong with the program that gave back
 }
 
 var _ app.Process = (*control)(nil)
@@ -89,8 +89,17 @@ func (c *control) reread() ([]string, error) {
 		return nil, err
 	}
 	c.apply(next)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.config = next
 	return changed, nil
+}
+
+// inForce returns the configuration that is.
+func (c *control) inForce() config.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.config
 }
 
 // read returns the configuration that a reload would bring into force, and
@@ -103,7 +112,8 @@ func (c *control) read() (next config.Config, changed []string, err error) {
 		return next, nil, err
 	}
 	changed = []string{}
-	before := c.config.Values()
+	now := c.inForce()
+	before := now.Values()
 	for i, v := range next.Values() {
 		if v.Value != before[i].Value {
 			changed = append(changed, v.Key)
@@ -111,7 +121,7 @@ func (c *control) read() (next config.Config, changed []string, err error) {
 	}
 	if slices.Contains(changed, "data_dir") {
 		return next, nil, vpn.Errorf(vpn.Conflict, "data_dir cannot change while the daemon runs: it is %s, and %s would be another installation",
-			c.config.DataDir, next.DataDir).WithHint("put it back, or stop the daemon with its servers, move the directory and start it again; nothing else was changed either")
+			now.DataDir, next.DataDir).WithHint("put it back, or stop the daemon with its servers, move the directory and start it again; nothing else was changed either")
 	}
 	return next, changed, nil
 }

@@ -17,6 +17,7 @@ import (
 	"vpn/internal/api"
 	"vpn/internal/app"
 	"vpn/internal/config"
+	"vpn/internal/host"
 	"vpn/internal/protocol/all"
 	"vpn/internal/runtime/process"
 	"vpn/internal/store/sqlite"
@@ -43,6 +44,11 @@ type Options struct {
 	Load   func() (config.Config, error)
 	Adjust func(config.Config)
 
+	// Sources are where the configuration comes from, and Replace puts a file
+	// in the place of its own. Without Replace it is not changed.
+	Sources config.Sources
+	Replace func(path string, data []byte) error
+
 	// Executable is the file, and Args are the arguments, with which another
 	// version is executed in this one's place. "--check" after them must make
 	// it say whether it could be.
@@ -60,6 +66,9 @@ type Options struct {
 // StoreFile is the name of the store in a data directory.
 const StoreFile = "vpn.db"
 
+// logDir is the name of the directory of logs in a data directory.
+const logDir = "logs"
+
 const (
 	lockWait     = 10 * time.Second // how long another command may take
 	shutdownWait = 5 * time.Second
@@ -73,6 +82,7 @@ type plane struct {
 	runDir  string
 	workers *process.Workers
 	tunnels *tunnels
+	host    *host.Meter
 	close   []func() error
 	locks   []*sqlite.DirLock // the data directory's and the run directory's, closed last
 	ending  chan struct{}     // closed when nobody shall follow a log any longer
@@ -98,8 +108,8 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 		return p, vpn.Errorf(vpn.Denied, "others may write to the data directory %s (mode %04o)", dir, st.Mode().Perm()).
 			WithHint("close it: chmod 700 %s", dir)
 	}
-	logDir := filepath.Join(dir, "logs")
-	if err := os.MkdirAll(logDir, 0o700); err != nil {
+	logsAt := filepath.Join(dir, logDir)
+	if err := os.MkdirAll(logsAt, 0o700); err != nil {
 		return p, dirError(dir, err)
 	}
 	if err := p.lock(ctx, dir, o.Handover); err != nil {
@@ -122,21 +132,26 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	if err := p.lock(ctx, p.runDir, o.Handover); err != nil {
 		return p, err
 	}
+	p.host = host.New(dir)
 	protocols := all.Protocols()
 	p.tunnels = newTunnels(store.ID(), protocols, o.Log)
 	p.workers, err = process.New(process.Options{
-		RunDir: p.runDir, LogDir: logDir, UIDs: o.Config.WorkerUIDs, Memory: workerMemory(), Tunnel: p.tunnels.open, Log: o.Log,
+		RunDir: p.runDir, LogDir: logsAt, UIDs: o.Config.WorkerUIDs, Memory: workerMemory(), Tunnel: p.tunnels.open, Log: o.Log,
 	})
 	if err != nil {
 		return p, err
 	}
 	p.close = append(p.close, p.workers.Close)
+	inForce := func() config.Config { return o.Config }
+	if c, ok := self.(*control); ok {
+		inForce = c.inForce
+	}
 	p.app = app.New(app.Config{
 		Store: store, Workers: p.workers, Protocols: protocols,
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store}},
-		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logDir, p.ending}, Log: o.Log, Now: time.Now,
-		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace,
-		Process: self,
+		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logsAt, p.ending}, Log: o.Log, Now: time.Now,
+		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now, Leaving: p.ending,
+		Process: self, Configuration: &configuration{sources: o.Sources, inForce: inForce, replace: o.Replace},
 	})
 	dry := p.app.DryRun()
 	p.handler = api.Handler(api.Config{

@@ -21,3 +21,5 @@ func bury() {}
 func mayWrite(string) error { return errors.ErrUnsupported }
 
 func lockFork() func() { return func() {} }
+
+func ownSession() *syscall.SysProcAttr { return nil }

@@ -46,3 +46,6 @@ func lockFork() (unlock func()) {
 	syscall.ForkLock.Lock()
 	return syscall.ForkLock.Unlock
 }
+
+// ownSession frees a process from this one's terminal.
+func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }

@@ -16,6 +16,7 @@ import (
 	"vpn/internal/app"
 	"vpn/internal/client"
 	"vpn/internal/config"
+	"vpn/internal/logging"
 )
 
 const (
@@ -32,6 +33,7 @@ const (
 type serving struct {
 	*plane
 	options    Options
+	kept       *slog.LevelVar // of the log that is kept
 	control    *control
 	notify     notifier
 	heartbeat  time.Duration // how often the service manager wants to hear; 0: not at all
@@ -54,7 +56,12 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if environ == nil {
 		environ = os.Getenv
 	}
-	s := &serving{options: o, notify: newNotifier(environ), served: make(chan error, 1), supervised: make(chan error, 1)}
+	own := &ownLog{}
+	defer own.close()
+	kept := new(slog.LevelVar)
+	kept.Set(o.Config.LogLevel)
+	o.Log = logging.Also(o.Log, own, kept)
+	s := &serving{kept: kept, options: o, notify: newNotifier(environ), served: make(chan error, 1), supervised: make(chan error, 1)}
 	s.heartbeat = watchdogPeriod(environ, os.Getpid())
 	s.control = newControl(o, s.notify)
 	begun := func() {}
@@ -66,6 +73,9 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := own.open(filepath.Join(o.Config.DataDir, logDir)); err != nil {
+		o.Log.Warn("the log is not kept", slog.Any("err", err))
+	}
 	s.control.apply = s.apply
 	l, err := listen(s.runDir, systemDir(o.Config.DataDir), o.Handover)
 	if err != nil {
@@ -110,6 +120,7 @@ func (s *serving) run(ctx, supervise context.Context, begun func()) (err error) 
 	defer unwatch()
 	go s.watchdog().run(watch)
 	go s.tunnels.watch(watch)
+	go s.host.Watch(watch)
 	go s.notify.keepStatus(watch, s.line, s.control.news)
 	look := time.NewTicker(lookPeriod)
 	defer look.Stop()
@@ -214,6 +225,7 @@ func (s *serving) line(ctx context.Context) (string, error) {
 func (s *serving) apply(c config.Config) {
 	s.app.SetPublicHost(c.PublicHost)
 	s.workers.SetUIDs(c.WorkerUIDs)
+	s.kept.Set(c.LogLevel)
 	if s.options.Adjust != nil {
 		s.options.Adjust(c)
 	}

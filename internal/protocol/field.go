@@ -15,7 +15,8 @@ type Field struct {
 	Bool bool
 	File bool // a person names a file that holds it
 
-	Choices []string // all that it may be, or what it mostly is; for completion
+	Choices []string // all that it may be, or what it mostly is; for completion and forms
+	Others  bool     // it may be something else than its choices
 }
 
 // Flag returns the name of the command line's flag. What a list holds is
@@ -54,6 +55,7 @@ func fieldsOf(t reflect.Type) []Field {
 		})
 		if choices := f.Tag.Get("choices"); choices != "" {
 			out[len(out)-1].Choices = strings.Split(choices, ",")
+			out[len(out)-1].Others = f.Tag.Get("others") != ""
 		}
 	}
 	return out

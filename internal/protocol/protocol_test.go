@@ -16,6 +16,8 @@ type settings struct {
 	Target string           `json:"target" help:"where to"`
 	Names  []string         `json:"server_names" help:"names"`
 	Quick  bool             `json:"quick,omitempty" help:"quickly"`
+	Shape  string           `json:"shape" help:"one of these" choices:"round,square"`
+	Site   string           `json:"site" help:"a site" choices:"auto" others:"yes"`
 	Made   map[string][]int `json:"made,omitempty"`
 }
 
@@ -24,6 +26,8 @@ func TestFieldsOf(t *testing.T) {
 		{Key: "target", Help: "where to"},
 		{Key: "server_names", Help: "names", List: true},
 		{Key: "quick", Help: "quickly", Bool: true},
+		{Key: "shape", Help: "one of these", Choices: []string{"round", "square"}},
+		{Key: "site", Help: "a site", Choices: []string{"auto"}, Others: true},
 	}
 	got := protocol.FieldsOf(settings{})
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -33,7 +37,7 @@ func TestFieldsOf(t *testing.T) {
 	for _, f := range got {
 		flags = append(flags, f.Flag())
 	}
-	if diff := cmp.Diff([]string{"target", "server-name", "quick"}, flags); diff != "" {
+	if diff := cmp.Diff([]string{"target", "server-name", "quick", "shape", "site"}, flags); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -62,7 +66,7 @@ func TestDecodeSettingsRefuses(t *testing.T) {
 		`{"targt": "a"}`:                  "did you mean target?",
 		`{"Target": "a"}`:                 "did you mean target?",
 		`{"server-names": []}`:            "did you mean server_names?",
-		`{"other": 1}`:                    "there is: target, server_names, quick, made",
+		`{"other": 1}`:                    "there is: target, server_names, quick, shape, site, made",
 		`{"target": 5}`:                   "target is text",
 		`{"server_names": "planted"}`:     "server_names is a list of text",
 		`{"server_names": [5]}`:           "server_names is a list of text",

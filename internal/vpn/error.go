@@ -53,3 +53,12 @@ func KindOf(err error) Kind {
 	}
 	return Internal
 }
+
+// HintOf returns the hint of the first *[Error] in the chain of err, if it has
+// one.
+func HintOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Hint
+	}
+	return ""
+}

@@ -10,3 +10,15 @@ type Event struct {
 	Subject string    `json:"subject"` // the user's or server's name
 	Detail  string    `json:"detail,omitempty"`
 }
+
+// What happens by itself. Whoever follows the events is told; it is not kept.
+// Of a server it is its new [ServerState], such as "servers.failed", with the
+// problem as its detail.
+const (
+	UserLimited = "users.limited" // the quota is used up
+	UserExpired = "users.expired"
+
+	// EventsLost says that a reader was too slow and has missed events: what
+	// it shows may be old, all of it.
+	EventsLost = "events.lost"
+)

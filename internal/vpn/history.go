@@ -6,7 +6,7 @@ import "time"
 type HistoryQuery struct {
 	Since  time.Time
 	Until  time.Time     // not included
-	Step   time.Duration // of whole minutes; 0: all of it together
+	Step   time.Duration // of whole five minutes; below that, of seconds of the last [RatesSpan]; 0: all of it together
 	By     HistoryBy
 	User   string // only this user's, by name or ID
 	Server string // only over this server, by name or ID
@@ -28,7 +28,8 @@ const (
 //
 // It is kept in steps of five minutes for two days, of an hour for sixty days,
 // and of a day for three years; times are UTC. What is asked for in smaller
-// steps than those that are left comes at the beginning of these.
+// steps than those that are left comes at the beginning of these. Steps below
+// five minutes are reckoned from [Rates], which the daemon keeps.
 type History struct {
 	Since  time.Time      `json:"since"`
 	Until  time.Time      `json:"until"`

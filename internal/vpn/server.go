@@ -101,6 +101,7 @@ type Worker struct {
 	Epoch     string    `json:"epoch"`
 	Version   string    `json:"version"`
 	StartedAt time.Time `json:"started_at"`
+	CPU       *float64  `json:"cpu,omitempty" doc:"percent of all cores of the host together, in the last second; left out: not known"`
 	Memory    uint64    `json:"memory"`   // resident bytes
 	Confined  bool      `json:"confined"` // the kernel keeps it from files that it does not need
 	Carrier   string    `json:"carrier,omitempty" doc:"the way that packets go, where there are several: tun or userspace"`

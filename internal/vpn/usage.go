@@ -66,6 +66,7 @@ type Counters struct {
 	CeilingsTurn uint64   `json:"ceilings_turn,omitempty"`
 	SharesTurn   uint64   `json:"shares_turn,omitempty"`
 	At           int64    `json:"at,omitempty"`
+	CPU          int64    `json:"cpu,omitempty"` // milliseconds that the worker has computed
 	Demands      []Demand `json:"demands,omitempty"`
 
 	// FirstUses end holds. Each answer has all of them that the grants do not

@@ -73,12 +73,12 @@ func parseMoment(s string, now time.Time) (time.Time, bool) {
 }
 
 var (
-	spanBack = regexp.MustCompile(`^([0-9]{1,7})(m|h|d|w|y)$`)
-	stepSpan = regexp.MustCompile(`^([0-9]{1,5})(m|h|d)$`)
+	spanBack = regexp.MustCompile(`^([0-9]{1,7})(s|m|h|d|w|y)$`)
+	stepSpan = regexp.MustCompile(`^([0-9]{1,5})(s|m|h|d)$`)
 )
 
 // ParseSince reads a moment in the past, as people write one, seen from now:
-// "30m", "24h", "7d", "2w" and "1y" ago, or a date or time as [ParseWhen] takes
+// "90s", "30m", "24h", "7d", "2w" and "1y" ago, or a date or time as [ParseWhen] takes
 // one, of which a date alone means its beginning. Errors are of kind [Invalid].
 func ParseSince(s string, now time.Time) (time.Time, error) {
 	text := strings.ToLower(strings.TrimSpace(s))
@@ -87,6 +87,8 @@ func ParseSince(s string, now time.Time) (time.Time, error) {
 		n, err := strconv.Atoi(m[1])
 		ok = err == nil && n > 0
 		switch m[2] {
+		case "s":
+			t = now.Add(-time.Duration(n) * time.Second)
 		case "m":
 			t = now.Add(-time.Duration(n) * time.Minute)
 		case "h":
@@ -112,14 +114,15 @@ func ParseSince(s string, now time.Time) (time.Time, error) {
 }
 
 // ParseStep reads how much time is told together: "5m", "1h" or "1d", in whole
-// five minutes. Errors are of kind [Invalid].
+// five minutes, or "10s", less than that. Errors are of kind [Invalid].
 func ParseStep(s string) (time.Duration, error) {
 	if m := stepSpan.FindStringSubmatch(strings.ToLower(strings.TrimSpace(s))); m != nil {
-		unit := map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
+		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
 		n, err := strconv.Atoi(m[1])
-		if d := time.Duration(n) * unit; err == nil && n > 0 && d%(5*time.Minute) == 0 && d <= 366*24*time.Hour {
+		d := time.Duration(n) * unit
+		if whole := d%(5*time.Minute) == 0 || unit == time.Second && d < 5*time.Minute; err == nil && n > 0 && whole && d <= 366*24*time.Hour {
 			return d, nil
 		}
 	}
-	return 0, Errorf(Invalid, "step %s is not valid", quoted(s)).WithHint("write it in whole five minutes, like 5m, 1h or 1d")
+	return 0, Errorf(Invalid, "step %s is not valid", quoted(s)).WithHint("write it in whole five minutes, like 5m, 1h or 1d; of the last minutes in seconds, like 10s")
 }

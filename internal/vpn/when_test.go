@@ -83,6 +83,7 @@ func FuzzParseWhen(f *testing.F) {
 func TestParseSince(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	for in, want := range map[string]time.Time{
+		"90s":                       now.Add(-90 * time.Second),
 		"30m":                       now.Add(-30 * time.Minute),
 		"24h":                       now.AddDate(0, 0, -1),
 		" 7D ":                      now.AddDate(0, 0, -7),
@@ -110,12 +111,12 @@ func TestParseSince(t *testing.T) {
 }
 
 func TestParseStep(t *testing.T) {
-	for in, want := range map[string]time.Duration{"5m": 5 * time.Minute, "60m": time.Hour, "1h": time.Hour, "1D": 24 * time.Hour, "366d": 366 * 24 * time.Hour} {
+	for in, want := range map[string]time.Duration{"10s": 10 * time.Second, "299s": 299 * time.Second, "300s": 5 * time.Minute, "5m": 5 * time.Minute, "60m": time.Hour, "1h": time.Hour, "1D": 24 * time.Hour, "366d": 366 * 24 * time.Hour} {
 		if got, err := vpn.ParseStep(in); err != nil || got != want {
 			t.Errorf("ParseStep(%q) = %v, %v; want %v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "0m", "1m", "7m", "367d", "1w", "99999d", "5", "-5m"} {
+	for _, in := range []string{"301s", "0s", "", "0m", "1m", "7m", "367d", "1w", "99999d", "5", "-5m"} {
 		if got, err := vpn.ParseStep(in); err == nil {
 			t.Errorf("ParseStep(%q) = %v, want an error", in, got)
 		} else {

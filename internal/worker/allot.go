@@ -93,5 +93,6 @@ func (a *allotted) usage(after uint64) vpn.Counters {
 	out := a.meter.Usage(after)
 	out.CeilingsTurn, out.SharesTurn = ceilings, shares
 	out.At, out.Demands = time.Since(a.born).Milliseconds(), a.meter.Allotments().Demands()
+	out.CPU = processorTime().Milliseconds()
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -175,6 +176,16 @@ func keepOnly(keep uint) error {
 		return fmt.Errorf("keep capability %d: %w", keep, err)
 	}
 	return nil
+}
+
+// processorTime returns for how long the cores have computed for this process,
+// all together.
+func processorTime() time.Duration {
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
 }
 
 // residentMemory returns a function that tells how many bytes of memory this

@@ -50,6 +50,7 @@ func TestBench(t *testing.T) {
 		{"proxies", benchProxies},
 		{"wireguard", benchWireGuard},
 		{"devices", benchDevices},
+		{"tui", benchTUI},
 	}
 	ran := 0
 	for _, p := range parts {

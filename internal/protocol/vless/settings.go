@@ -25,7 +25,7 @@ const selfName = "www.example.com"
 
 // Settings are the server's settings ([vpn.Server.Settings] as JSON).
 type Settings struct {
-	Target      string   `json:"target" help:"the site that strangers see: host:port, auto (one is chosen) or self (a certificate of its own)" choices:"auto,self"`
+	Target      string   `json:"target" help:"the site that strangers see: host:port, auto (one is chosen) or self (a certificate of its own)" choices:"auto,self" others:"yes"`
 	ServerNames []string `json:"server_names" help:"name by which clients ask for the site (default: the target's host)"`
 	ShortIDs    []string `json:"short_ids" help:"short id that lets clients in, up to 16 hex digits (default: a random one)"`
 	Fingerprint string   `json:"fingerprint" help:"browser whose TLS clients imitate (default: chrome)" choices:"chrome,firefox,safari,ios,android,edge,360,qq,random,randomized"`

@@ -1,0 +1,126 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"vpn/internal/tui/dialog"
+	"vpn/internal/tui/key"
+	"vpn/internal/tui/page"
+	"vpn/internal/tui/theme"
+)
+
+// act does the frame's own actions.
+func (f frame) act(action string) (tea.Cmd, bool) {
+	a := f.a
+	for _, s := range key.Screens() {
+		if action == "screen."+strings.ToLower(s.String()) {
+			return f.Go(s, ""), true
+		}
+	}
+	switch action {
+	case key.Back:
+		return f.back(), true
+	case key.Menu:
+		x, y := a.w/3, 5
+		if p, ok := a.pages[a.screen].(anchored); ok {
+			px, py := p.Anchor()
+			x, y = px, py+2
+		}
+		f.Open(dialog.NewMenu(f, a.screen, x, y))
+	case "palette":
+		f.Open(dialog.NewPick(f, "Command", "an action, or the name of a user or a server", f.palette()))
+	case "help":
+		f.Open(dialog.NewPick(f, "Help: "+a.screen.String(), "what are you looking for?", f.help()))
+	case "messages":
+		f.Open(dialog.NewText(f, "Messages", a.say.history(a.theme)))
+	case "freeze":
+		a.frozen = !a.frozen
+		a.shown.lines = nil
+	case "undo":
+		return f.takeBack(), true
+	case "theme":
+		return f.nextTheme(), true
+	case "mouse":
+		a.look.Mouse = !a.look.Mouse
+		if a.look.Mouse {
+			return f.Say(page.Note, "the mouse is the UI's; shift selects text in most terminals"), true
+		}
+		return f.Say(page.Note, "the mouse is the terminal's: it selects text"), true
+	case "redraw":
+		return tea.ClearScreen, true
+	case "suspend":
+		return tea.Suspend, true
+	case "quit":
+		return tea.Quit, true
+	default:
+		return nil, false
+	}
+	return nil, true
+}
+
+// back leaves what can be left, the innermost first. It never quits.
+func (f frame) back() tea.Cmd {
+	a := f.a
+	if a.say.dismiss() {
+		return nil
+	}
+	if cmd, ok := a.pages[a.screen].Do(key.Back); ok {
+		return cmd
+	}
+	if n := len(a.before); n > 0 {
+		a.screen, a.before = a.before[n-1], a.before[:n-1]
+		return tea.Batch(a.pages[a.screen].Show(""), a.poll())
+	}
+	return nil
+}
+
+func (f frame) takeBack() tea.Cmd {
+	a := f.a
+	if a.undo == nil {
+		return f.Say(page.Note, "there is nothing to take back")
+	}
+	c := *a.undo
+	a.undo = nil
+	return f.Change(c)
+}
+
+func (f frame) nextTheme() tea.Cmd {
+	names := theme.Names()
+	l := f.a.look
+	l.Theme = names[(slices.Index(names, l.Theme)+1)%len(names)]
+	f.Apply(l)
+	return f.Say(page.Note, "theme: "+string(l.Theme))
+}
+
+// palette is all that can be done on this screen, and where one can go.
+func (f frame) palette() []dialog.Item {
+	a := f.a
+	var items []dialog.Item
+	for _, act := range a.o.Keys.On(a.screen) {
+		if strings.HasPrefix(act.ID, "move.") || act.ID == "palette" || act.ID == key.Back {
+			continue
+		}
+		items = append(items, dialog.Item{Text: act.Title, Note: act.Label(), Do: func() tea.Cmd { return f.Act(act.ID) }})
+	}
+	for _, s := range a.data.Status.Servers {
+		items = append(items, dialog.Item{Text: "go server " + s.Name, Note: string(s.Protocol), Do: func() tea.Cmd { return f.Go(key.Servers, s.Name) }})
+	}
+	for i := range a.data.Users {
+		u := &a.data.Users[i]
+		items = append(items, dialog.Item{Text: "go user " + u.Name, Note: string(u.Status), Do: func() tea.Cmd { return f.Go(key.Users, u.Name) }})
+	}
+	return items
+}
+
+// help is the key table of this screen; enter does what is found.
+func (f frame) help() []dialog.Item {
+	a := f.a
+	var items []dialog.Item
+	for _, act := range a.o.Keys.On(a.screen) {
+		items = append(items, dialog.Item{Text: act.Title, Note: strings.Join(act.Keys, " "), Do: func() tea.Cmd { return f.Act(act.ID) }})
+	}
+	return items
+}

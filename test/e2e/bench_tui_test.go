@@ -1,0 +1,88 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vpn/test/e2e/rig"
+)
+
+// benchTUI measures the terminal UI on a pseudo-terminal of 120 by 40 cells,
+// with 10,000 users in the store.
+func benchTUI(t *testing.T, r *report) {
+	i, logins := install(t, few)
+	grow(t, i, thousands-few)
+	fillLog(t, i)
+	i.World.Xray(t, logins[0]).MustOpen(t, 0, false)
+	open := func() *rig.PTY { return rig.OpenPTY(t, 120, 40, nil, i.Bin, "tui", "--data-dir", i.Data) }
+
+	var first []time.Duration
+	for range 15 {
+		p := open()
+		first = append(first, p.Wrote("Dashboard").Sub(p.Started))
+		p.Press("q")
+	}
+	const budget = 100 * time.Millisecond
+	r.durations(t, "`vpn tui`: the first frame, 10,000 users", first, median, budget)
+
+	p := open()
+	p.Wrote("Dashboard")
+	p.Press("5")
+	p.Wrote("20,000")
+	p.Press("2")
+	p.Wrote(fmt.Sprint(few + thousands - few)[:2])
+	var moved []time.Duration
+	for k := range 60 {
+		at := p.Press([]string{"j", "k"}[k%2])
+		moved = append(moved, p.Wrote("▌").Sub(at))
+		pause(t.Context(), 30*time.Millisecond)
+	}
+	r.durations(t, "`vpn tui`: a key until its row is on the screen, 10,000 users", moved, median, 20*time.Millisecond)
+	bytes, err := rig.Memory(p.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.size(t, "memory (PSS) of `vpn tui`, 10,000 users and 20,000 lines of logs", 50e6, bytes)
+
+	p.Press("1")
+	pause(t.Context(), 3*time.Second)
+	before, err := rig.CPU(p.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const span = 30 * time.Second
+	pause(t.Context(), span)
+	after, err := rig.CPU(p.PID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	share := (after - before).Seconds() / span.Seconds()
+	r.add(t, row{what: "processor time of `vpn tui` on its dashboard, of one core", result: fmt.Sprintf("%.2f %%", 100*share), budget: "1.5 %", used: share / 0.015})
+}
+
+// fillLog makes a worker's log as long as the UI keeps lines.
+func fillLog(t *testing.T, i *rig.Instance) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(i.Data, "logs", "*.log"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("logs: %v, %v", files, err)
+	}
+	f, err := os.OpenFile(files[0], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var b strings.Builder
+	for k := range 20_500 {
+		fmt.Fprintf(&b, "time=%s level=INFO msg=\"a line for the log\" number=%d user=many%d source=192.0.2.%d:40000\n", time.Now().UTC().Format(time.RFC3339Nano), k, k%thousands, k%250)
+	}
+	if _, err := f.WriteString(b.String()); err != nil {
+		t.Fatal(err)
+	}
+}
