@@ -120,7 +120,7 @@ func namer(tx Tx, by vpn.HistoryBy) (func(Moved) string, error) {
 	names := map[string]string{}
 	switch by {
 	case vpn.ByUser:
-		all, err := tx.Users.List(vpn.UserFilter{Deleted: true})
+		all, err := tx.Users.Brief(vpn.UserFilter{Deleted: true})
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +190,7 @@ func (u *Usage) Sessions(ctx context.Context, f vpn.SessionFilter) ([]vpn.Sessio
 		if servers, err = tx.Servers.List(); err != nil {
 			return err
 		}
-		users, err := tx.Users.List(vpn.UserFilter{Deleted: true})
+		users, err := tx.Users.Brief(vpn.UserFilter{Deleted: true})
 		for _, usr := range users {
 			names[usr.ID] = usr.Name
 		}
