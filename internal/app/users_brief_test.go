@@ -15,7 +15,8 @@ func TestListsInBrief(t *testing.T) {
 	tags := []string{"family"}
 	for _, in := range []vpn.NewUser{
 		{Name: "alice", Limits: vpn.Limits{Quota: 5, Throttle: 6}, ExpiresAt: time.Now().Add(time.Hour), Tags: tags, Note: "n"},
-		{Name: "bob", ValidFor: 60}, {Name: "carol"},
+		{Name: "bob", ValidFor: 60},
+		{Name: "carol"},
 	} {
 		_, err := b.app.Users.Create(b.ctx, in)
 		b.do("create", err)
