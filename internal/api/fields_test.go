@@ -111,6 +111,9 @@ func TestParts(t *testing.T) {
 		if w := f.do("GET", "/v1/users?fields="+fields, ""); w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != want {
 			t.Errorf("%s: got %d %s", fields, w.Code, w.Body)
 		}
+		if d := cmp.Diff(strings.Split(fields, ","), f.users.filter.Fields); d != "" {
+			t.Error(d)
+		}
 	}
 	for _, fields := range []string{"nam", "limits.quot", "name.first", "private", "Name", "name,", ",", "limits."} {
 		if w := f.do("GET", "/v1/users?fields="+fields, ""); w.Code != http.StatusBadRequest {

@@ -72,7 +72,7 @@ func addUsers(a *api, to either[Users]) {
 		Responses: onlyList[vpn.UserInfo](a, "Users, by name; the deleted ones by when they were"),
 	}, func(ctx context.Context, in *someUsers) (*huma.StreamResponse, error) {
 		list := func() ([]vpn.UserInfo, error) {
-			return users.List(ctx, vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search})
+			return users.List(ctx, vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search, Fields: in.Fields})
 		}
 		if in.Deleted {
 			list = func() ([]vpn.UserInfo, error) { return users.Deleted(ctx) }

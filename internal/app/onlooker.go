@@ -72,7 +72,7 @@ func (o *onlooker) read(ctx context.Context) error {
 		if err != nil || o.users != nil && revision == o.revision {
 			return err
 		}
-		all, err := tx.Users.List(vpn.UserFilter{})
+		all, err := tx.Users.Brief(vpn.UserFilter{})
 		if err != nil {
 			return err
 		}

@@ -245,7 +245,7 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 		if used, err = tx.Usage.ByServer(); err != nil {
 			return err
 		}
-		users, err := tx.Users.List(vpn.UserFilter{Deleted: true})
+		users, err := tx.Users.Brief(vpn.UserFilter{Deleted: true})
 		for _, u := range users {
 			names[u.ID] = u.Name
 			if u.DeletedAt.IsZero() && u.MayUse(srv.ID) {

@@ -25,7 +25,7 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 	}
 	var users []vpn.User
 	err = s.Store.View(ctx, func(tx Tx) (err error) {
-		users, err = tx.Users.List(vpn.UserFilter{})
+		users, err = tx.Users.Brief(vpn.UserFilter{})
 		return err
 	})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // Usage are the use cases about what is and was moved.
 type Usage struct{ *core }
 
-const fiveMinutes = 5 * time.Minute
+const coarseStep = 5 * time.Minute
 
 // mostPoints bounds an answer: 10,000 users over a day of hours fit.
 const mostPoints = 250_000
@@ -26,7 +26,7 @@ func (u *Usage) History(ctx context.Context, q vpn.HistoryQuery) (vpn.History, e
 	if err := u.checkQuery(&q); err != nil {
 		return vpn.History{}, err
 	}
-	if q.Step%fiveMinutes != 0 {
+	if q.Step%coarseStep != 0 {
 		return u.lately(ctx, q)
 	}
 	if u.reconciler.Supervising() {
@@ -77,9 +77,9 @@ func (u *Usage) checkQuery(q *vpn.HistoryQuery) error {
 	switch {
 	case !q.Since.Before(q.Until):
 		return vpn.Errorf(vpn.Invalid, "the time asked for ends before it begins").WithHint("since is before until, and not in the future")
-	case q.Step < 0 || q.Step%fiveMinutes != 0 && (q.Step > fiveMinutes || q.Step%time.Second != 0) || q.Step > 366*24*time.Hour:
+	case q.Step < 0 || q.Step%coarseStep != 0 && (q.Step > coarseStep || q.Step%time.Second != 0) || q.Step > 366*24*time.Hour:
 		return vpn.Errorf(vpn.Invalid, "the step has to be of whole five minutes, or of seconds below that").WithHint("write it like 5m, 1h or 1d; of the last minutes like 1s or 10s")
-	case q.Step%fiveMinutes != 0 && q.Since.Before(now.Add(-vpn.RatesSpan-time.Minute)):
+	case q.Step%coarseStep != 0 && q.Since.Before(now.Add(-vpn.RatesSpan-time.Minute)):
 		return vpn.Errorf(vpn.Invalid, "steps below five minutes are known of the last %s only", vpn.RatesSpan).WithHint("ask for a shorter time, or longer steps: 5m")
 	}
 	return checkGrouping(q.By)
@@ -120,7 +120,7 @@ func namer(tx Tx, by vpn.HistoryBy) (func(Moved) string, error) {
 	names := map[string]string{}
 	switch by {
 	case vpn.ByUser:
-		all, err := tx.Users.List(vpn.UserFilter{Deleted: true})
+		all, err := tx.Users.Brief(vpn.UserFilter{Deleted: true})
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +190,7 @@ func (u *Usage) Sessions(ctx context.Context, f vpn.SessionFilter) ([]vpn.Sessio
 		if servers, err = tx.Servers.List(); err != nil {
 			return err
 		}
-		users, err := tx.Users.List(vpn.UserFilter{Deleted: true})
+		users, err := tx.Users.Brief(vpn.UserFilter{Deleted: true})
 		for _, usr := range users {
 			names[usr.ID] = usr.Name
 		}

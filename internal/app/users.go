@@ -76,7 +76,11 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 	}
 	var users []vpn.User
 	err := u.Store.View(ctx, func(tx Tx) (err error) {
-		users, err = tx.Users.List(vpn.UserFilter{})
+		list := tx.Users.List
+		if isBrief(f) {
+			list = tx.Users.Brief
+		}
+		users, err = list(vpn.UserFilter{})
 		return err
 	})
 	if err != nil {
@@ -91,6 +95,18 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 		}
 	}
 	return out, nil
+}
+
+// isBrief reports whether nothing is looked at but what [UserStore.Brief] has,
+// and what follows from that.
+func isBrief(f vpn.UserFilter) bool {
+	has := []string{
+		"id", "name", "enabled", "expires_at", "valid_for", "held_since", "first_used_at", "created_at", "deleted_at",
+		"limits.quota", "limits.throttle", "used", "used.up", "used.down",
+		"status", "online", "rate", "rate.up", "rate.down",
+	}
+	more := func(field string) bool { return !slices.Contains(has, field) }
+	return len(f.Fields) > 0 && len(f.Tags) == 0 && f.Search == "" && !slices.ContainsFunc(f.Fields, more)
 }
 
 // info is [core.userInfo].
@@ -301,7 +317,7 @@ func findUser(tx Tx, name string) (vpn.User, error) {
 
 // unknownUser says that there is no such user, and who may be meant.
 func unknownUser(tx Tx, name string) error {
-	users, err := tx.Users.List(vpn.UserFilter{})
+	users, err := tx.Users.Brief(vpn.UserFilter{})
 	if err != nil {
 		return err
 	}

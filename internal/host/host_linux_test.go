@@ -100,8 +100,11 @@ func TestReadingsThatFit(t *testing.T) {
 		before, last time.Duration
 		want         bool
 	}{
-		{time.Second, 0, true}, {250 * time.Millisecond, 0, true}, {50 * time.Millisecond, 0, false},
-		{10 * time.Second, 0, false}, {11 * time.Second, 10 * time.Second, false},
+		{time.Second, 0, true},
+		{250 * time.Millisecond, 0, true},
+		{50 * time.Millisecond, 0, false},
+		{10 * time.Second, 0, false},
+		{11 * time.Second, 10 * time.Second, false},
 	} {
 		if got := fits(at(c.before), at(c.last)); got != c.want {
 			t.Errorf("%v and %v ago: %v", c.before, c.last, got)

@@ -154,7 +154,7 @@ func parseText(text string) (l vpn.LogLine, ok bool) {
 		if !found {
 			return l, false
 		}
-		value := rest
+		var value string
 		if strings.HasPrefix(rest, `"`) {
 			quoted, err := strconv.QuotedPrefix(rest)
 			if err != nil {

@@ -181,6 +181,10 @@ type UserFilter struct {
 	Status  UserStatus // one of [Findable]; empty: any
 	Tags    []string   // each of them
 	Search  string     // found in name, e-mail, note or a tag, in any letter case
+
+	// Fields are those that somebody looks at, by their names in JSON such as
+	// limits.quota; the others need not be filled in. None: all of them.
+	Fields []string
 }
 
 // UserInfo is a user as the faces show one.

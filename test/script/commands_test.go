@@ -40,6 +40,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`("public_key": )"[\w-]+"`), `$1"KEY"`},
 	{regexp.MustCompile(`(short_ids": \[\s*)"[0-9a-f]+"`), `$1"SID"`},
 	{regexp.MustCompile(`("(?:pid|uid|memory)": )\d+`), "${1}1"},
+	{regexp.MustCompile(` *"cpu": [0-9.]+,\n`), ""}, // it is known once a worker has lived for a second
 	{regexp.MustCompile(`("epoch": )"[0-9a-f]+"`), `$1"EPOCH"`},
 	{regexp.MustCompile(`(confined +)\d+ of`), "${1}1 of"}, // the kernel decides
 	{regexp.MustCompile(`("confined": )(true|false)`), "${1}true"},

@@ -46,6 +46,25 @@ func scanUser(row scanner) (vpn.User, error) {
 	return u, err
 }
 
+const briefColumns = `id, name, enabled, quota, throttle, expires_at, used_up, used_down,
+	created_at, deleted_at, valid_for, held_since, first_used_at`
+
+func scanBrief(row scanner) (vpn.User, error) {
+	var (
+		u                                                vpn.User
+		id                                               string
+		quota, throttle, usedUp, usedDn                  int64
+		expires, created, deleted, validFor, held, begun int64
+	)
+	err := row.Scan(&id, &u.Name, &u.Enabled, &quota, &throttle, &expires, &usedUp, &usedDn,
+		&created, &deleted, &validFor, &held, &begun)
+	u.ID = vpn.UserID(id)
+	u.Limits.Quota, u.Limits.Throttle, u.Used = uint64(quota), uint64(throttle), traffic(usedUp, usedDn)
+	u.Hold = vpn.Hold{ValidFor: vpn.Seconds(validFor), HeldSince: moment(held), FirstUsedAt: moment(begun)}
+	u.ExpiresAt, u.CreatedAt, u.DeletedAt = moment(expires), moment(created), moment(deleted)
+	return u, err
+}
+
 func noUser(id vpn.UserID) error { return vpn.Errorf(vpn.NotFound, "no user has the id %q", id) }
 
 func (s users) Get(id vpn.UserID) (vpn.User, error) {
@@ -64,12 +83,16 @@ func (s users) ByName(name string) (vpn.User, error) {
 	return u, err
 }
 
-func (s users) List(f vpn.UserFilter) ([]vpn.User, error) {
-	query := `SELECT ` + userColumns + ` FROM users`
+func (s users) List(f vpn.UserFilter) ([]vpn.User, error) { return s.list(f, userColumns, scanUser) }
+
+func (s users) Brief(f vpn.UserFilter) ([]vpn.User, error) { return s.list(f, briefColumns, scanBrief) }
+
+func (s users) list(f vpn.UserFilter, columns string, scan func(scanner) (vpn.User, error)) ([]vpn.User, error) {
+	query := `SELECT ` + columns + ` FROM users`
 	if !f.Deleted {
 		query += ` WHERE deleted_at = 0`
 	}
-	us, err := collect(s.t, scanUser, query)
+	us, err := collect(s.t, scan, query)
 	slices.SortFunc(us, func(a, b vpn.User) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
 			return c

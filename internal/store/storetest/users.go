@@ -76,6 +76,26 @@ func usersList(b *bench) {
 	}
 	b.equal("the living", names(list(vpn.UserFilter{})), strings.Fields("10 9 a a.a a@a a_a aa b b-2"))
 	b.equal("all", names(list(vpn.UserFilter{Deleted: true})), strings.Fields("10 9 a a.a a@a a_a aa aaa b b-2"))
+
+	full := newUser("full")
+	full.Limits = vpn.Limits{Quota: 5, Throttle: 6}
+	full.ExpiresAt, full.Hold = day, vpn.Hold{ValidFor: 7, HeldSince: day, FirstUsedAt: day.Add(time.Hour)}
+	b.putUser(full)
+	for _, f := range []vpn.UserFilter{{}, {Deleted: true}} {
+		var want, got []vpn.User
+		for _, u := range list(f) {
+			want = append(want, vpn.User{
+				ID: u.ID, Name: u.Name, Enabled: u.Enabled, ExpiresAt: u.ExpiresAt, Hold: u.Hold, Used: u.Used,
+				Limits:    vpn.Limits{Quota: u.Limits.Quota, Throttle: u.Limits.Throttle},
+				CreatedAt: u.CreatedAt, DeletedAt: u.DeletedAt,
+			})
+		}
+		b.view(func(tx app.Tx) (err error) {
+			got, err = tx.Users.Brief(f)
+			return err
+		})
+		b.equal("in brief", got, want)
+	}
 }
 
 func usersNames(b *bench) {
