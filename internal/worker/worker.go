@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -51,6 +52,11 @@ const (
 	// gcPercent trades some CPU for memory: a worker's heap is small beside
 	// its connections' buffers, and several workers share a machine.
 	gcPercent = 50
+	// ballast is memory that nobody touches, so that it occupies none; the
+	// garbage collector counts it. Without it a worker with few connections
+	// would collect after each 2 MB, and a new session take a fifth more CPU:
+	// so it is 4 MB more.
+	ballast = 8 << 20
 	// linger is how long the last answers may take to be read.
 	linger = time.Second
 )
@@ -79,6 +85,7 @@ func Main(ctx context.Context, o Options) error {
 		return err
 	}
 	debug.SetGCPercent(gcPercent)
+	defer runtime.KeepAlive(make([]byte, ballast))
 	l, err := inherit(ListenerFD)
 	if err != nil {
 		return err

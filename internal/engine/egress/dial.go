@@ -88,7 +88,30 @@ func (g *Guard) Dial(ctx context.Context, network string, addrs []netip.Addr, po
 			next.Reset(0)
 		}
 	}
-	return nil, &vpn.Error{Kind: vpn.Unavailable, Message: "destination " + first + " cannot be reached", Err: failure}
+	return nil, unreachable(first, failure)
+}
+
+// DialHere is [Guard.Dial] for a caller whose stack is deep already. One address
+// is dialed without handing over to another goroutine and back, and what a dial
+// needs of the stack, 5 KB, stays with the caller.
+func (g *Guard) DialHere(ctx context.Context, network string, addrs []netip.Addr, port uint16) (net.Conn, error) {
+	if len(addrs) != 1 {
+		return g.Dial(ctx, network, addrs, port)
+	}
+	to := netip.AddrPortFrom(addrs[0].Unmap(), port).String()
+	if !g.Permits(addrs[0]) {
+		return nil, refusal(to)
+	}
+	conn, err := g.connect(ctx, network, to)
+	if err != nil {
+		return nil, unreachable(to, err)
+	}
+	return conn, nil
+}
+
+// unreachable is the error for a destination that does not answer.
+func unreachable(destination string, failure error) error {
+	return &vpn.Error{Kind: vpn.Unavailable, Message: "destination " + destination + " cannot be reached", Err: failure}
 }
 
 // Control is for [net.Dialer.Control]: it refuses to connect a socket to an

@@ -61,6 +61,9 @@ func TestDialRefuses(t *testing.T) {
 			if _, err := g.Dial(t.Context(), network, addrs(a), port); vpn.KindOf(err) != vpn.Denied {
 				t.Errorf("Dial(%s, %s) = %v", network, a, err)
 			}
+			if _, err := g.DialHere(t.Context(), network, addrs(a), port); vpn.KindOf(err) != vpn.Denied {
+				t.Errorf("DialHere(%s, %s) = %v", network, a, err)
+			}
 		}
 	}
 	for _, host := range []string{"127.0.0.1", "localhost", "rebound.example", "[::1]"} {
@@ -103,6 +106,31 @@ func TestDialFallsBack(t *testing.T) {
 	}
 	if _, err := g.Dial(t.Context(), "tcp", nil, port); vpn.KindOf(err) != vpn.Unavailable {
 		t.Errorf("Dial of no address = %v", err)
+	}
+}
+
+func TestDialHere(t *testing.T) {
+	l, port := listen(t) // on 127.0.0.1 alone
+	g := New(prefixes("127.0.0.0/8"))
+	for _, to := range [][]netip.Addr{addrs("::ffff:127.0.0.1"), addrs("127.0.0.2", "127.0.0.1")} {
+		c, err := g.DialHere(t.Context(), "tcp", to, port)
+		if err != nil {
+			t.Fatalf("%v: %v", to, err)
+		}
+		_ = c.Close()
+	}
+	_ = l.Close()
+	_, err := g.DialHere(t.Context(), "tcp", addrs("127.0.0.1"), port)
+	if vpn.KindOf(err) != vpn.Unavailable || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("DialHere = %v", err)
+	}
+	if _, err := g.DialHere(t.Context(), "tcp", nil, port); vpn.KindOf(err) != vpn.Unavailable {
+		t.Errorf("DialHere of no address = %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := g.DialHere(gone, "tcp", addrs("127.0.0.1"), port); !errors.Is(err, context.Canceled) {
+		t.Errorf("DialHere for nobody = %v", err)
 	}
 }
 
@@ -297,8 +325,13 @@ func BenchmarkDial(b *testing.B) {
 			_ = c.Close()
 		}
 	}()
+	g := New(prefixes("127.0.0.0/8"))
 	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
-		"guard": New(prefixes("127.0.0.0/8")).DialContext, "none": new(net.Dialer).DialContext,
+		"guard": g.DialContext, "none": new(net.Dialer).DialContext,
+		"here": func(ctx context.Context, network, address string) (net.Conn, error) {
+			to := netip.MustParseAddrPort(address)
+			return g.DialHere(ctx, network, []netip.Addr{to.Addr()}, to.Port())
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			ctx, cancel := context.WithCancel(b.Context())

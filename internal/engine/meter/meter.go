@@ -27,7 +27,7 @@ import (
 )
 
 // tick is how often expiry is enforced.
-const tick = 100 * time.Millisecond
+const tick = 250 * time.Millisecond
 
 // The reasons to refuse or cut a flow.
 var (

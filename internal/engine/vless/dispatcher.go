@@ -82,7 +82,7 @@ func (d *dispatcher) DispatchLink(ctx context.Context, dest xnet.Destination, li
 	if err != nil {
 		return err
 	}
-	link = sheltered(link, client)
+	link = sheltered(link, client, in.Conn)
 	if dest.Address.Family().IsDomain() && dest.Address.Domain() == muxHost {
 		return d.multiplex(ctx, in, client, link)
 	}
@@ -91,8 +91,8 @@ func (d *dispatcher) DispatchLink(ctx context.Context, dest xnet.Destination, li
 
 // multiplex takes flows from a connection until it ends. It is no flow
 // itself: it carries nothing that the meter has not admitted.
-func (d *dispatcher) multiplex(ctx context.Context, in *session.Inbound, client *net.TCPConn, link *transport.Link) error {
-	leave, ok := d.live.Enter(credentialOf(in), func() { inbound.HangUp(client) })
+func (d *dispatcher) multiplex(ctx context.Context, in *session.Inbound, client *wire, link *transport.Link) error {
+	leave, ok := d.live.Enter(credentialOf(in), func() { inbound.HangUp(client.TCPConn) })
 	if !ok {
 		return net.ErrClosed
 	}
@@ -148,8 +148,8 @@ type tunnel struct {
 	*meter.Flow
 	link   *transport.Link
 	in     *session.Inbound
-	client *net.TCPConn // the user's connection
-	shared bool         // which carries other flows too; link is two pipes
+	client *wire // the user's connection
+	shared bool  // which carries other flows too; link is two pipes
 	cancel context.CancelFunc
 	gone   atomic.Bool // cut
 }
@@ -160,7 +160,7 @@ func (t *tunnel) cut() {
 		return
 	}
 	t.cancel()
-	inbound.HangUp(t.client)
+	inbound.HangUp(t.client.TCPConn)
 	t.interrupt()
 }
 
@@ -181,7 +181,7 @@ func (t *tunnel) interrupt() {
 }
 
 // inboundOf returns who a session belongs to and the socket that it came by.
-func inboundOf(ctx context.Context) (*session.Inbound, *net.TCPConn, error) {
+func inboundOf(ctx context.Context) (*session.Inbound, *wire, error) {
 	in := session.InboundFromContext(ctx)
 	if in == nil || in.User == nil {
 		return nil, nil, fmt.Errorf("session without a user")
@@ -190,7 +190,7 @@ func inboundOf(ctx context.Context) (*session.Inbound, *net.TCPConn, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("session of a %T", in.Conn)
 	}
-	client, ok := conn.NetConn().(*net.TCPConn)
+	client, ok := conn.NetConn().(*wire)
 	if !ok {
 		return nil, nil, fmt.Errorf("session over a %T", conn.NetConn())
 	}

@@ -42,6 +42,7 @@ type Engine struct {
 	door    *door // the protocol
 	reality atomic.Pointer[reality.Config]
 	pipes   *splice.Pipes
+	wires   *wires
 
 	mu     sync.Mutex // held by Apply and Close
 	closed bool
@@ -71,7 +72,7 @@ func New(c engine.Config) (engine.Engine, error) {
 		running.Store(false)
 		return nil, err
 	}
-	e := &Engine{log: c.Log, live: live, pipes: pipes, door: door, users: users{}}
+	e := &Engine{log: c.Log, live: live, pipes: pipes, wires: newWires(), door: door, users: users{}}
 	e.gate = inbound.NewGate(c.Log, e.serve)
 	return e, nil
 }

@@ -24,7 +24,7 @@ func (e *Engine) serve(raw *net.TCPConn) {
 		return
 	}
 	defer leave()
-	authenticated, err := reality.Server(ctx, raw, e.reality.Load())
+	authenticated, err := reality.Server(ctx, e.wires.wrap(raw), e.reality.Load())
 	if err != nil {
 		return // a stranger: the target has answered, and the connection is closed
 	}

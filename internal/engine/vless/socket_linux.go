@@ -19,8 +19,6 @@ type socketReader struct {
 	buffers int // to read into
 }
 
-const maxBuffers = 8 // 64 KiB
-
 func newReader(_ *net.TCPConn, raw syscall.RawConn) buf.Reader {
 	return &socketReader{raw: raw, buffers: 1}
 }

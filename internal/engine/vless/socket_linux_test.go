@@ -3,34 +3,10 @@ package vless
 import (
 	"errors"
 	"io"
-	"net"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// pair returns both ends of a TCP connection.
-func pair(t *testing.T) (conn, peer *net.TCPConn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	dialed, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = dialed.Close()
-		_ = accepted.Close()
-	})
-	return accepted.(*net.TCPConn), dialed.(*net.TCPConn)
-}
 
 func TestSocketReader(t *testing.T) {
 	for name, end := range map[string]struct {

@@ -51,7 +51,7 @@ func (d *dispatcher) stream(ctx context.Context, t *tunnel, dest xnet.Destinatio
 	if err != nil {
 		return err
 	}
-	conn, err := d.guard.Dial(ctx, "tcp", addrs, uint16(dest.Port))
+	conn, err := d.guard.DialHere(ctx, "tcp", addrs, uint16(dest.Port))
 	if err != nil {
 		return err
 	}
