@@ -92,7 +92,7 @@ func (a *allotted) usage(after uint64) vpn.Counters {
 	a.mu.Unlock()
 	out := a.meter.Usage(after)
 	out.CeilingsTurn, out.SharesTurn = ceilings, shares
-	out.At, out.Demands = time.Since(a.born).Milliseconds(), a.meter.Allotments().Demands()
+	out.At = time.Since(a.born).Milliseconds()
 	out.CPU = processorTime().Milliseconds()
 	return out
 }
