@@ -312,7 +312,7 @@ func TestBadRequests(t *testing.T) {
 		"negative quota":  {"POST", "/v1/users", `{"name": "a", "limits": {"quota": -1}}`, 400, vpn.Invalid, `field "limits.quota": expected number >= 0`},
 		"huge quota":      {"POST", "/v1/users", `{"name": "a", "limits": {"quota": 1e30}}`, 400, vpn.Invalid, `request body: number 1e30 does not fit field "limits.quota"`},
 		"bad period":      {"POST", "/v1/users", `{"name": "a", "limits": {"period": {"every": "hour"}}}`, 400, vpn.Invalid, `field "limits.period.every": expected value to be one of "day, week, month, year, 30d"`},
-		"bad status":      {"GET", "/v1/users?status=asleep", "", 400, vpn.Invalid, `query parameter "status": expected value to be one of "active, on_hold, limited, expired, disabled"`},
+		"bad status":      {"GET", "/v1/users?status=asleep", "", 400, vpn.Invalid, `query parameter "status": expected value to be one of "active, on_hold, limited, throttled, expired, disabled"`},
 		"bad date":        {"POST", "/v1/users", `{"name": "a", "expires_at": "tomorrow"}`, 400, vpn.Invalid, `field "expires_at": expected string to be RFC 3339 date-time`},
 		"bad prefix":      {"POST", "/v1/servers", `{"name": "a", "allow": ["10.0.0.0/99"]}`, 400, vpn.Invalid, "request body: a value does not fit its field"},
 		"too large":       {"POST", "/v1/users", big, 413, vpn.Invalid, "the request body is too large"},

@@ -53,7 +53,7 @@ type userRestore struct {
 
 type someUsers struct {
 	Deleted bool     `query:"deleted" doc:"those that were deleted and can be restored, instead of the living"`
-	Status  string   `query:"status" enum:"active,on_hold,limited,expired,disabled" doc:"those of the living who are in that state"`
+	Status  string   `query:"status" enum:"active,on_hold,limited,throttled,expired,disabled" doc:"those of the living who are in that state; throttled: those of the limited who are slowed down, and not cut"`
 	Tag     []string `query:"tag" doc:"those of the living who have all of these tags"`
 	Search  string   `query:"search" maxLength:"100" doc:"those of the living whose name, e-mail, note or a tag holds it"`
 	Fields  []string `query:"fields" doc:"only these of each user, such as name,limits.quota; a wrong one is answered with all that there are"`
@@ -91,7 +91,7 @@ func addUsers(a *api, to either[Users]) {
 		Summary: "Show a user, with traffic per server and live sessions",
 	}, func(ctx context.Context, in *aUser) (*body[vpn.UserDetail], error) {
 		d, err := users.Show(ctx, in.User)
-		d.Servers, d.Sessions, d.Resets = orEmpty(d.Servers), orEmpty(d.Sessions), orEmpty(d.Resets)
+		d.Servers, d.Credentials, d.Sessions, d.Resets = orEmpty(d.Servers), orEmpty(d.Credentials), orEmpty(d.Sessions), orEmpty(d.Resets)
 		return answer(d, err)
 	})
 	add(a, huma.Operation{

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -66,6 +67,11 @@ func (c *core) equip(tx Tx, u vpn.User) error {
 // replaced and is about to end.
 func isCurrent(cred vpn.Credential) bool { return cred.NotAfter.IsZero() }
 
+// isOver reports whether cred is an old one that lets nobody in any more.
+func isOver(cred vpn.Credential, now time.Time) bool {
+	return !isCurrent(cred) && !cred.NotAfter.After(now)
+}
+
 // access renders what u puts into a client application, server by server. What
 // does not let u in, or is about to end, is left out.
 func (c *core) access(tx Tx, u vpn.User) ([]vpn.Access, error) {
@@ -125,7 +131,7 @@ func (c *core) host(s vpn.Server) string {
 
 // warnings returns what a person should know about how s is reached.
 func (c *core) warnings(s vpn.Server) []string {
-	return append(c.hostWarnings(s), c.firewallWarnings(s)...)
+	return append(append(c.hostWarnings(s), namedWarnings(c, s)...), c.firewallWarnings(s)...)
 }
 
 // firewallWarnings returns what keeps strangers from the port of s, and its

@@ -535,3 +535,21 @@ func TestBadInputIsRefusedWithAHint(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEndInThePast: whoever asks for one is told what is meant to be done
+// instead, by name.
+func TestAnEndInThePast(t *testing.T) {
+	b := newBench(t)
+	b.user("alice", vpn.Limits{})
+	past := time.Now().Add(-time.Hour)
+	_, create := b.app.Users.Create(b.ctx, vpn.NewUser{Name: "bob", ExpiresAt: past})
+	_, update := b.app.Users.Update(b.ctx, "alice", vpn.UserPatch{ExpiresAt: &past})
+	for want, err := range map[string]error{
+		"leave it out, or give a later one":                 create,
+		"to keep the user out now: vpn users disable alice": update,
+	} {
+		if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Kind != vpn.Invalid || e.Hint != want {
+			t.Errorf("got %+v, want the hint %q", err, want)
+		}
+	}
+}

@@ -82,7 +82,7 @@ func (d *Devices) servers(tx Tx, usr vpn.User, names []string) ([]vpn.Server, er
 		}
 		if !usr.MayUse(s.ID) {
 			return nil, vpn.Errorf(vpn.Conflict, "server %q does not let user %q in", s.Name, usr.Name).
-				WithHint("let it in first: vpn users update %s --server %s", usr.Name, s.Name)
+				WithHint("let it in first: vpn users update %s --all-servers, or --server with each of its servers", usr.Name)
 		}
 		out = append(out, s)
 	}
@@ -100,16 +100,8 @@ func (d *Devices) Remove(ctx context.Context, name, device string) (vpn.UserChan
 		if device == "" || !slices.Contains(labels(creds), device) {
 			return nil, "", noDevice(usr, device, creds)
 		}
-		for _, cred := range creds {
-			if cred.Label != device {
-				continue
-			}
-			cred.DeletedAt = d.Now()
-			if err := tx.Credentials.Put(cred); err != nil {
-				return nil, "", err
-			}
-		}
-		return nil, device, nil
+		creds = slices.DeleteFunc(creds, func(cred vpn.Credential) bool { return cred.Label != device })
+		return nil, device, d.endAll(tx, creds)
 	})
 }
 
@@ -177,16 +169,23 @@ func (d *Devices) change(ctx context.Context, action, name string, edit func(Tx,
 		return vpn.UserChange{}, err
 	}
 	var (
-		usr    vpn.User
-		access []vpn.Access
+		usr      vpn.User
+		access   []vpn.Access
+		had, has doors
 	)
 	err = d.Store.Update(ctx, func(tx Tx) error {
 		var err error
 		if usr, err = findUser(tx, name); err != nil {
 			return err
 		}
+		if had, err = doorsOf(tx, usr, d.Now()); err != nil {
+			return err
+		}
 		made, detail, err := edit(tx, usr)
 		if err != nil {
+			return err
+		}
+		if has, err = doorsOf(tx, usr, d.Now()); err != nil {
 			return err
 		}
 		if access, err = d.accessBy(tx, usr, func(cred vpn.Credential) bool { return slices.Contains(made, cred.ID) }); err != nil {
@@ -197,6 +196,7 @@ func (d *Devices) change(ctx context.Context, action, name string, edit func(Tx,
 	if err != nil {
 		return vpn.UserChange{}, err
 	}
-	synced := d.reconciler.Sync(ctx)
-	return vpn.UserChange{User: d.userInfo(usr, d.reconciler.ledger.liveUsers()[usr.ID]), Access: access, Synced: synced, DryRun: d.dryRun()}, nil
+	change := d.follow(ctx, usr, usr, had, has)
+	change.Access = access
+	return change, nil
 }

@@ -116,6 +116,76 @@ func TestRotateKeepsTheOldForSomeTime(t *testing.T) {
 	}
 }
 
+// TestOldKeysAreShownAndEnded: whoever looks sees which old keys still work and
+// until when, and can end them: alone, or with the next rotation.
+func TestOldKeysAreShownAndEnded(t *testing.T) {
+	b := newBench(t)
+	b.supervise()
+	main := b.server("main")
+	id := b.user("alice", vpn.Limits{})
+	keys := func() (current, old []vpn.UserCredential) {
+		d, err := b.app.Users.Show(b.ctx, "alice")
+		b.do("show", err)
+		for _, c := range d.Credentials {
+			if c.EndsAt.IsZero() {
+				current = append(current, c)
+			} else {
+				old = append(old, c)
+			}
+		}
+		return current, old
+	}
+	if _, err := b.app.Devices.Rotate(b.ctx, "alice", vpn.Rotation{EndOld: true}); vpn.KindOf(err) != vpn.NotFound {
+		t.Errorf("there are no old keys: %v", err)
+	}
+	_, err := b.app.Devices.Add(b.ctx, "alice", vpn.NewDevice{Name: "phone"})
+	b.do("a phone", err)
+	ends := time.Now().Add(30 * time.Minute).UTC().Truncate(time.Second)
+	_, err = b.app.Devices.Rotate(b.ctx, "alice", vpn.Rotation{OldEnds: ends})
+	b.do("rotate", err)
+	for _, g := range b.granted(main, id) {
+		b.workers.worker(main).connect(g.Credential)
+	}
+	current, old := keys()
+	if len(current) != 2 || len(old) != 2 {
+		t.Fatalf("shown are %+v and %+v", current, old)
+	}
+	for i, device := range []string{"", "phone"} {
+		o := old[i]
+		if o.Server != "main" || o.Device != device || !o.EndsAt.Equal(ends) || o.Online != 1 || current[i].Device != device {
+			t.Errorf("shown are %+v and %+v", current[i], o)
+		}
+	}
+
+	links := b.links("alice")
+	c, err := b.app.Devices.Rotate(b.ctx, "alice", vpn.Rotation{EndOld: true, Device: "phone"})
+	if err != nil || c.Connections != 1 || len(c.Access) != 0 {
+		t.Errorf("ended with %+v, %v", c, err)
+	}
+	current, old = keys()
+	if len(current) != 2 || len(old) != 1 || old[0].Device != "" || len(b.granted(main, id)) != 3 {
+		t.Errorf("left are %+v and %+v", current, old)
+	}
+	if now := b.links("alice"); now["main"] != links["main"] || now["main/phone"] != links["main/phone"] {
+		t.Errorf("the links were %v and are %v", links, now)
+	}
+	_, err = b.app.Devices.Rotate(b.ctx, "alice", vpn.Rotation{})
+	b.do("rotate at once", err)
+	if current, old = keys(); len(current) != 2 || len(old) != 0 || len(b.granted(main, id)) != 2 {
+		t.Errorf("left are %+v and %+v", current, old)
+	}
+	if _, err := b.app.Devices.Rotate(b.ctx, "alice", vpn.Rotation{EndOld: true, OldEnds: ends}); vpn.KindOf(err) != vpn.Invalid {
+		t.Errorf("now and later: %v", err)
+	}
+	// One that has ended by itself is none that still works.
+	_, err = b.app.Devices.Rotate(b.ctx, "alice", vpn.Rotation{OldEnds: ends})
+	b.do("rotate", err)
+	b.now = func() time.Time { return ends.Add(time.Second) }
+	if _, old = keys(); len(old) != 0 {
+		t.Errorf("shown although they have ended: %+v", old)
+	}
+}
+
 func TestDevicesAreApart(t *testing.T) {
 	b := newBench(t)
 	b.supervise()

@@ -60,11 +60,11 @@ type follower struct {
 
 // Sync is [Reconciler.Sync]. In a dry run nobody has to follow: it reports
 // whether there is somebody to make them.
-func (f follower) Sync(ctx context.Context) bool {
+func (f follower) Sync(ctx context.Context, servers ...vpn.ServerID) bool {
 	if f.dry {
 		return f.Supervising()
 	}
-	return f.Reconciler.Sync(ctx)
+	return f.Reconciler.Sync(ctx, servers...)
 }
 
 // Restart is [Reconciler.Restart].

@@ -111,12 +111,14 @@ type fakeWorker struct {
 	ceilings map[vpn.UserID]uint64
 	paces    map[vpn.UserID]uint64
 	begun    map[vpn.UserID]vpn.FirstUse
+	sessions []vpn.Session
 	puts     int
 	patches  int
 	kicks    int
-	silent   bool // does not answer
-	deaf     bool // hears ceilings and shares, and does not answer
-	lossy    bool // does not even hear them
+	silent   bool          // does not answer
+	deaf     bool          // hears ceilings and shares, and does not answer
+	lossy    bool          // does not even hear them
+	hang     chan struct{} // if set, patches take until it is closed
 
 	turn    uint64 // of the ceilings
 	least   map[vpn.UserID]uint64
@@ -184,7 +186,15 @@ func (w *fakeWorker) Put(_ context.Context, s vpn.Spec) error {
 	return nil
 }
 
-func (w *fakeWorker) Patch(_ context.Context, p vpn.Patch) error {
+func (w *fakeWorker) Patch(ctx context.Context, p vpn.Patch) error {
+	var hang chan struct{}
+	w.see(func(w *fakeWorker) { hang = w.hang })
+	if hang != nil {
+		select {
+		case <-hang:
+		case <-ctx.Done():
+		}
+	}
 	if err := w.lock(); err != nil {
 		return err
 	}
@@ -328,7 +338,20 @@ func (w *fakeWorker) use(u vpn.UserID) {
 	}
 }
 
-func (w *fakeWorker) Sessions(context.Context) ([]vpn.Session, error) { return nil, nil }
+func (w *fakeWorker) Sessions(context.Context) ([]vpn.Session, error) {
+	if err := w.lock(); err != nil {
+		return nil, err
+	}
+	defer w.mu.Unlock()
+	return slices.Clone(w.sessions), nil
+}
+
+// connect makes a live connection with a credential.
+func (w *fakeWorker) connect(id vpn.CredentialID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sessions = append(w.sessions, vpn.Session{Credential: id, User: w.grants[id].User, Network: "tcp"})
+}
 
 func (w *fakeWorker) Kick(context.Context, vpn.UserID) (int, error) {
 	if err := w.lock(); err != nil {

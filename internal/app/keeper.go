@@ -168,8 +168,8 @@ func (k *keeper) step(ctx context.Context) (gone bool, err error) {
 		return false, err
 	}
 	if k.current() == nil {
-		k.show(vpn.Stopped, "no daemon is running")
-		return false, vpn.Errorf(vpn.Unavailable, "no daemon is running").WithHint("run: vpn serve")
+		k.show(vpn.Stopped, nobodyServes)
+		return false, vpn.Errorf(vpn.Unavailable, nobodyServes).WithHint("run: vpn serve")
 	}
 	if err := k.follow(ctx); err != nil {
 		if k.spec == nil && vpn.KindOf(err) == vpn.Conflict {

@@ -46,16 +46,22 @@ func (r *Reconciler) glance(ctx context.Context) {
 	wg.Wait()
 }
 
+// nobodyServes is why a server does not run that nobody starts.
+const nobodyServes = "no daemon is running"
+
 // describe returns the state of a server and of its worker.
 func (r *Reconciler) describe(s vpn.Server) (vpn.ServerState, string, *vpn.Worker) {
 	r.mu.Lock()
 	k := r.keepers[s.ID]
 	r.mu.Unlock()
 	if k == nil {
-		if s.Enabled && r.Supervising() {
+		switch {
+		case !s.Enabled:
+			return vpn.Stopped, "", nil
+		case r.Supervising():
 			return vpn.Starting, "", nil
 		}
-		return vpn.Stopped, "", nil
+		return vpn.Stopped, nobodyServes, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -228,9 +229,11 @@ func (r *Reconciler) Supervising() bool {
 // trying after that.
 const syncWait = 3 * time.Second
 
-// Sync makes the workers follow the store now and reports whether all that
-// are meant to run do. The store is not touched by what a worker cannot do.
-func (r *Reconciler) Sync(ctx context.Context) bool {
+// Sync makes the workers follow the store now and reports whether those of
+// some servers do: whoever is not meant to run has nothing to follow, and the
+// others are told, but not waited for. The store is not touched by what a
+// worker cannot do.
+func (r *Reconciler) Sync(ctx context.Context, servers ...vpn.ServerID) bool {
 	ctx, cancel := context.WithTimeout(ctx, syncWait)
 	defer cancel()
 	if err := r.discover(ctx); err != nil {
@@ -244,6 +247,11 @@ func (r *Reconciler) Sync(ctx context.Context) bool {
 		synced = true
 	)
 	for _, k := range r.all() {
+		concerned := slices.Contains(servers, k.id)
+		if supervised && !concerned {
+			k.steps.poke()
+			continue
+		}
 		wg.Go(func() {
 			var err error
 			if supervised {
@@ -251,7 +259,7 @@ func (r *Reconciler) Sync(ctx context.Context) bool {
 			} else {
 				_, err = k.step(ctx)
 			}
-			if err != nil {
+			if err != nil && concerned {
 				mu.Lock()
 				synced = false
 				mu.Unlock()

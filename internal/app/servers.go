@@ -27,6 +27,9 @@ func (s *Servers) Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChang
 		return vpn.ServerChange{}, err
 	}
 	err = s.Store.Update(ctx, func(tx Tx) error {
+		if err := checkNamed(s.core, tx, srv, nil); err != nil {
+			return err
+		}
 		stored, err := tx.Servers.Put(srv)
 		if err != nil {
 			return err
@@ -169,12 +172,12 @@ func firstOf(a, b error) error {
 
 // changed makes the workers follow and describes srv afterwards.
 func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string) vpn.ServerChange {
-	synced := s.reconciler.Sync(ctx)
+	synced := s.reconciler.Sync(ctx, srv.ID)
 	info := s.info(srv, nil)
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
 	}
-	warnings = append(append(warnings, s.firewallWarnings(srv)...), s.Tunnels.Changes(srv)...)
+	warnings = append(append(append(warnings, namedWarnings(s.core, srv)...), s.firewallWarnings(srv)...), s.Tunnels.Changes(srv)...)
 	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced, DryRun: s.dryRun()}
 }
 
@@ -232,6 +235,8 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 		srv   vpn.Server
 		used  map[vpn.ServerID]vpn.Traffic
 		names = map[vpn.UserID]string{}
+		may   int
+		ports []uint16
 	)
 	err := s.Store.View(ctx, func(tx Tx) (err error) {
 		if srv, err = findServer(tx, name); err != nil {
@@ -243,7 +248,14 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 		users, err := tx.Users.Brief(vpn.UserFilter{Deleted: true})
 		for _, u := range users {
 			names[u.ID] = u.Name
+			if u.DeletedAt.IsZero() && u.MayUse(srv.ID) {
+				may++
+			}
 		}
+		if err != nil {
+			return err
+		}
+		ports, err = s.ports(tx, srv)
 		return err
 	})
 	if err != nil {
@@ -254,7 +266,10 @@ func (s *Servers) Show(ctx context.Context, name string) (vpn.ServerDetail, erro
 	for i := range sessions {
 		sessions[i].UserName = names[sessions[i].User]
 	}
-	out := vpn.ServerDetail{ServerInfo: s.info(srv, used), Sessions: sessions}
+	out := vpn.ServerDetail{ServerInfo: s.info(srv, used), Users: may, Sessions: sessions}
+	if len(ports) > 1 {
+		out.Ports = ports
+	}
 	if srv.Enabled {
 		out.Warnings = append(s.warnings(srv), s.Tunnels.Changes(srv)...)
 	}
@@ -310,7 +325,18 @@ func (s *Servers) change(ctx context.Context, action, name string, edit func(*vp
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
-	return s.changed(ctx, srv, nil), nil
+	live := 0
+	if !srv.Enabled || !srv.DeletedAt.IsZero() {
+		live = s.live(ctx, srv)
+	}
+	change := s.changed(ctx, srv, nil)
+	change.Connections = live
+	return change, nil
+}
+
+// live counts the connections that end with the worker of srv.
+func (s *Servers) live(ctx context.Context, srv vpn.Server) int {
+	return liveOn(ctx, s.reconciler.Reconciler, []vpn.ServerID{srv.ID}, everybody)
 }
 
 // Restart ends the server's worker in order and starts a new one. Its
@@ -333,10 +359,13 @@ func (s *Servers) Restart(ctx context.Context, name string) (vpn.ServerChange, e
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
+	live := s.live(ctx, srv)
 	if err := s.reconciler.Restart(ctx, srv.ID); err != nil {
 		return vpn.ServerChange{}, err
 	}
-	return s.changed(ctx, srv, nil), nil
+	change := s.changed(ctx, srv, nil)
+	change.Connections = live
+	return change, nil
 }
 
 // Logs opens what the server's workers have logged.

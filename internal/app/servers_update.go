@@ -54,6 +54,9 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 			return vpn.Errorf(vpn.Conflict, "server %q was changed by somebody else at this moment", old.Name).
 				WithHint("see how it is now, and try again: vpn server show %s", old.Name)
 		}
+		if err := checkNamed(s.core, tx, srv, named(s.core, old)); err != nil {
+			return err
+		}
 		if srv, err = tx.Servers.Put(srv); err != nil {
 			return err
 		}
@@ -62,13 +65,15 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
+	live := 0
 	if effects.Drops {
+		live = s.live(ctx, old)
 		if err := s.reconciler.Restart(ctx, srv.ID); err != nil {
 			return vpn.ServerChange{}, err
 		}
 	}
 	change := s.changed(ctx, srv, warnings)
-	change.Effects = &effects
+	change.Effects, change.Connections = &effects, live
 	return change, nil
 }
 

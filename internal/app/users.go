@@ -1,8 +1,10 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -32,7 +34,10 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 	if err := schedule(&usr, now); err != nil {
 		return vpn.UserChange{}, err
 	}
-	var access []vpn.Access
+	var (
+		access []vpn.Access
+		has    doors
+	)
 	err = u.Store.Update(ctx, func(tx Tx) error {
 		if in.Servers != nil {
 			if usr.AllowedServers, err = serverIDs(tx, *in.Servers); err != nil {
@@ -48,13 +53,17 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 		if access, err = u.access(tx, usr); err != nil {
 			return err
 		}
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
+			return err
+		}
 		return u.record(tx, actor, "users.create", usr.Name, "")
 	})
 	if err != nil {
 		return vpn.UserChange{}, err
 	}
-	synced := u.reconciler.Sync(ctx)
-	return vpn.UserChange{User: u.info(usr, live{}), Access: access, Synced: synced, DryRun: u.dryRun()}, nil
+	change := u.follow(ctx, vpn.User{}, usr, nil, has)
+	change.Access = access
+	return change, nil
 }
 
 // List returns those of the living users that f selects, by name.
@@ -120,6 +129,7 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	var (
 		usr     vpn.User
 		servers []vpn.Server
+		creds   []vpn.Credential
 		used    map[vpn.ServerID]vpn.Traffic
 		resets  []vpn.Reset
 	)
@@ -128,6 +138,9 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 			return err
 		}
 		if servers, err = tx.Servers.List(); err != nil {
+			return err
+		}
+		if creds, err = tx.Credentials.ForUser(usr.ID); err != nil {
 			return err
 		}
 		if used, err = tx.Usage.ByUser(usr.ID); err != nil {
@@ -143,17 +156,40 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	l := u.reconciler.ledger
 	pending := l.pendingOn(usr.ID)
 	out := vpn.UserDetail{UserInfo: u.info(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
+	by := map[vpn.CredentialID]int{} // live connections
 	for _, s := range servers {
 		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Allowed: usr.MayUse(s.ID), Used: used[s.ID].Add(pending[s.ID])})
 		for _, x := range u.reconciler.sessions(ctx, s) {
 			if x.User == usr.ID {
 				x.UserName = usr.Name
 				out.Sessions = append(out.Sessions, x)
+				by[x.Credential]++
 			}
 		}
 	}
+	out.Credentials = credentialsOf(usr, servers, creds, by, u.Now())
 	out.Online = max(out.Online, len(out.Sessions))
 	return out, nil
+}
+
+// credentialsOf returns what lets usr in, server by server and device by device,
+// the oldest first.
+func credentialsOf(usr vpn.User, servers []vpn.Server, creds []vpn.Credential, online map[vpn.CredentialID]int, now time.Time) []vpn.UserCredential {
+	out := []vpn.UserCredential{}
+	for _, s := range servers {
+		for _, cred := range creds {
+			if cred.Server != s.ID || !usr.MayUse(s.ID) || isOver(cred, now) {
+				continue
+			}
+			out = append(out, vpn.UserCredential{
+				ID: cred.ID, Server: s.Name, Device: cred.Label, CreatedAt: cred.CreatedAt, EndsAt: cred.NotAfter, Online: online[cred.ID],
+			})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b vpn.UserCredential) int {
+		return cmp.Or(cmp.Compare(a.Server, b.Server), cmp.Compare(a.Device, b.Device))
+	})
+	return out
 }
 
 // Delete removes a user: cut at once, gone from every list. Its traffic stays
@@ -172,19 +208,25 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(Tx, *
 	if err != nil {
 		return vpn.UserChange{}, err
 	}
-	var usr vpn.User
+	var (
+		was, usr vpn.User
+		had, has doors
+	)
 	err = u.Store.Update(ctx, func(tx Tx) error {
 		var err error
-		if usr, err = findUser(tx, name); err != nil {
+		if was, err = findUser(tx, name); err != nil {
 			return err
 		}
-		was, period := usr.Name, usr.Limits.Period
+		if had, err = doorsOf(tx, was, u.Now()); err != nil {
+			return err
+		}
+		usr = was
 		detail, err := edit(tx, &usr)
 		if err != nil {
 			return err
 		}
 		usr.UpdatedAt = u.Now()
-		if usr.Limits.Period != period {
+		if usr.Limits.Period != was.Limits.Period {
 			if err := rephase(tx, &usr, u.Now()); err != nil {
 				return err
 			}
@@ -199,13 +241,15 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(Tx, *
 		} else if err := u.equip(tx, usr); err != nil {
 			return err
 		}
-		return u.record(tx, actor, action, was, detail)
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
+			return err
+		}
+		return u.record(tx, actor, action, was.Name, detail)
 	})
 	if err != nil {
 		return vpn.UserChange{}, err
 	}
-	synced := u.reconciler.Sync(ctx)
-	return vpn.UserChange{User: u.info(usr, u.reconciler.ledger.liveUsers()[usr.ID]), Synced: synced, DryRun: u.dryRun()}, nil
+	return u.follow(ctx, was, usr, had, has), nil
 }
 
 // revoke deletes usr's credentials.

@@ -27,7 +27,7 @@ func (u *Users) checkNew(in vpn.NewUser) error {
 			return err
 		}
 	}
-	if err := u.checkExpiry(in.ExpiresAt); err != nil {
+	if err := u.checkExpiry(in.ExpiresAt, "leave it out, or give a later one"); err != nil {
 		return err
 	}
 	return checkAbout(sortedTags(in.Tags), in.Email, in.Note)
@@ -40,10 +40,11 @@ var (
 			WithHint("give one, as in --quota 50GB; for a speed limit at all times: --rate-down, --rate-up")
 )
 
-func (u *Users) checkExpiry(t time.Time) error {
+// checkExpiry refuses an end that is over; hint is what to do instead.
+func (u *Users) checkExpiry(t time.Time, hint string) error {
 	if !t.IsZero() && !t.After(u.Now()) {
 		return vpn.Errorf(vpn.Invalid, "the expiry %s is in the past", t.UTC().Format(time.RFC3339)).
-			WithHint("to keep a user out now: vpn users disable NAME")
+			WithHint("%s", hint)
 	}
 	return nil
 }
@@ -100,11 +101,11 @@ func sortedTags(tags []string) []string {
 }
 
 func checkFilter(f vpn.UserFilter) error {
-	if f.Status == "" || slices.Contains(vpn.Statuses(), f.Status) {
+	if f.Status == "" || slices.Contains(vpn.Findable(), f.Status) {
 		return nil
 	}
 	var words []string
-	for _, s := range vpn.Statuses() {
+	for _, s := range vpn.Findable() {
 		words = append(words, string(s))
 	}
 	return vpn.Unknown("status", string(f.Status), words)

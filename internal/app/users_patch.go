@@ -81,7 +81,7 @@ func (u *Users) patchEnd(did *changes, usr *vpn.User, p vpn.UserPatch) error {
 	case p.ExpiresAt != nil && p.ValidFor != nil:
 		return errTwoEnds
 	case p.ExpiresAt != nil:
-		if err := u.checkExpiry(*p.ExpiresAt); err != nil {
+		if err := u.checkExpiry(*p.ExpiresAt, "to keep the user out now: vpn users disable "+usr.Name); err != nil {
 			return err
 		}
 		did.note("expires_at %s", p.ExpiresAt.UTC().Format(time.RFC3339))

@@ -20,7 +20,10 @@ func (u *Users) Reset(ctx context.Context, name string) (vpn.UserChange, error) 
 		u.reconciler.measure(ctx)
 		commit = u.reconciler.ledger.commitWith
 	}
-	var usr vpn.User
+	var (
+		usr vpn.User
+		has doors
+	)
 	err = commit(ctx, func(tx Tx) error {
 		var err error
 		if usr, err = findUser(tx, name); err != nil {
@@ -30,12 +33,15 @@ func (u *Users) Reset(ctx context.Context, name string) (vpn.UserChange, error) 
 		if err := resetUsed(tx, &usr, u.Now(), actor); err != nil {
 			return err
 		}
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
+			return err
+		}
 		return u.record(tx, actor, "users.reset", usr.Name, fmt.Sprintf("used %d up, %d down", used.Up, used.Down))
 	})
 	if err != nil {
 		return vpn.UserChange{}, err
 	}
-	synced := u.reconciler.Sync(ctx)
+	synced := u.reconciler.Sync(ctx, has.servers()...)
 	now := live{}
 	if !u.dryRun() { // what is pending would have been counted before
 		now = u.reconciler.ledger.liveUsers()[usr.ID]

@@ -88,7 +88,7 @@ func TestResetsLoseNoByteAndCountNoneTwice(t *testing.T) {
 		if _, err := b.app.Users.Reset(b.ctx, "alice"); err != nil {
 			t.Error(err)
 		}
-		b.app.Reconciler.Sync(b.ctx)
+		b.app.Reconciler.Sync(b.ctx, main, second)
 	}
 	close(stop)
 	wg.Wait()

@@ -45,6 +45,7 @@ func (u *Users) Restore(ctx context.Context, name string, in vpn.UserRestore) (v
 	var (
 		usr    vpn.User
 		access []vpn.Access
+		has    doors
 	)
 	err = u.Store.Update(ctx, func(tx Tx) error {
 		var err error
@@ -72,13 +73,17 @@ func (u *Users) Restore(ctx context.Context, name string, in vpn.UserRestore) (v
 		if access, err = u.access(tx, usr); err != nil {
 			return err
 		}
+		if has, err = doorsOf(tx, usr, u.Now()); err != nil {
+			return err
+		}
 		return u.record(tx, actor, "users.restore", was, detail)
 	})
 	if err != nil {
 		return vpn.UserChange{}, err
 	}
-	synced := u.reconciler.Sync(ctx)
-	return vpn.UserChange{User: u.info(usr, u.reconciler.ledger.liveUsers()[usr.ID]), Access: access, Synced: synced, DryRun: u.dryRun()}, nil
+	change := u.follow(ctx, vpn.User{}, usr, nil, has)
+	change.Access = access
+	return change, nil
 }
 
 // readmit brings back the credentials that were deleted together with usr, and

@@ -27,6 +27,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/logging", "internal/vpn"},
 	{"internal/config", "internal/vpn"},
 	{"internal/network", "internal/vpn"},
+	{"internal/network/networktest", ""},
 	{"internal/firewall", ""},
 	{"internal/router", "internal/vpn internal/engine/egress"},
 	{"internal/clock", ""},
@@ -73,7 +74,7 @@ var may = []struct{ pkg, imports string }{
 
 // only lists who may import what is heavy or dangerous. Tests are free.
 var only = map[string]string{
-	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/daemon internal/selfupdate internal/service test/e2e/* test/notices",
+	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/network/networktest internal/daemon internal/selfupdate internal/service test/e2e/* test/notices",
 	"database/sql":                    "internal/store/sqlite",
 	"modernc.org/sqlite":              "internal/store/sqlite",
 	"github.com/pressly/goose":        "internal/store/sqlite",
@@ -91,7 +92,7 @@ var only = map[string]string{
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/engine/proxy internal/probe internal/runtime/process test/e2e/* test/xfer",
-	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/host internal/firewall internal/router internal/engine/vless internal/engine/wireguard internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
+	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/network/networktest internal/host internal/firewall internal/router internal/engine/vless internal/engine/wireguard internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"github.com/google/uuid":          "internal/protocol/vless internal/engine/vless",
 	"lukechampine.com/blake3":         "internal/engine/shadowsocks/sip022",

@@ -95,6 +95,18 @@ func did(dryRun bool, verb, past, format string, args ...any) string {
 	return past + " " + thing
 }
 
+// closing says, after what a change did, how many connections it ended, or
+// would have ended.
+func closing(dryRun bool, n int) string {
+	switch {
+	case n == 0:
+		return ""
+	case dryRun:
+		return ", and close " + many(n, "connection")
+	}
+	return ", and closed " + many(n, "connection")
+}
+
 // answers declares that cmd answers with a T, whose fields --json may name.
 // It returns cmd.
 func answers[T any](p *program, cmd *cobra.Command) *cobra.Command {

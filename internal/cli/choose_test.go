@@ -308,8 +308,8 @@ func TestChosenDevice(t *testing.T) {
 	for args, c := range map[string]struct{ input, err string }{
 		"users device add alice":          {"tablet\n", "The new device's name: added device tablet of user alice\n"},
 		"users device add":                {"alice\ntablet\n", "Which one? The new device's name: added device tablet of user alice\n"},
-		"users device remove alice --yes": {"ph\n", "Devices:\n1  phone\nWhich one? removed device phone of user alice\n"},
-		"users device remove --yes":       {"1\n1\n", "Which one? Devices:\n1  phone\nWhich one? removed device phone of user alice\n"},
+		"users device remove alice --yes": {"ph\n", "Devices:\n1  phone\nWhich one? removed device phone of user alice, and closed 1 connection\n"},
+		"users device remove --yes":       {"1\n1\n", "Which one? Devices:\n1  phone\nWhich one? removed device phone of user alice, and closed 1 connection\n"},
 	} {
 		r := newRunner()
 		r.tty, r.env, r.input = true, map[string]string{"NO_COLOR": "1"}, c.input
@@ -395,3 +395,13 @@ func TestLinkOfADevice(t *testing.T) {
 type accessOf []vpn.Access
 
 func (a accessOf) Access(context.Context, string) ([]vpn.Access, error) { return a, nil }
+
+// TestQRThatDoesNotFit says whose link to print instead.
+func TestQRThatDoesNotFit(t *testing.T) {
+	r := newRunner()
+	r.tty, r.width = true, 20
+	got := r.run(t, "users", "qr", "alice")
+	if got.status != 2 || !strings.Contains(got.err, "or print the link: vpn users link alice") {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -59,13 +59,38 @@ main    vless     yes      1.2 GB
 SESSION FROM    SERVER  NETWORK  SINCE                   UP  DOWN
 192.0.2.7:5000  main    tcp      2026-11-23 10:00 UTC  1 kB  1 MB
 `, ""},
+		{"users show bob", 0, `
+name         bob
+status       disabled
+used         0 B (0 B up, 0 B down)
+quota        none
+expires      never
+rate up      none
+rate down    none
+devices      none
+connections  none
+online       0 connections
+created      2026-11-23 10:00 UTC
+id           bobid
+
+SERVER  PROTOCOL  ALLOWED  USED
+main    vless     yes       0 B
+
+KEYS TO  DEVICE  MADE                  WORK UNTIL            ONLINE
+main     -       2026-11-23 10:00 UTC  -                          0
+main     -       2026-11-23 09:00 UTC  2026-11-23 11:00 UTC       1
+main     phone   2026-11-23 10:00 UTC  -                          0
+`, "some keys are old, and work beside the new ones; to end them now: vpn users rotate bob --end-old\n"},
+		{"users rotate bob --end-old --yes", 0, "", "ended the old links of user bob\n"},
+		{"users rotate bob --end-old", 2, "", "vpn: this needs to be confirmed: End the old links that user bob has, and the connections made with them?\nhint: add --yes\n"},
+		{"users rotate bob --end-old --keep-old 1d", 2, "", "vpn: --keep-old and --end-old exclude each other\nhint: leave one of them out\n"},
 		{"users show nobody", 3, "", "vpn: there is no user \"nobody\"\nhint: see: vpn users list\n"},
 		{"users update alice --quota none", 0, "", "updated user alice\n"},
 		{"users update alice", 2, "", "vpn: there is nothing to change\nhint: say what: vpn users update alice --quota 100GB\n"},
 		{"users enable bob", 0, "", "enabled user bob\n"},
-		{"users disable alice", 0, "", "disabled user alice\n"},
+		{"users disable alice", 0, "", "disabled user alice, and closed 2 connections\n"},
 		{"users delete alice", 2, "", "vpn: this needs to be confirmed: Delete user alice?\nhint: add --yes\n"},
-		{"users delete alice --yes", 0, "", "deleted user alice\n"},
+		{"users delete alice --yes", 0, "", "deleted user alice, and closed 2 connections\n"},
 		{"users list --deleted", 0, `
 NAME  DELETED               USED  QUOTA  ID
 gone  2026-11-23 09:00 UTC  1 GB   none  goneid
@@ -93,6 +118,8 @@ state       running
 protocol    vless
 endpoint    203.0.113.5:443
 listens on  [::]:443
+network     tcp
+users       2
 online      2 connections
 used        1 GB (0 B up, 1 GB down)
 target      www.example.com:443
@@ -122,14 +149,14 @@ warning: 2 live connections will end: the server has to start anew for this
 vpn: this needs to be confirmed: Update server main?
 hint: add --yes
 `},
-		{"server update main --port 8443 --yes", 0, "", "updated server main\nclients need new links; print them: vpn users link NAME\n"},
+		{"server update main --port 8443 --yes", 0, "", "updated server main\nclients need new links; print them, for each user: vpn users link NAME --server main\n"},
 		{"server update nope --port 8443 --yes", 3, "", "vpn: there is no server \"nope\"\n"},
 		{"server start main", 0, "", "started server main\n"},
-		{"server stop main --yes", 0, "", "stopped server main\n"},
+		{"server stop main --yes", 0, "", "stopped server main, and closed 2 connections\n"},
 		{"server stop main", 2, "", "vpn: this needs to be confirmed: Stop server main, and close 2 connections?\nhint: add --yes\n"},
-		{"server restart main --yes", 0, "", "restarted server main\n"},
+		{"server restart main --yes", 0, "", "restarted server main, and closed 2 connections\n"},
 		{"server stop nope", 3, "", "vpn: there is no server \"nope\"\n"},
-		{"server delete main -y", 0, "", "deleted server main\n"},
+		{"server delete main -y", 0, "", "deleted server main, and closed 2 connections\n"},
 		{"status", 0, `
 daemon    running since 2026-11-23 10:00 UTC, pid 42
 version   1.2.3
@@ -226,7 +253,7 @@ func TestJSON(t *testing.T) {
 	for args, want := range map[string]any{
 		"users list":                        must(users.List(ctx, vpn.UserFilter{})),
 		"users show alice":                  must(users.Show(ctx, "alice")),
-		"users disable alice":               must(users.Update(ctx, "alice", vpn.UserPatch{})),
+		"users disable alice":               must(users.Update(ctx, "alice", vpn.UserPatch{Enabled: new(bool)})),
 		"users list --deleted":              must(users.Deleted(ctx)),
 		"users restore gone":                must(users.Restore(ctx, "gone", vpn.UserRestore{})),
 		"users reset alice":                 must(users.Reset(ctx, "alice")),

@@ -147,7 +147,13 @@ func (f fakeUsers) List(_ context.Context, filter vpn.UserFilter) ([]vpn.UserInf
 func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
 	u, err := f.find(name)
 	d := vpn.UserDetail{
-		UserInfo: u, Servers: []vpn.UserServer{{Server: "main", Protocol: "vless", Allowed: true, Used: u.Used}}, Resets: []vpn.Reset{},
+		UserInfo: u, Credentials: []vpn.UserCredential{{ID: "key", Server: "main", CreatedAt: now, Online: u.Online}},
+		Servers: []vpn.UserServer{{Server: "main", Protocol: "vless", Allowed: true, Used: u.Used}}, Resets: []vpn.Reset{},
+	}
+	if name == "bob" { // whose phone has keys of its own, and who has old ones
+		d.Credentials = append(d.Credentials,
+			vpn.UserCredential{ID: "old", Server: "main", CreatedAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour), Online: 1},
+			vpn.UserCredential{ID: "phone", Server: "main", Device: "phone", CreatedAt: now})
 	}
 	if u.Online > 0 {
 		d.Sessions = []vpn.Session{{
@@ -161,13 +167,17 @@ func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) 
 func (f fakeUsers) Update(_ context.Context, name string, p vpn.UserPatch) (vpn.UserChange, error) {
 	f.patched = p
 	u, err := f.find(name)
-	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
+	c := vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}
+	if p.Enabled != nil && !*p.Enabled || p.Servers != nil {
+		c.Connections = u.Online
+	}
+	return c, err
 }
 
 func (f fakeUsers) Delete(_ context.Context, name string) (vpn.UserChange, error) {
 	u, err := f.find(name)
 	delete(f.users, name)
-	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry}, err
+	return vpn.UserChange{User: u, Synced: f.synced, DryRun: f.dry, Connections: u.Online}, err
 }
 
 func (f fakeUsers) Deleted(context.Context) ([]vpn.UserInfo, error) {
@@ -261,12 +271,19 @@ func (f fakeDevices) Add(_ context.Context, user string, in vpn.NewDevice) (vpn.
 }
 
 func (f fakeDevices) Rotate(_ context.Context, user string, in vpn.Rotation) (vpn.UserChange, error) {
-	return f.change(user, in.Device)
+	c, err := f.change(user, in.Device)
+	if in.OldEnds.IsZero() {
+		c.Connections = c.User.Online
+	}
+	if in.EndOld {
+		c.Access = nil
+	}
+	return c, err
 }
 
 func (f fakeDevices) Remove(_ context.Context, user, device string) (vpn.UserChange, error) {
 	c, err := f.change(user, device)
-	c.Access = nil
+	c.Access, c.Connections = nil, 1
 	return c, err
 }
 
@@ -323,9 +340,9 @@ func (f fakeServers) List(context.Context) ([]vpn.ServerInfo, error) {
 func (f fakeServers) Show(_ context.Context, name string) (vpn.ServerDetail, error) {
 	s, err := f.find(name)
 	if f.idle {
-		return vpn.ServerDetail{ServerInfo: s}, err
+		return vpn.ServerDetail{ServerInfo: s, Users: len(f.users)}, err
 	}
-	return vpn.ServerDetail{ServerInfo: s, Sessions: []vpn.Session{{
+	return vpn.ServerDetail{ServerInfo: s, Users: len(f.users), Sessions: []vpn.Session{{
 		UserName: "alice", Source: netip.MustParseAddrPort("192.0.2.7:5000"), Network: "udp", Since: now,
 	}}}, err
 }
@@ -335,8 +352,10 @@ func (f fakeServers) Update(_ context.Context, name string, p vpn.ServerPatch) (
 	c, err := f.change(name)
 	c.Effects = &vpn.ServerEffects{Links: vpn.LinksSame}
 	switch {
+	case p.Port != nil && *p.Port < 1024:
+		c.Effects, c.Connections = &vpn.ServerEffects{Links: vpn.LinksReplaced, Drops: true}, c.Server.Online
 	case p.Port != nil:
-		c.Effects = &vpn.ServerEffects{Links: vpn.LinksReplaced, Drops: *p.Port < 1024}
+		c.Effects.Links = vpn.LinksReplaced
 	case p.PublicHost != nil:
 		c.Effects.Links = vpn.LinksChanged
 	}
@@ -345,14 +364,19 @@ func (f fakeServers) Update(_ context.Context, name string, p vpn.ServerPatch) (
 
 func (f fakeServers) Start(_ context.Context, n string) (vpn.ServerChange, error) { return f.change(n) }
 
-func (f fakeServers) Stop(_ context.Context, n string) (vpn.ServerChange, error) { return f.change(n) }
+func (f fakeServers) Stop(_ context.Context, n string) (vpn.ServerChange, error) { return f.end(n) }
 
-func (f fakeServers) Restart(_ context.Context, n string) (vpn.ServerChange, error) {
-	return f.change(n)
+func (f fakeServers) Restart(_ context.Context, n string) (vpn.ServerChange, error) { return f.end(n) }
+
+// end is change for what ends connections.
+func (f fakeServers) end(n string) (vpn.ServerChange, error) {
+	c, err := f.change(n)
+	c.Connections = c.Server.Online
+	return c, err
 }
 
 func (f fakeServers) Delete(_ context.Context, n string) (vpn.ServerChange, error) {
-	c, err := f.change(n)
+	c, err := f.end(n)
 	delete(f.servers, n)
 	return c, err
 }

@@ -159,15 +159,15 @@ func TestPlainAndWide(t *testing.T) {
 	for args, want := range map[string]string{
 		"users list -o plain": "alice\tactive\t1200000000\t50000000000\t2026-12-31T15:00:00Z\t2\t3000\t1200000\t2\t0\t0\t2500000\t2026-11-22T10:00:00Z\taliceid\t\t\t0\t\t\t\n" +
 			"bob\tdisabled\t0\t0\t\t0\t0\t0\t0\t0\t0\t0\t2026-11-23T10:00:00Z\tbobid\t\t\t0\t\t\t\n",
-		"server list -o plain":        "main\trunning\tvless\t203.0.113.5:443\t2\t0\t0\t1000000000\t[::]:443\tprocess\t7\tyes\t2026-11-23T10:00:00Z\tmainid\t3.5\t20000000\n",
-		"server status -o plain":      "main\trunning\t7\t20000000\t0\tyes\t2026-11-23T10:00:00Z\t\t900\t\t3.5\n",
+		"server list -o plain":        "main\trunning\tvless\t203.0.113.5:443\t2\t0\t0\t1000000000\t[::]:443\tprocess\t7\tyes\t2026-11-23T10:00:00Z\tmainid\ttcp\t3.5\t20000000\n",
+		"server status -o plain":      "main\trunning\t7\t20000000\t0\tyes\t2026-11-23T10:00:00Z\t\t900\t\t\t3.5\n",
 		"users link alice -o plain":   "main\tvless\tvless://main?a=1&b=2\n",
 		"users create carol -o plain": "main\tvless\tvless://main?a=1&b=2\n",
 		"users kick alice -o plain":   "alice\t2\n",
 		"users create carol -o name":  "carol\n",
 		"users list -o name":          "alice\nbob\n",
-		"server list -o wide": `NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED  LISTENS ON  RUNTIME  PID  CONFINED  CREATED               ID        CPU  MEMORY
-main  running  vless     203.0.113.5:443       2   -     -  1 GB  [::]:443    process    7  yes       2026-11-23 10:00 UTC  mainid  3.5 %   20 MB
+		"server list -o wide": `NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED  LISTENS ON  RUNTIME  PID  CONFINED  CREATED               ID      NETWORK    CPU  MEMORY
+main  running  vless     203.0.113.5:443       2   -     -  1 GB  [::]:443    process    7  yes       2026-11-23 10:00 UTC  mainid  tcp      3.5 %   20 MB
 `,
 	} {
 		r := newRunner()
@@ -360,5 +360,32 @@ func TestIntegersStayIntegers(t *testing.T) {
 	}
 	if got := r.run(t, "users", "list", "--json", "limits.quota"); !strings.Contains(got.out, `"quota": 9223372036854775807`) {
 		t.Errorf("got %s", got.out)
+	}
+}
+
+// TestWhyServersDoNotRun: a list says why those do not that are to, and a
+// script that wants names is not bothered.
+func TestWhyServersDoNotRun(t *testing.T) {
+	r := newRunner()
+	failed := r.plane.servers["main"]
+	failed.Name, failed.State, failed.Problem = "web", vpn.Failed, "port 1080 is taken by nginx"
+	waits := r.plane.servers["main"]
+	waits.Name, waits.State, waits.Problem = "wg", vpn.Stopped, "no daemon is running"
+	stopped := waits
+	stopped.Name, stopped.Problem = "old", ""
+	for _, s := range []vpn.ServerInfo{failed, waits, stopped} {
+		r.plane.servers[s.Name] = s
+	}
+	want := "warning: server web is failed: port 1080 is taken by nginx\n" +
+		"warning: no daemon is running, and so these do not that are to: wg; start it: vpn up; as a service: sudo vpn service install\n"
+	for _, args := range []string{"server list", "server status", "server list -o wide"} {
+		if got := r.run(t, strings.Fields(args)...); got.status != 0 || got.err != want {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
+	}
+	for _, args := range []string{"server list -q", "server list -o name", "server list -o plain"} {
+		if got := r.run(t, strings.Fields(args)...); got.status != 0 || got.err != "" {
+			t.Errorf("vpn %s: got %+v", args, got)
+		}
 	}
 }

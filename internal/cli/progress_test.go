@@ -99,7 +99,7 @@ func TestProgress(t *testing.T) {
 	if sent := errs.text(); !strings.HasPrefix(sent, "\rvpn users disable … 0 s\r") {
 		t.Errorf("got %q", sent)
 	}
-	if left := errs.lines(); left != "disabled user alice\n" {
+	if left := errs.lines(); left != "disabled user alice, and closed 2 connections\n" {
 		t.Errorf("what is left: %q", left)
 	}
 	errs = &screen{grew: make(chan struct{}, 1)}

@@ -59,13 +59,16 @@ func aProxy(ctx context.Context, servers serverShower, name string) (vpn.ServerD
 	return s, err
 }
 
+// noProxies is said when there are none.
+const noProxies = "there are no proxies yet; make one: vpn proxy create"
+
 func proxyList(p *program) *cobra.Command {
 	return answers[[]vpn.ServerInfo](p, &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the proxies", Args: exactly(),
 		Example: "  vpn proxy list\n  vpn proxy list -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return listProxies(ctx, p.printer(), c, serverTable)
+				return listServers(ctx, p.printer(), proxyLister{c.Servers}, serverTable, noProxies)
 			})
 		},
 	})
@@ -77,22 +80,10 @@ func proxyStatus(p *program) *cobra.Command {
 		Example: "  vpn proxy status",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.read(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-				return listProxies(ctx, p.printer(), c, workerTable)
+				return listServers(ctx, p.printer(), proxyLister{c.Servers}, workerTable, noProxies)
 			})
 		},
 	})
-}
-
-func listProxies(ctx context.Context, out *printer, c *client.Client, show func(...vpn.ServerInfo) *table) error {
-	list, err := proxyLister{c.Servers}.List(ctx)
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		out.note("there are no proxies yet; make one: vpn proxy create")
-	}
-	names := namesOf(list, func(s vpn.ServerInfo) string { return s.Name })
-	return out.show(answer{data: list, names: names, quiet: names, tables: []*table{show(list...)}})
 }
 
 // passwordless is a link as it may be shown to whoever looks on.

@@ -31,7 +31,7 @@ type serverChange func(context.Context, string) (vpn.ServerChange, error)
 type deed struct {
 	verb, past string
 	change     func(*client.Client) serverChange
-	interrupts bool // connections end: while there are any, it is confirmed
+	interrupts bool // while there are connections, which end, it is confirmed
 }
 
 // serverVerb is a command that does one thing to one server.
@@ -92,11 +92,7 @@ func doneWith(c vpn.ServerChange, d deed) string {
 	case c.Server.State == vpn.Stopped && c.Server.Enabled: // without a daemon
 		return "server " + c.Server.Name + " is to run"
 	}
-	done := did(c.DryRun, d.verb, d.past, "server %s", c.Server.Name)
-	if c.DryRun && d.interrupts && c.Server.Online > 0 {
-		done += ", and close " + many(c.Server.Online, "connection")
-	}
-	return done
+	return did(c.DryRun, d.verb, d.past, "server %s", c.Server.Name) + closing(c.DryRun, c.Connections)
 }
 
 // problem says why a server that should run does not, if it is known.
@@ -110,7 +106,7 @@ func problem(s vpn.ServerInfo) []string {
 func serverTable(list ...vpn.ServerInfo) *table {
 	t := &table{head: []string{
 		"NAME", "STATE", "PROTOCOL", "ENDPOINT", ">ONLINE", ">UP", ">DOWN", ">USED",
-		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID", "+>CPU", "+>MEMORY",
+		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID", "+NETWORK", "+>CPU", "+>MEMORY",
 	}}
 	for _, s := range list {
 		none := cell{"-", ""}
@@ -123,7 +119,7 @@ func serverTable(list ...vpn.ServerInfo) *table {
 		}
 		t.add(s.Name, string(s.State), string(s.Protocol), s.Endpoint, strconv.Itoa(s.Online),
 			nowCell(s.Rate.Up), nowCell(s.Rate.Down), usedCell(s.Used),
-			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID), cpu, memory)
+			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID), networksOf(s), cpu, memory)
 	}
 	return t
 }

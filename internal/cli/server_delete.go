@@ -35,11 +35,7 @@ func confirmServerDelete(ctx context.Context, p *program, name string) error {
 	if p.global.confirms() && p.prompter().able {
 		err := p.read(ctx, func(ctx context.Context, c *client.Client) error {
 			s, err := c.Servers.Show(ctx, name)
-			if err != nil {
-				return err
-			}
-			users, err := c.Users.ListFields(ctx, vpn.UserFilter{}, "name")
-			question = fmt.Sprintf("Deleting server %s deletes its keys: the links of %s to it die, for good.", name, many(len(users), "user"))
+			question = fmt.Sprintf("Deleting server %s deletes its keys: the links of %s to it die, for good.", name, many(s.Users, "user"))
 			if s.Online > 0 {
 				question += fmt.Sprintf(" It closes %s.", many(s.Online, "connection"))
 			}

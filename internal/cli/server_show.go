@@ -38,14 +38,18 @@ func showServer(ctx context.Context, out *printer, servers serverShower, name st
 	}
 	return out.show(answer{
 		data: s, names: []string{s.Name}, quiet: []string{s.Name},
-		fields: serverFields(s.ServerInfo), warnings: s.Warnings, tables: []*table{sessionTable(s.Sessions, true)},
+		fields: serverFields(s), warnings: s.Warnings, tables: []*table{sessionTable(s.Sessions, true)},
 	})
 }
 
-func serverFields(s vpn.ServerInfo) []any {
+func serverFields(s vpn.ServerDetail) []any {
 	var allow []string
 	for _, n := range s.Allow {
 		allow = append(allow, n.String())
+	}
+	var ports []string
+	for _, port := range s.Ports {
+		ports = append(ports, strconv.Itoa(int(port)))
 	}
 	fields := []any{
 		"name", s.Name,
@@ -53,12 +57,15 @@ func serverFields(s vpn.ServerInfo) []any {
 		"problem", s.Problem,
 		"protocol", string(s.Protocol),
 		"endpoint", s.Endpoint,
-		"listens on", listens(s),
+		"listens on", listens(s.ServerInfo),
+		"network", networksOf(s.ServerInfo),
+		"ports", strings.Join(ports, " "),
+		"users", strconv.Itoa(s.Users),
 		"allow", strings.Join(allow, ", "),
 		"online", onlineCell(s.Online, s.Rate),
 		"used", bothWaysCell(s.Used),
 	}
-	fields = append(fields, settingFields(s)...)
+	fields = append(fields, settingFields(s.ServerInfo)...)
 	if w := s.Worker; w != nil {
 		var cpu cell
 		if w.CPU != nil {
@@ -75,6 +82,15 @@ func serverFields(s vpn.ServerInfo) []any {
 		)
 	}
 	return append(fields, "created", timeCell(s.CreatedAt), "id", string(s.ID))
+}
+
+// networksOf returns those on which a server listens, for whoever opens a firewall.
+func networksOf(s vpn.ServerInfo) string {
+	p, err := all.Protocols().Get(s.Protocol)
+	if err != nil {
+		return ""
+	}
+	return strings.Join(p.Networks(), ", ")
 }
 
 // carrying says which way packets go.

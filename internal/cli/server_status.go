@@ -21,7 +21,7 @@ func serverStatus(p *program) *cobra.Command {
 				if len(args) == 1 {
 					return showServer(ctx, p.printer(), c.Servers, args[0])
 				}
-				return listServers(ctx, p.printer(), c.Servers, workerTable)
+				return listServers(ctx, p.printer(), c.Servers, workerTable, noServers)
 			})
 		},
 	}
@@ -35,7 +35,7 @@ func serverStatus(p *program) *cobra.Command {
 }
 
 func workerTable(list ...vpn.ServerInfo) *table {
-	t := &table{head: []string{"NAME", "STATE", ">PID", ">MEMORY", ">RESTARTS", "CONFINED", "SINCE", "PROBLEM", "+>UID", "+VERSION", "+>CPU"}}
+	t := &table{head: []string{"NAME", "STATE", ">PID", ">MEMORY", ">RESTARTS", "CONFINED", "SINCE", "PROBLEM", "+>UID", "+VERSION", "+CARRIED BY", "+>CPU"}}
 	for _, s := range list {
 		none := cell{"-", ""}
 		if w := s.Worker; w != nil {
@@ -44,10 +44,10 @@ func workerTable(list ...vpn.ServerInfo) *table {
 				cpu = percentCell(*w.CPU)
 			}
 			t.add(s.Name, string(s.State), strconv.Itoa(w.PID), sizeCell(w.Memory), strconv.Itoa(w.Restarts), yesNo(w.Confined),
-				timeCell(w.StartedAt), s.Problem, strconv.Itoa(w.UID), w.Version, cpu)
+				timeCell(w.StartedAt), s.Problem, strconv.Itoa(w.UID), w.Version, orDash(w.Carrier), cpu)
 			continue
 		}
-		t.add(s.Name, string(s.State), none, none, none, none, none, s.Problem, none, none, none)
+		t.add(s.Name, string(s.State), none, none, none, none, none, s.Problem, none, none, none, none)
 	}
 	return t
 }

@@ -131,7 +131,7 @@ func confirmUpdate(ctx context.Context, p *program, name string, patch vpn.Serve
 	if said.Effects.Links != vpn.LinksReplaced && !said.Effects.Drops {
 		return nil
 	}
-	p.printer().warn(effectsAhead(*said.Effects, said.Server.Online)...)
+	p.printer().warn(effectsAhead(*said.Effects, said.Connections)...)
 	return p.confirm(ctx, "Update server "+name+"?")
 }
 
@@ -164,12 +164,15 @@ func updateServer(ctx context.Context, out *printer, servers serverUpdater, name
 	if e := change.Effects; e != nil {
 		switch e.Links {
 		case vpn.LinksReplaced:
-			a.next = []string{"clients need new links; print them: vpn users link NAME"}
+			a.next = []string{"clients need new links; print them, for each user: vpn users link NAME --server " + change.Server.Name}
 		case vpn.LinksChanged:
 			a.next = []string{"links look different from now on; those that clients have work on"}
 		}
-		if change.DryRun && e.Drops {
-			a.warnings = append(a.warnings, effectsAhead(vpn.ServerEffects{Drops: true}, change.Server.Online)...)
+		switch {
+		case !change.DryRun:
+			a.done += closing(false, change.Connections)
+		case e.Drops:
+			a.warnings = append(a.warnings, effectsAhead(vpn.ServerEffects{Drops: true}, change.Connections)...)
 		}
 	}
 	return change.Synced, out.show(a)

@@ -51,6 +51,7 @@ type uninstall struct {
 	options  daemon.Options
 	service  *service.Service // nil: there is no init system
 	status   service.Status
+	sockets  []string // directories of sockets
 	removed  []string
 	problems []error
 }
@@ -64,7 +65,7 @@ func (u *uninstall) run(ctx context.Context) error {
 		return err
 	}
 	installed := u.status.File != service.Missing && u.status.File != service.Foreign || u.status.State == service.Running
-	if !installed && len(parts) == 0 && !exists(daemon.SystemRunBase) {
+	if !installed && len(parts) == 0 && len(u.sockets) == 0 {
 		return vpn.Errorf(vpn.NotFound, "there is nothing of vpn to remove from this machine")
 	}
 	if u.global.dryRun {
@@ -105,9 +106,7 @@ func (u *uninstall) tell(parts []service.Part, installed bool) error {
 	if installed {
 		all = append(all, u.status.Definition)
 	}
-	if exists(daemon.SystemRunBase) {
-		all = append(all, daemon.SystemRunBase)
-	}
+	all = append(all, u.sockets...)
 	for _, part := range parts {
 		all = append(all, part.Path)
 	}
@@ -156,6 +155,9 @@ func (u *uninstall) look(ctx context.Context) (err error) {
 				WithHint("its owner can remove it")
 		}
 	}
+	if u.sockets, err = daemon.Vacates(ctx, u.options); err != nil {
+		return err
+	}
 	return noOtherDaemon(ctx, u.program, u.cfg, u.status)
 }
 
@@ -178,8 +180,8 @@ func (u *uninstall) announce(parts []service.Part, installed bool) {
 	if installed {
 		out.message("  ", u.status.Definition+"  the service, with its servers")
 	}
-	if exists(daemon.SystemRunBase) {
-		out.message("  ", daemon.SystemRunBase+"  sockets")
+	for _, dir := range u.sockets {
+		out.message("  ", dir+"  sockets")
 	}
 	for _, part := range parts {
 		out.message("  ", part.Path+"  "+part.What)
@@ -199,7 +201,6 @@ func (u *uninstall) announce(parts []service.Part, installed bool) {
 
 // vacate ends workers that nobody supervises and removes their sockets.
 func (u *uninstall) vacate(ctx context.Context) error {
-	there := exists(daemon.SystemRunBase)
 	if exists(filepath.Join(u.cfg.DataDir, daemon.StoreFile)) {
 		ended, err := daemon.EndWorkers(ctx, u.options)
 		if err == nil {
@@ -209,13 +210,13 @@ func (u *uninstall) vacate(ctx context.Context) error {
 			return err // with the last of what was counted
 		}
 	}
-	used, err := daemon.Vacate(ctx, u.options)
+	removed, used, err := daemon.Vacate(ctx, u.options)
+	for _, dir := range removed {
+		u.removed = append(u.removed, dir)
+		u.printer().note("removed %s", dir)
+	}
 	if err != nil {
 		return err
-	}
-	if there && !exists(daemon.SystemRunBase) {
-		u.removed = append(u.removed, daemon.SystemRunBase)
-		u.printer().note("removed %s", daemon.SystemRunBase)
 	}
 	if len(used) > 0 {
 		u.printer().warn("another data directory's servers are left alone: " + strings.Join(used, ", "))

@@ -19,7 +19,7 @@ func (u *up) print(r upResult, already bool) error {
 		return err
 	}
 	for _, link := range mine {
-		if err := u.printLink(out, link); err != nil {
+		if err := u.printLink(out, link, r.User.Name); err != nil {
 			return err
 		}
 	}
@@ -30,14 +30,14 @@ func (u *up) print(r upResult, already bool) error {
 	return nil
 }
 
-func (u *up) printLink(out *printer, link string) error {
+func (u *up) printLink(out *printer, link, user string) error {
 	if err := out.print("\n" + link + "\n\n"); err != nil {
 		return err
 	}
 	if !u.OutTerminal {
 		return nil
 	}
-	code, err := u.qrCode(link)
+	code, err := u.qrCode(link, user)
 	if err != nil {
 		out.note("%s", err.Error()) // the link is there all the same
 		return nil

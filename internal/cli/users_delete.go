@@ -55,6 +55,6 @@ func deleteUser(ctx context.Context, out *printer, users userDeleter, name strin
 	}
 	return change.Synced, out.show(answer{
 		data: change, names: []string{change.User.Name}, plain: userTable(change.User),
-		done: did(change.DryRun, "delete", "deleted", "user %s", change.User.Name),
+		done: did(change.DryRun, "delete", "deleted", "user %s", change.User.Name) + closing(change.DryRun, change.Connections),
 	})
 }

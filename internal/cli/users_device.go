@@ -21,7 +21,7 @@ func usersDevice(p *program) *cobra.Command {
 
 // deviceNoun is a device of the user of that name.
 func deviceNoun(user string) noun {
-	return noun{"device", "devices", "vpn users device add NAME DEVICE", func(ctx context.Context, c *client.Client) ([]option, error) {
+	return noun{"device", "devices", "vpn users device add " + printable(user) + " DEVICE", func(ctx context.Context, c *client.Client) ([]option, error) {
 		devices, err := c.Devices.List(ctx, user)
 		return words(namesOf(devices, func(d vpn.Device) string { return d.Name })), err
 	}}

@@ -45,6 +45,6 @@ func removeDevice(ctx context.Context, out *printer, devices deviceRemover, user
 	}
 	return change.Synced, out.show(answer{
 		data: change, names: []string{change.User.Name}, plain: userTable(change.User),
-		done: did(change.DryRun, "remove", "removed", "device %s of user %s", device, change.User.Name),
+		done: did(change.DryRun, "remove", "removed", "device %s of user %s", device, change.User.Name) + closing(change.DryRun, change.Connections),
 	})
 }

@@ -107,7 +107,7 @@ func afterValue(to *uint64) *value[uint64] {
 func statusValue(to *vpn.UserStatus) *value[vpn.UserStatus] {
 	parse := func(s string) (vpn.UserStatus, error) {
 		word := vpn.UserStatus(strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(s)))
-		for _, known := range vpn.Statuses() {
+		for _, known := range vpn.Findable() {
 			if word == known {
 				return known, nil
 			}
@@ -118,7 +118,7 @@ func statusValue(to *vpn.UserStatus) *value[vpn.UserStatus] {
 }
 
 func statusWords() []string {
-	return namesOf(vpn.Statuses(), func(s vpn.UserStatus) string { return string(s) })
+	return namesOf(vpn.Findable(), func(s vpn.UserStatus) string { return string(s) })
 }
 
 // Cells of users.

@@ -79,8 +79,8 @@ func accessTo(ctx context.Context, users accessShower, user, server, device stri
 		return nil, vpn.Errorf(vpn.NotFound, "there is no server that lets the user in, and so no link").
 			WithHint("make one: vpn server create; or see: vpn users show %s", printable(user))
 	}
-	if all, err = only(all, "server", server, func(a vpn.Access) string { return a.Server }); err == nil {
-		all, err = only(all, "device", device, func(a vpn.Access) string { return a.Device })
+	if all, err = only(all, user, "server", server, func(a vpn.Access) string { return a.Server }); err == nil {
+		all, err = only(all, user, "device", device, func(a vpn.Access) string { return a.Device })
 	}
 	if e, ok := errors.AsType[*vpn.Error](err); ok {
 		e.Message = fmt.Sprintf("user %q has no link %s", user, e.Message)
@@ -90,7 +90,7 @@ func accessTo(ctx context.Context, users accessShower, user, server, device stri
 
 // only returns what of all is wanted by the name that of returns, or says
 // which names there are.
-func only(all []vpn.Access, what, want string, of func(vpn.Access) string) ([]vpn.Access, error) {
+func only(all []vpn.Access, user, what, want string, of func(vpn.Access) string) ([]vpn.Access, error) {
 	if want == "" {
 		return all, nil
 	}
@@ -115,7 +115,7 @@ func only(all []vpn.Access, what, want string, of func(vpn.Access) string) ([]vp
 		return nil, err.WithHint("did you mean %q?", near)
 	}
 	if len(names) == 0 {
-		return nil, err.WithHint("no device has keys of its own: vpn users device add NAME DEVICE")
+		return nil, err.WithHint("no device has keys of its own; give it some: vpn users device add %s %s", printable(user), printable(want))
 	}
 	return nil, err.WithHint("there is: %s", strings.Join(names, ", "))
 }

@@ -88,7 +88,7 @@ func showQR(ctx context.Context, p *program, users accessShower, user string, f 
 	if !out.forPeople() {
 		return out.show(answer{data: access, names: servers(access), plain: accessTable(access)})
 	}
-	code, err := p.qrCode(link)
+	code, err := p.qrCode(link, user)
 	if err != nil {
 		return err
 	}
@@ -179,16 +179,16 @@ func writeSecretFile(p *program, path string, data []byte) error {
 	return putFile(path, data, perm, owner)
 }
 
-// qrCode draws text. A code that is wider than the terminal could not be
+// qrCode draws what user is handed. A code that is wider than the terminal could not be
 // scanned, and is refused.
-func (p *program) qrCode(text string) (string, error) {
+func (p *program) qrCode(text, user string) (string, error) {
 	columns, _, err := qr.Size(text)
 	if err != nil {
 		return "", fmt.Errorf("make QR code: %w", err)
 	}
 	if p.Width > 0 && columns > p.Width {
 		return "", vpn.Errorf(vpn.Invalid, "the terminal is too narrow for the QR code, which takes %d columns", columns).
-			WithHint("make it wider, or print the link: vpn users link NAME")
+			WithHint("make it wider, or print the link: vpn users link %s", printable(user))
 	}
 	style := qr.OnDark
 	if p.paints(p.OutTerminal) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,10 +37,38 @@ func showUser(ctx context.Context, out *printer, users userShower, name string) 
 	for _, s := range u.Servers {
 		servers.add(s.Server, string(s.Protocol), allowedCell(s), usedCell(s.Used))
 	}
+	keys, next := credentialTable(u)
 	return out.show(answer{
 		data: u, names: []string{u.Name}, quiet: []string{u.Name}, fields: userFields(u.UserInfo),
-		tables: []*table{servers, sessionTable(u.Sessions, false), resetTable(u.Resets)},
+		tables: []*table{servers, keys, sessionTable(u.Sessions, false), resetTable(u.Resets)}, next: next,
 	})
+}
+
+// credentialTable lists a user's keys where there is more to tell than that
+// each server has one: devices with keys of their own, and old ones that still
+// work. What ends these comes with it.
+func credentialTable(u vpn.UserDetail) (t *table, next []string) {
+	t = &table{head: []string{"KEYS TO", "DEVICE", "MADE", "WORK UNTIL", ">ONLINE", "+ID"}}
+	several, old := false, false
+	for _, c := range u.Credentials {
+		old = old || !c.EndsAt.IsZero()
+		several = several || old || c.Device != ""
+		t.add(c.Server, orDash(c.Device), timeCell(c.CreatedAt), cell{orDash(formatTime(c.EndsAt)).text, rawTime(c.EndsAt)}, strconv.Itoa(c.Online), string(c.ID))
+	}
+	switch {
+	case !several:
+		return &table{}, nil
+	case old:
+		next = []string{"some keys are old, and work beside the new ones; to end them now: vpn users rotate " + u.Name + " --end-old"}
+	}
+	return t, next
+}
+
+func orDash(s string) cell {
+	if s == "" {
+		return cell{"-", ""}
+	}
+	return cellOf(s)
 }
 
 // shownResets is how many resets a person is shown: those of a year, if they

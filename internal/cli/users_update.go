@@ -62,6 +62,7 @@ func updateUser(ctx context.Context, out *printer, users userUpdater, name strin
 	}
 	u := change.User
 	done := did(change.DryRun, verb, verb+"d", "user %s", renamed(change.DryRun, name, u.Name, patch.Name))
+	done += closing(change.DryRun, change.Connections)
 	if u.Status != vpn.Disabled { // which is what was asked for, or known
 		done += keptOut(u)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"vpn/internal/app"
@@ -131,9 +132,9 @@ func (c *control) Upgrade(ctx context.Context) (vpn.Upgrade, error) {
 		return vpn.Upgrade{}, busy()
 	}
 	defer c.acting.Unlock()
-	if c.lost != nil && len(c.lost()) > 0 {
+	if again := c.startAnew(); again != "" {
 		return vpn.Upgrade{}, vpn.Errorf(vpn.Conflict, "somebody has removed the run directory: the program that comes would not find the servers that run").
-			WithHint("start each anew first, which ends its connections: vpn server restart NAME")
+			WithHint("start them anew first, which ends their connections: %s", again)
 	}
 	path := c.Executable()
 	if path == "" || len(c.options.Args) == 0 {
@@ -158,15 +159,28 @@ func busy() error {
 	return vpn.Errorf(vpn.Conflict, "the daemon is being reloaded or upgraded already").WithHint("try again in a moment")
 }
 
+// startAnew returns the commands that start anew the servers that no later
+// daemon would find; nothing if there is none.
+func (c *control) startAnew() string {
+	if c.lost == nil {
+		return ""
+	}
+	var commands []string
+	for _, id := range c.lost() {
+		commands = append(commands, "vpn server restart "+string(id))
+	}
+	return strings.Join(commands, "; ")
+}
+
 // Executable implements [app.Process].
 func (c *control) Executable() string { return c.options.Executable }
 
 // Warnings implements [app.Process].
 func (c *control) Warnings() []string {
 	removed := ""
-	if c.lost != nil && len(c.lost()) > 0 {
+	if again := c.startAnew(); again != "" {
 		removed = "somebody has removed the run directory: a daemon that comes after this one will not find servers that run now. " +
-			"Start each anew, which ends its connections: vpn server restart NAME"
+			"Start them anew, which ends their connections: " + again
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -154,40 +154,90 @@ func runDirs(dataDir, base string) (dirs []string) {
 }
 
 // Vacate removes the run directory of a data directory that root used, and
-// every other one below [SystemRunBase] that is nobody's any more. Workers that still
-// run there are ended; what they counted is lost, so [EndWorkers] comes first
-// where there is a store. It returns the directories that somebody uses.
-func Vacate(ctx context.Context, o Options) (used []string, err error) {
+// every other one below [SystemRunBase] that is nobody's any more; that itself
+// only if nothing is left in it. Workers that still run there are ended; what
+// they counted is lost, so [EndWorkers] comes first where there is a store. It
+// returns the directories that it removed, and those that somebody uses.
+func Vacate(ctx context.Context, o Options) (removed, used []string, err error) {
 	return vacate(ctx, o, SystemRunBase)
 }
 
-func vacate(ctx context.Context, o Options, base string) (used []string, err error) {
+// Vacates returns what [Vacate] would remove, as far as that is known before
+// workers have ended. It changes nothing.
+func Vacates(ctx context.Context, o Options) ([]string, error) {
+	return vacates(ctx, o, SystemRunBase)
+}
+
+func vacates(ctx context.Context, o Options, base string) (goes []string, err error) {
 	own := runDirs(o.Config.DataDir, base)
-	socket := filepath.Join(base, socketName)
+	dirs, err := dirsIn(base)
+	if err != nil {
+		return nil, err
+	}
+	stays := 0
+	for _, dir := range dirs {
+		gone := slices.Contains(own, dir)
+		if !gone {
+			workers, err := process.New(process.Options{RunDir: dir, LogDir: dir, Log: o.Log})
+			if err != nil {
+				return nil, err
+			}
+			needed, err := needs(ctx, workers, dir)
+			if err := errors.Join(err, workers.Close()); err != nil {
+				return nil, err
+			}
+			gone = !needed
+		}
+		if gone {
+			goes = append(goes, dir)
+		} else {
+			stays++
+		}
+	}
+	if _, err := os.Stat(base); err == nil && stays == 0 {
+		goes = append(goes, base)
+	}
+	return goes, nil
+}
+
+// dirsIn returns the directories in base, none if it is not there.
+func dirsIn(base string) (dirs []string, err error) {
 	entries, err := os.ReadDir(base)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	for _, e := range entries {
+		if e.IsDir() {
+			dirs = append(dirs, filepath.Join(base, e.Name()))
+		}
+	}
+	return dirs, err
+}
+
+func vacate(ctx context.Context, o Options, base string) (removed, used []string, err error) {
+	own := runDirs(o.Config.DataDir, base)
+	socket := filepath.Join(base, socketName)
+	dirs, err := dirsIn(base)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var errs []error
-	for _, e := range entries {
-		dir := filepath.Join(base, e.Name())
-		if !e.IsDir() {
-			continue
-		}
+	for _, dir := range dirs {
 		gone, err := clearRunDir(ctx, o, dir, slices.Contains(own, dir))
 		if err != nil || !gone {
 			used = append(used, dir)
 			errs = append(errs, err)
+			continue
 		}
+		removed = append(removed, dir)
 	}
 	if _, err := os.Stat(socket); errors.Is(err, fs.ErrNotExist) {
 		_ = os.Remove(socket) // a link to nowhere
 	}
-	_ = os.Remove(base) // if nothing is left in it
-	return used, errors.Join(errs...)
+	if os.Remove(base) == nil { // if nothing is left in it
+		removed = append(removed, base)
+	}
+	return removed, used, errors.Join(errs...)
 }
 
 // clearRunDir removes a run directory unless somebody needs it.
@@ -206,12 +256,8 @@ func clearRunDir(ctx context.Context, o Options, dir string, own bool) (gone boo
 	}
 	defer workers.Close()
 	if !own {
-		ids, err := workers.List(ctx)
-		if err != nil {
+		if needed, err := needs(ctx, workers, dir); err != nil || needed {
 			return false, err
-		}
-		if len(ids) > 0 || counted(dir) {
-			return false, nil
 		}
 		return true, os.RemoveAll(dir)
 	}
@@ -219,6 +265,18 @@ func clearRunDir(ctx context.Context, o Options, dir string, own bool) (gone boo
 		return false, err
 	}
 	return true, os.RemoveAll(dir)
+}
+
+// needs reports whether somebody needs a run directory: a data directory that
+// is there, workers, or counters that no store has yet.
+func needs(ctx context.Context, workers *process.Workers, dir string) (bool, error) {
+	if home, err := os.Readlink(filepath.Join(dir, dataLink)); err == nil {
+		if _, err := os.Stat(filepath.Join(home, StoreFile)); err == nil {
+			return true, nil
+		}
+	}
+	ids, err := workers.List(ctx)
+	return len(ids) > 0 || counted(dir), err
 }
 
 // counted reports whether a worker has left counters in dir that no store

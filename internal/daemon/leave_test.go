@@ -27,7 +27,9 @@ func TestVacate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	own, dead, locked, counted := dir("own"), dir("dead"), dir("locked"), dir("counted")
+	own, dead, locked, counted, others := dir("own"), dir("dead"), dir("locked"), dir("counted"), dir("others")
+	there := t.TempDir() // another data directory, which nobody uses at the moment
+	put(filepath.Join(there, StoreFile), "")
 	put(filepath.Join(own, "aaaaaaaaaaaaaaaa.final"), "{}")
 	put(filepath.Join(dead, "aaaaaaaaaaaaaaaa.final"), "")
 	put(filepath.Join(counted, "aaaaaaaaaaaaaaaa.final"), "{}")
@@ -38,33 +40,48 @@ func TestVacate(t *testing.T) {
 	for name, to := range map[string]string{
 		filepath.Join(data, runLink):    own,
 		filepath.Join(base, socketName): filepath.Join(own, socketName),
+		filepath.Join(others, dataLink): there,
 	} {
 		if err := os.Symlink(to, name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	o := Options{Config: config.Config{DataDir: data}}
-	used, err := vacate(t.Context(), o, base)
-	slices.Sort(used)
-	if err != nil || !slices.Equal(used, []string{counted, locked}) {
-		t.Errorf("in use: %q %v", used, err)
+	// Of the one that is locked nobody knows more than that before it is tried.
+	if goes, err := vacates(t.Context(), o, base); err != nil || !slices.Equal(goes, []string{dead, locked, own}) {
+		t.Errorf("what would go: %q %v", goes, err)
+	}
+	removed, used, err := vacate(t.Context(), o, base)
+	if err != nil || !slices.Equal(used, []string{counted, locked, others}) || !slices.Equal(removed, []string{dead, own}) {
+		t.Errorf("removed: %q; in use: %q %v", removed, used, err)
 	}
 	entries, err := filepath.Glob(filepath.Join(base, "*"))
-	if err != nil || !slices.Equal(entries, []string{counted, locked}) {
+	if err != nil || !slices.Equal(entries, []string{counted, locked, others}) {
 		t.Errorf("left: %q %v", entries, err)
+	}
+	if goes, err := vacates(t.Context(), Options{Config: config.Config{DataDir: there}}, base); err != nil || slices.Contains(goes, base) || !slices.Contains(goes, others) {
+		t.Errorf("of the other, what would go: %q %v", goes, err)
 	}
 
 	// What nobody uses any more goes, and the directory with it.
 	_ = lock.Close()
 	_ = os.Remove(filepath.Join(counted, "aaaaaaaaaaaaaaaa.final"))
-	if used, err := vacate(t.Context(), o, base); err != nil || len(used) > 0 {
-		t.Errorf("in use: %q %v", used, err)
+	_ = os.Remove(filepath.Join(there, StoreFile))
+	want := []string{counted, locked, others, base}
+	if goes, err := vacates(t.Context(), o, base); err != nil || !slices.Equal(goes, want) {
+		t.Errorf("what would go: %q %v", goes, err)
+	}
+	if removed, used, err := vacate(t.Context(), o, base); err != nil || len(used) > 0 || !slices.Equal(removed, want) {
+		t.Errorf("removed: %q; in use: %q %v", removed, used, err)
 	}
 	if _, err := os.Stat(base); !os.IsNotExist(err) {
 		t.Errorf("the base is left: %v", err)
 	}
-	if _, err := vacate(t.Context(), o, base); err != nil {
-		t.Errorf("nothing is there: %v", err)
+	if removed, _, err := vacate(t.Context(), o, base); err != nil || len(removed) > 0 {
+		t.Errorf("nothing is there: %q, %v", removed, err)
+	}
+	if goes, err := vacates(t.Context(), o, base); err != nil || len(goes) > 0 {
+		t.Errorf("nothing is there: %q, %v", goes, err)
 	}
 }
 
@@ -83,7 +100,7 @@ func TestVacateWaitsForNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	used, err := vacate(t.Context(), Options{Config: config.Config{DataDir: data}}, base)
+	_, used, err := vacate(t.Context(), Options{Config: config.Config{DataDir: data}}, base)
 	if vpn.KindOf(err) != vpn.Unavailable || !slices.Equal(used, []string{own}) {
 		t.Errorf("%q %v", used, err)
 	}

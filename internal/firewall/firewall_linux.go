@@ -25,24 +25,35 @@ func (f *Firewall) Blocks(network string, listen netip.Addr, port uint16) []Bloc
 	if listen.IsLoopback() {
 		return nil // strangers are not meant to get there
 	}
+	e := endpoint{network: network, listen: listen, port: port}
+	var found []finding
+	if !f.look(func(rules *ruleset) {
+		for _, p := range packets(e) {
+			found = append(found, rules.drops(p)...)
+		}
+	}) {
+		return nil
+	}
+	return advise(e, found)
+}
+
+// look lets use read the rules that there are now. It is false, and use is not
+// called, if they cannot be read.
+func (f *Firewall) look(use func(*ruleset)) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c, err := dial(time.Now().Add(patience))
 	if err != nil {
-		return nil
+		return false
 	}
 	defer c.Close()
 	if err := f.refresh(c); err != nil {
-		return nil
+		return false
 	}
 	f.rules.conn = c
 	defer func() { f.rules.conn = nil }()
-	e := endpoint{network: network, listen: listen, port: port}
-	var found []finding
-	for _, p := range packets(e) {
-		found = append(found, f.rules.drops(p)...)
-	}
-	return advise(e, found)
+	use(f.rules)
+	return true
 }
 
 // refresh reads the rules, unless they are as they were.

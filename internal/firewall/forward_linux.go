@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,28 +18,18 @@ const webPort = 443
 // the device: they tell which versions of IP its clients speak. Without the
 // right to see the rules (CAP_NET_ADMIN) it returns nothing.
 func (f *Firewall) ForwardBlocks(device string, addresses []netip.Prefix) []Block {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	c, err := dial(time.Now().Add(patience))
-	if err != nil {
-		return nil
-	}
-	defer c.Close()
-	if err := f.refresh(c); err != nil {
-		return nil
-	}
-	f.rules.conn = c
-	defer func() { f.rules.conn = nil }()
 	var blocks []forwardBlock
 	versions := 0
-	for _, p := range forwarded(device, addresses) {
-		if p.state == stateNew {
-			versions++
+	f.look(func(rules *ruleset) {
+		for _, p := range forwarded(device, addresses) {
+			if p.state == stateNew {
+				versions++
+			}
+			for _, found := range rules.drops(p) {
+				blocks = add(blocks, found.forward(device))
+			}
 		}
-		for _, found := range f.rules.drops(p) {
-			blocks = add(blocks, found.forward(device))
-		}
-	}
+	})
 	out := make([]Block, 0, len(blocks))
 	for _, b := range blocks {
 		if versions == 2 && len(b.over) == 1 {

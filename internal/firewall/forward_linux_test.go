@@ -1,9 +1,7 @@
 package firewall_test
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	"vpn/internal/firewall"
+	"vpn/internal/network/networktest"
 )
 
 // device stands for that of a tunnel.
@@ -21,19 +20,19 @@ var tunnelAddresses = []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), neti
 // A path is a client behind a host's device, and a server on the internet.
 type path struct {
 	pair
-	client *host
+	client *networktest.Host
 }
 
 func newPath(t testing.TB) path {
 	t.Helper()
-	p := path{newPair(t), newHost(t)}
-	p.host.must(t, fmt.Sprintf(`link add %s address 02:00:00:00:00:03 type veth peer name tun0 address 02:00:00:00:00:04 netns %s
+	p := path{newPair(t), networktest.NewHost(t)}
+	p.host.Run(t, fmt.Sprintf(`link add %s address 02:00:00:00:00:03 type veth peer name tun0 address 02:00:00:00:00:04 netns %s
 addr add 10.77.0.1/24 dev %[1]s
 addr add fd77::1/64 dev %[1]s nodad
 link set %[1]s up
 neigh add fd77::2 lladdr 02:00:00:00:00:04 dev %[1]s
-`, device, p.client.path), "ip", "-batch", "-")
-	p.client.must(t, `link set lo up
+`, device, p.client.Path()), "ip", "-batch", "-")
+	p.client.Run(t, `link set lo up
 addr add 10.77.0.2/24 dev tun0
 addr add fd77::2/64 dev tun0 nodad
 link set tun0 up
@@ -41,41 +40,14 @@ neigh add fd77::1 lladdr 02:00:00:00:00:03 dev tun0
 route add default via 10.77.0.1
 route add default via fd77::1
 `, "ip", "-batch", "-")
-	p.stranger.must(t, "route add 10.77.0.0/24 via 192.0.2.1\nroute add fd77::/64 via 2001:db8::1\n", "ip", "-batch", "-")
-	p.host.must(t, "", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
-	p.stranger.do(func() {
-		l, err := net.Listen("tcp", "[::]:443")
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		t.Cleanup(func() { l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				c.Close()
-			}
-		}()
-	})
+	p.stranger.Run(t, "route add 10.77.0.0/24 via 192.0.2.1\nroute add fd77::/64 via 2001:db8::1\n", "ip", "-batch", "-")
+	p.host.Run(t, "", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
+	p.stranger.Accept(t, 443)
 	return p
 }
 
 // passes reports whether the client gets through to the internet at addr.
-func (p path) passes(addr string, wait time.Duration) bool {
-	var err error
-	p.client.do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), wait)
-		defer cancel()
-		var c net.Conn
-		if c, err = new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(addr, "443")); err == nil {
-			c.Close()
-		}
-	})
-	return err == nil
-}
+func (p path) passes(addr string, wait time.Duration) bool { return p.client.Reaches(addr, 443, wait) }
 
 func (p path) wantThrough(t *testing.T, want bool) {
 	t.Helper()
@@ -92,7 +64,7 @@ func (p path) wantThrough(t *testing.T, want bool) {
 
 func (p path) forwardBlocks() []firewall.Block {
 	var out []firewall.Block
-	p.host.do(func() { out = new(firewall.Firewall).ForwardBlocks(device, tunnelAddresses) })
+	p.host.Do(func() { out = new(firewall.Firewall).ForwardBlocks(device, tunnelAddresses) })
 	return out
 }
 
@@ -127,7 +99,7 @@ func TestForward(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPath(t)
-			p.host.must(t, "", "sh", "-c", c.set)
+			p.host.Run(t, "", "sh", "-c", c.set)
 			found := p.forwardBlocks()
 			if c.open == nothing {
 				if len(found) != 0 {
@@ -145,7 +117,7 @@ func TestForward(t *testing.T) {
 				t.Errorf("a person reads %q", text)
 			}
 			p.wantThrough(t, false)
-			p.host.must(t, "", "sh", "-c", c.open)
+			p.host.Run(t, "", "sh", "-c", c.open)
 			if found := p.forwardBlocks(); len(found) != 0 {
 				t.Errorf("it is open, and this is said: %v", found)
 			}
@@ -158,12 +130,12 @@ func TestForward(t *testing.T) {
 // is not told about it.
 func TestForwardOverOneVersion(t *testing.T) {
 	p := newPath(t)
-	p.host.must(t, "", "nft", `table ip6 f { chain c { type filter hook forward priority 0; policy drop; }; }`)
+	p.host.Run(t, "", "nft", `table ip6 f { chain c { type filter hook forward priority 0; policy drop; }; }`)
 	found := p.forwardBlocks()
 	if len(found) != 1 || found[0].Over != "IPv6" {
 		t.Errorf("found %v", found)
 	}
-	p.host.do(func() { found = new(firewall.Firewall).ForwardBlocks(device, tunnelAddresses[:1]) })
+	p.host.Do(func() { found = new(firewall.Firewall).ForwardBlocks(device, tunnelAddresses[:1]) })
 	if len(found) != 0 {
 		t.Errorf("a tunnel without IPv6: false alarm: %v", found)
 	}
@@ -178,7 +150,7 @@ func TestForwardByUFW(t *testing.T) {
 	}
 	ufw := func(command string) {
 		t.Helper()
-		p.host.must(t, "", "unshare", "-m", "sh", "-c", "mount --bind "+dir+" /etc/ufw && "+command)
+		p.host.Run(t, "", "unshare", "-m", "sh", "-c", "mount --bind "+dir+" /etc/ufw && "+command)
 	}
 	ufw("ufw --force enable")
 	found := p.forwardBlocks()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vpn/internal/firewall"
+	"vpn/internal/network/networktest"
 )
 
 // What iptables calls matches and targets reaches the kernel as C structures.
@@ -60,7 +61,7 @@ func TestIptables(t *testing.T) {
 				if strings.HasPrefix(program, "ip6") {
 					rules = strings.ReplaceAll(rules, "127.0.0.1/32", "::1/128")
 				}
-				p.host.must(t, "*filter\n"+rules+"COMMIT\n", program)
+				p.host.Run(t, "*filter\n"+rules+"COMMIT\n", program)
 			}
 			found := p.blocks(f, "tcp", "::")
 			if c.open == "" {
@@ -74,7 +75,7 @@ func TestIptables(t *testing.T) {
 				t.Fatalf("found %v, want: %s", found, c.open)
 			}
 			p.wantOpen(t, false)
-			p.host.must(t, "", "sh", "-c", c.open)
+			p.host.Run(t, "", "sh", "-c", c.open)
 			if found := p.blocks(f, "tcp", "::"); len(found) != 0 {
 				t.Errorf("it is open, and this is said: %v", found)
 			}
@@ -87,7 +88,7 @@ func TestIptables(t *testing.T) {
 func TestIptablesRaw(t *testing.T) {
 	needProgram(t, "iptables-nft")
 	p, f := newPair(t), &firewall.Firewall{}
-	p.host.must(t, "", "iptables-nft", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "8000:9000", "-j", "DROP")
+	p.host.Run(t, "", "iptables-nft", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "8000:9000", "-j", "DROP")
 	found := p.blocks(f, "tcp", "0.0.0.0")
 	const open = "iptables -t raw -I PREROUTING -p tcp --dport 8443 -j ACCEPT"
 	if len(found) != 1 || found[0].Open[0] != open || found[0].By != "iptables, table raw" {
@@ -96,7 +97,7 @@ func TestIptablesRaw(t *testing.T) {
 	if p.reaches(hostV4, 200*time.Millisecond) {
 		t.Error("the kernel sees it otherwise")
 	}
-	p.host.must(t, "", "sh", "-c", open)
+	p.host.Run(t, "", "sh", "-c", open)
 	if !p.reaches(hostV4, 5*time.Second) {
 		t.Error("the command does not open the port")
 	}
@@ -106,7 +107,7 @@ func TestIptablesRaw(t *testing.T) {
 func needProgram(t testing.TB, name string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
-		needRoot(t)
+		networktest.NeedRoot(t)
 		if _, err := exec.LookPath("/usr/sbin/" + name); err != nil {
 			t.Fatalf("%v\nhint: make deps", err)
 		}

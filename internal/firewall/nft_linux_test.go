@@ -13,7 +13,7 @@ import (
 // blocks asks on the host.
 func (p pair) blocks(f *firewall.Firewall, network, listen string) []firewall.Block {
 	var out []firewall.Block
-	p.host.do(func() { out = f.Blocks(network, netip.MustParseAddr(listen), port) })
+	p.host.Do(func() { out = f.Blocks(network, netip.MustParseAddr(listen), port) })
 	return out
 }
 
@@ -116,7 +116,7 @@ func TestRulesOfPeople(t *testing.T) {
 				t.Errorf("a person reads %q", text)
 			}
 			p.wantOpen(t, false)
-			p.host.must(t, "", "sh", "-c", c.open)
+			p.host.Run(t, "", "sh", "-c", c.open)
 			if found := p.blocks(f, "tcp", "::"); len(found) != 0 {
 				t.Errorf("it is open, and this is said: %v", found)
 			}
@@ -219,7 +219,7 @@ func TestDatagrams(t *testing.T) {
 	if len(found) != 1 || found[0].Open[0] != "nft insert rule inet f c udp dport 8443 accept" {
 		t.Fatalf("found %v", found)
 	}
-	p.host.must(t, "", "sh", "-c", found[0].Open[0])
+	p.host.Run(t, "", "sh", "-c", found[0].Open[0])
 	if found := p.blocks(f, "udp", "::"); len(found) != 0 {
 		t.Errorf("it is open, and this is said: %v", found)
 	}

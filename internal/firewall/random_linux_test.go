@@ -42,7 +42,7 @@ func TestRandomRules(t *testing.T) {
 		}
 		sure := r.IntN(3) > 0
 		rules := randomRules(r, sure)
-		if p.host.run(rules, "nft", "-f", "-") != nil { // tcp and udp at once, and the like
+		if _, err := p.host.Try(rules, "nft", "-f", "-"); err != nil { // tcp and udp at once, and the like
 			refused++
 			continue
 		}

@@ -38,7 +38,7 @@ func (p pair) advertise(t *testing.T, prefix string) {
 	}
 	var err error
 	for range 200 { // the link has no address of its own before the kernel has seen that it is up
-		if p.outside.do(func() { err = send() }); !errors.Is(err, unix.ENETUNREACH) {
+		if p.outside.Do(func() { err = send() }); !errors.Is(err, unix.ENETUNREACH) {
 			break
 		}
 		<-time.After(10 * time.Millisecond)
@@ -55,7 +55,7 @@ func (p pair) await(t *testing.T, what string, args ...string) {
 	defer tick.Stop()
 	var out string
 	for range 300 {
-		if out = p.server.run(t, "", "ip", args...); strings.Contains(out, what) {
+		if out = p.server.Run(t, "", "ip", args...); strings.Contains(out, what) {
 			return
 		}
 		<-tick.C
@@ -67,9 +67,9 @@ func (p pair) await(t *testing.T, what string, args ...string) {
 // listening. Links that did not listen do not begin to.
 func TestRouterAdvertisementsStillCount(t *testing.T) {
 	p, tun := newPair(t), tunnel(1)
-	p.server.run(t, "link add lan0 type veth peer name lan1\nroute del default via 2001:db8::9\n", "ip", "-batch", "-")
-	p.server.setting(t, "ipv6/conf/lan0/accept_ra", "0")
-	p.server.setting(t, "ipv6/conf/lan1/accept_ra", "2")
+	p.server.Run(t, "link add lan0 type veth peer name lan1\nroute del default via 2001:db8::9\n", "ip", "-batch", "-")
+	p.server.Setting(t, "ipv6/conf/lan0/accept_ra", "0")
+	p.server.Setting(t, "ipv6/conf/lan1/accept_ra", "2")
 	p.advertise(t, "2001:db8:77::")
 	p.await(t, "2001:db8:77:", "-6", "address")
 	p.await(t, "default via fe80::", "-6", "route")
@@ -78,19 +78,19 @@ func TestRouterAdvertisementsStillCount(t *testing.T) {
 	if !slices.Contains(changes, router.Change{Name: "net.ipv6.conf.wan0.accept_ra", Was: "1", Is: "2"}) {
 		t.Errorf("it is not said that accept_ra was changed: %v", changes)
 	}
-	if out := p.server.run(t, "", "ip", "-6", "route"); !strings.Contains(out, "default via fe80::") {
+	if out := p.server.Run(t, "", "ip", "-6", "route"); !strings.Contains(out, "default via fe80::") {
 		t.Errorf("the default route is gone:\n%s", out)
 	}
 	p.advertise(t, "2001:db8:78::")
 	p.await(t, "2001:db8:78:", "-6", "address")
 	for link, want := range map[string]string{"lan0": "0", "lan1": "2"} {
-		if got := p.server.setting(t, "ipv6/conf/"+link+"/accept_ra"); got != want {
+		if got := p.server.Setting(t, "ipv6/conf/"+link+"/accept_ra"); got != want {
 			t.Errorf("accept_ra of %s is %s, want %s", link, got, want)
 		}
 	}
 	// A link that comes later listens as it would have.
-	p.server.run(t, "", "ip", "link", "add", "later0", "type", "veth", "peer", "name", "later1")
-	if got := p.server.setting(t, "ipv6/conf/later0/accept_ra"); got != "2" {
+	p.server.Run(t, "", "ip", "link", "add", "later0", "type", "veth", "peer", "name", "later1")
+	if got := p.server.Setting(t, "ipv6/conf/later0/accept_ra"); got != "2" {
 		t.Errorf("accept_ra of a link that comes later is %s", got)
 	}
 }
@@ -99,11 +99,11 @@ func TestRouterAdvertisementsStillCount(t *testing.T) {
 // something.
 func TestForwardingAloneEndsAdvertisements(t *testing.T) {
 	p := newPair(t)
-	p.server.run(t, "", "ip", "route", "del", "default", "via", "2001:db8::9")
+	p.server.Run(t, "", "ip", "route", "del", "default", "via", "2001:db8::9")
 	p.advertise(t, "2001:db8:77::")
 	p.await(t, "default via fe80::", "-6", "route")
-	p.server.setting(t, "ipv6/conf/all/forwarding", "1")
-	if out := p.server.run(t, "", "ip", "-6", "route"); strings.Contains(out, "default via fe80::") {
+	p.server.Setting(t, "ipv6/conf/all/forwarding", "1")
+	if out := p.server.Run(t, "", "ip", "-6", "route"); strings.Contains(out, "default via fe80::") {
 		t.Errorf("the default route stays:\n%s", out)
 	}
 }
@@ -111,13 +111,13 @@ func TestForwardingAloneEndsAdvertisements(t *testing.T) {
 // A host that forwards already is left as it is, and nothing is said.
 func TestHostThatForwardsAlready(t *testing.T) {
 	p, tun := newPair(t), tunnel(1)
-	p.server.setting(t, "ipv4/ip_forward", "1")
-	p.server.setting(t, "ipv6/conf/all/forwarding", "1")
+	p.server.Setting(t, "ipv4/ip_forward", "1")
+	p.server.Setting(t, "ipv6/conf/all/forwarding", "1")
 	p.open(t, tun)
 	if changes := p.apply(t, tun); len(changes) != 0 {
 		t.Errorf("changed were %v", changes)
 	}
-	if got := p.server.setting(t, "ipv6/conf/wan0/accept_ra"); got != "1" {
+	if got := p.server.Setting(t, "ipv6/conf/wan0/accept_ra"); got != "1" {
 		t.Errorf("accept_ra is %s", got)
 	}
 }
@@ -125,8 +125,8 @@ func TestHostThatForwardsAlready(t *testing.T) {
 // A host without IPv6 has tunnels without it.
 func TestHostWithoutIPv6(t *testing.T) {
 	p, tun := newPair(t), tunnel(1)
-	p.server.setting(t, "ipv6/conf/all/disable_ipv6", "1")
-	p.server.setting(t, "ipv6/conf/default/disable_ipv6", "1")
+	p.server.Setting(t, "ipv6/conf/all/disable_ipv6", "1")
+	p.server.Setting(t, "ipv6/conf/default/disable_ipv6", "1")
 	device := p.open(t, tun)
 	if changes := p.apply(t, tun); fmt.Sprint(changes) != "[net.ipv4.ip_forward=1 (was 0)]" {
 		t.Errorf("changed were %v", changes)

@@ -65,7 +65,7 @@ func TestRulesAgreeWithTheGuard(t *testing.T) {
 	p.apply(t, tun)
 	guard := egress.New(tun.Allow)
 	var own []netip.Addr
-	p.server.do(func() { own, _ = egress.HostAddrs() })
+	p.server.Do(func() { own, _ = egress.HostAddrs() })
 	if len(own) < 6 {
 		t.Fatalf("the host has the addresses %v", own)
 	}
@@ -165,12 +165,12 @@ func TestAllowOpensAndCloses(t *testing.T) {
 // addresses; a ping of the tunnel's is answered.
 func TestTheHostItselfIsClosed(t *testing.T) {
 	p, tun := newPair(t), tunnel(1)
-	p.server.run(t, "addr add 198.51.100.7/32 dev lo\naddr add 127.5.5.5/8 dev lo\n", "ip", "-batch", "-")
+	p.server.Run(t, "addr add 198.51.100.7/32 dev lo\naddr add 127.5.5.5/8 dev lo\n", "ip", "-batch", "-")
 	device := p.open(t, tun)
 	p.apply(t, tun)
 	var service net.PacketConn
 	var err error
-	p.server.do(func() { service, err = net.ListenPacket("udp", "[::]:53") })
+	p.server.Do(func() { service, err = net.ListenPacket("udp", "[::]:53") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestClientsAndEachOther(t *testing.T) {
 			write(t, device, d.bytes())
 			// The host sends something after it, which always arrives.
 			last := client(tun, v6, 9)
-			p.server.do(func() {
+			p.server.Do(func() {
 				c, err := net.Dial("udp", net.JoinHostPort(last.String(), strconv.Itoa(lastPort)))
 				if err == nil {
 					_, err = c.Write([]byte("end"))
@@ -313,7 +313,7 @@ func TestOnlyAnswersComeIn(t *testing.T) {
 		send := func(from netip.Addr, fromPort uint16, to netip.Addr, toPort uint16) {
 			t.Helper()
 			var err error
-			p.outside.do(func() {
+			p.outside.Do(func() {
 				var c *net.UDPConn
 				if c, err = net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, fromPort)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, toPort))); err == nil {
 					_, err = c.Write([]byte("x"))
@@ -324,7 +324,7 @@ func TestOnlyAnswersComeIn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		p.outside.run(t, "", "ip", "route", "replace", tun.Addresses[i].Masked().String(), "via", server.String())
+		p.outside.Run(t, "", "ip", "route", "replace", tun.Addresses[i].Masked().String(), "via", server.String())
 		send(outside, 5000, from, 6000) // nobody asked for it
 		d := datagram{from, outside, 5001}
 		write(t, device, d.bytes())
@@ -389,11 +389,11 @@ func TestMSSIsClamped(t *testing.T) {
 	tun.MTU = 1280
 	device := p.open(t, tun)
 	p.apply(t, tun)
-	p.outside.run(t, "", "ip", "link", "set", "up0", "mtu", "9000")
-	p.server.run(t, "", "ip", "link", "set", "wan0", "mtu", "9000")
+	p.outside.Run(t, "", "ip", "link", "set", "up0", "mtu", "9000")
+	p.server.Run(t, "", "ip", "link", "set", "wan0", "mtu", "9000")
 	var l net.Listener
 	var err error
-	p.outside.do(func() { l, err = net.Listen("tcp", "[::]:443") })
+	p.outside.Do(func() { l, err = net.Listen("tcp", "[::]:443") })
 	if err != nil {
 		t.Fatal(err)
 	}

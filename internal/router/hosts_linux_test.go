@@ -5,104 +5,21 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"vpn/internal/network/networktest"
 	"vpn/internal/router"
 	"vpn/internal/vpn"
 )
 
-// A host is a network namespace with a thread in it. It ends with the test.
-type host struct {
-	jobs chan func()
-	path string
-}
-
-func newHost(t testing.TB) *host {
-	t.Helper()
-	needRoot(t)
-	h := &host{jobs: make(chan func())}
-	ready := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		h.path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
-		ready <- err
-		if err == nil {
-			for f := range h.jobs {
-				f()
-			}
-		}
-	}()
-	if err := <-ready; err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { close(h.jobs) })
-	return h
-}
-
-// do runs f on the host's thread.
-func (h *host) do(f func()) {
-	done := make(chan bool)
-	h.jobs <- func() { f(); done <- true }
-	<-done
-}
-
-// run feeds a program on the host and returns what it prints.
-func (h *host) run(t testing.TB, input, program string, args ...string) string {
-	t.Helper()
-	var out []byte
-	var err error
-	h.do(func() {
-		cmd := exec.Command(program, args...)
-		cmd.Stdin = strings.NewReader(input)
-		out, err = cmd.CombinedOutput()
-	})
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s%s", program, strings.Join(args, " "), err, input, out)
-	}
-	return string(out)
-}
-
-// setting reads or, with a value, writes a setting of the host's kernel.
-func (h *host) setting(t testing.TB, path string, value ...string) string {
-	t.Helper()
-	var b []byte
-	var err error
-	h.do(func() {
-		if len(value) > 0 {
-			err = os.WriteFile("/proc/sys/net/"+path, []byte(value[0]), 0)
-			return
-		}
-		b, err = os.ReadFile("/proc/sys/net/" + path)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(b))
-}
-
-// needRoot skips a test unless it runs as root; in CI it fails instead.
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
-}
-
 // A net is a server's host and the internet around it, joined by one link,
 // with a default route there: what does not arrive was refused.
 type pair struct {
-	server, outside *host
+	server, outside *networktest.Host
 	wire            int // sees every packet that arrives outside
 }
 
@@ -113,11 +30,11 @@ const (
 
 func newPair(t testing.TB) pair {
 	t.Helper()
-	p := pair{server: newHost(t), outside: newHost(t)}
-	for _, h := range []*host{p.server, p.outside} {
-		h.setting(t, "ipv6/conf/default/accept_dad", "0") // nobody has to wait for an address
+	p := pair{server: networktest.NewHost(t), outside: networktest.NewHost(t)}
+	for _, h := range []*networktest.Host{p.server, p.outside} {
+		h.Setting(t, "ipv6/conf/default/accept_dad", "0") // nobody has to wait for an address
 	}
-	p.server.run(t, fmt.Sprintf(`link set lo up
+	p.server.Run(t, fmt.Sprintf(`link set lo up
 link add wan0 address 02:00:00:00:00:01 type veth peer name up0 address 02:00:00:00:00:09 netns %s
 addr add 203.0.113.1/24 dev wan0
 addr add 2001:db8::1/64 dev wan0 nodad
@@ -126,18 +43,18 @@ neigh add 203.0.113.9 lladdr 02:00:00:00:00:09 dev wan0
 neigh add 2001:db8::9 lladdr 02:00:00:00:00:09 dev wan0
 route add default via 203.0.113.9
 route add default via 2001:db8::9
-`, p.outside.path), "ip", "-batch", "-")
-	p.outside.run(t, `link set lo up
+`, p.outside.Path()), "ip", "-batch", "-")
+	p.outside.Run(t, `link set lo up
 addr add 203.0.113.9/24 dev up0
 addr add 2001:db8::9/64 dev up0 nodad
 link set up0 up
 neigh add 203.0.113.1 lladdr 02:00:00:00:00:01 dev up0
 neigh add 2001:db8::1 lladdr 02:00:00:00:00:01 dev up0
 `, "ip", "-batch", "-")
-	p.server.setting(t, "ipv4/ip_forward", "0")
-	p.server.setting(t, "ipv6/conf/all/forwarding", "0")
+	p.server.Setting(t, "ipv4/ip_forward", "0")
+	p.server.Setting(t, "ipv6/conf/all/forwarding", "0")
 	var err error
-	p.outside.do(func() {
+	p.outside.Do(func() {
 		const all = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // in network order
 		p.wire, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, all)
 	})
@@ -168,7 +85,7 @@ func (p pair) open(t testing.TB, tun router.Tunnel) *os.File {
 	t.Helper()
 	var f *os.File
 	var err error
-	p.server.do(func() { f, err = router.Open(tun.Server) })
+	p.server.Do(func() { f, err = router.Open(tun.Server) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +97,7 @@ func (p pair) apply(t testing.TB, tun router.Tunnel) []router.Change {
 	t.Helper()
 	var changes []router.Change
 	var err error
-	p.server.do(func() { changes, err = router.Apply(tun) })
+	p.server.Do(func() { changes, err = router.Apply(tun) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (p pair) start(t *testing.T, c child, attr *syscall.SysProcAttr) (*exec.Cmd
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = []string{childEnv + "=" + string(text)}
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &out, &out, attr
-	p.server.do(func() { err = cmd.Start() })
+	p.server.Do(func() { err = cmd.Start() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,18 +73,18 @@ func (p pair) start(t *testing.T, c child, attr *syscall.SysProcAttr) (*exec.Cmd
 
 func (p pair) rules(t *testing.T, args ...string) string {
 	t.Helper()
-	return p.server.run(t, "", "nft", append([]string{"-a"}, args...)...)
+	return p.server.Run(t, "", "nft", append([]string{"-a"}, args...)...)
 }
 
 func (p pair) list(t *testing.T, tun router.Tunnel) string {
 	t.Helper()
-	return p.server.run(t, "", "nft", "list", "table", "inet", "vpn-"+tun.Store+"-"+string(tun.Server))
+	return p.server.Run(t, "", "nft", "list", "table", "inet", "vpn-"+tun.Store+"-"+string(tun.Server))
 }
 
 // others are rules of other people's.
 func (p pair) others(t *testing.T) {
 	t.Helper()
-	p.server.run(t, `table inet filter {
+	p.server.Run(t, `table inet filter {
 	set s { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.0.2.1 }
 	}
 	chain input { type filter hook input priority 0; policy accept; ct state established accept; ip saddr @s counter; }
@@ -97,7 +97,7 @@ table inet vpn-otherstore-aaaaaaaaaabcdefg { chain forward { type filter hook fo
 table ip vpn-teststore-zzzzzzzzzzzzzzzz { chain c { }
 }
 `, "nft", "-f", "-")
-	p.server.run(t, "", "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
+	p.server.Run(t, "", "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "22", "-j", "ACCEPT")
 }
 
 // However often rules come and go, those of others stay as they are, byte by
@@ -140,7 +140,7 @@ func TestForeignRulesAreLeftAlone(t *testing.T) {
 func (p pair) remove(t *testing.T, tun router.Tunnel) {
 	t.Helper()
 	var err error
-	p.server.do(func() { err = router.Remove(tun.Store, tun.Server) })
+	p.server.Do(func() { err = router.Remove(tun.Store, tun.Server) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestApplyTwice(t *testing.T) {
 	p, tun := newPair(t), tunnel(1)
 	p.open(t, tun)
 	look := func() string {
-		return p.list(t, tun) + p.server.run(t, "", "ip", "address", "show", "dev", router.Device(tun.Server)) + p.server.run(t, "", "ip", "-6", "route")
+		return p.list(t, tun) + p.server.Run(t, "", "ip", "address", "show", "dev", router.Device(tun.Server)) + p.server.Run(t, "", "ip", "-6", "route")
 	}
 	changes := p.apply(t, tun)
 	once := look()
@@ -192,7 +192,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 		if e, ok := errors.AsType[*exec.ExitError](err); !ok || e.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
 			t.Fatalf("the child ended by itself: %v: %s", err, out)
 		}
-		tables := p.server.run(t, "", "nft", "list", "tables")
+		tables := p.server.Run(t, "", "nft", "list", "tables")
 		if strings.Contains(tables, "inet vpn-teststore-"+string(tun.Server)) {
 			there++
 			// The note of the settings that the first one changed went with its table.
@@ -227,14 +227,14 @@ func TestCollect(t *testing.T) {
 	p.others(t)
 	var gone, have []vpn.ServerID
 	var err, err2 error
-	p.server.do(func() {
+	p.server.Do(func() {
 		gone, err = router.Collect(store, []vpn.ServerID{living.Server})
 		have, err2 = router.Servers(store)
 	})
 	if err := errors.Join(err, err2); err != nil || !slices.Equal(gone, []vpn.ServerID{dead.Server}) || !slices.Equal(have, []vpn.ServerID{living.Server}) {
 		t.Errorf("gone are %v, there are %v, %v", gone, have, err)
 	}
-	tables := p.server.run(t, "", "nft", "list", "tables")
+	tables := p.server.Run(t, "", "nft", "list", "tables")
 	for _, want := range []string{"inet vpn-teststore-" + string(living.Server), "inet vpn-teststore2-" + string(others.Server), "inet vpn-otherstore-aaaaaaaaaabcdefg", "ip vpn-teststore-zzzzzzzzzzzzzzzz"} {
 		if !strings.Contains(tables, want) {
 			t.Errorf("there is no table %s:\n%s", want, tables)
@@ -252,14 +252,14 @@ func TestPrivilege(t *testing.T) {
 	if err := cmd.Wait(); err == nil || !strings.HasPrefix(out.String(), string(vpn.Denied)) {
 		t.Errorf("without a capability: %v, %s", err, out)
 	}
-	if tables := p.server.run(t, "", "nft", "list", "tables"); tables != "" {
+	if tables := p.server.Run(t, "", "nft", "list", "tables"); tables != "" {
 		t.Errorf("and it left %s", tables)
 	}
 	cmd, out = p.start(t, child{Tunnel: tun}, &syscall.SysProcAttr{Credential: nobody, AmbientCaps: []uintptr{unix.CAP_NET_ADMIN}})
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("with NET_ADMIN: %v, %s", err, out)
 	}
-	if v := p.server.setting(t, "ipv4/ip_forward") + p.server.setting(t, "ipv6/conf/all/forwarding"); v != "11" {
+	if v := p.server.Setting(t, "ipv4/ip_forward") + p.server.Setting(t, "ipv6/conf/all/forwarding"); v != "11" {
 		t.Errorf("forwarding is %s", v)
 	}
 }
@@ -268,14 +268,14 @@ func TestPrivilege(t *testing.T) {
 func TestOpenTwice(t *testing.T) {
 	p, tun := newPair(t), tunnel(1)
 	device := p.open(t, tun)
-	p.server.do(func() {
+	p.server.Do(func() {
 		if f, err := router.Open(tun.Server); vpn.KindOf(err) != vpn.Conflict {
 			t.Errorf("opened again: %v, %v", f, err)
 		}
 	})
 	p.apply(t, tun)
 	device.Close()
-	p.server.do(func() {
+	p.server.Do(func() {
 		if router.Exists(tun.Server) {
 			t.Error("the device outlives whoever had it open")
 		}
@@ -297,13 +297,13 @@ func TestBadTunnels(t *testing.T) {
 	} {
 		tun := tunnel(1)
 		change(&tun)
-		p.server.do(func() {
+		p.server.Do(func() {
 			if _, err := router.Apply(tun); vpn.KindOf(err) != vpn.Invalid {
 				t.Errorf("%s gives %v", name, err)
 			}
 		})
 	}
-	if tables := p.server.run(t, "", "nft", "list", "tables"); tables != "" {
+	if tables := p.server.Run(t, "", "nft", "list", "tables"); tables != "" {
 		t.Errorf("and leaves %s", tables)
 	}
 }

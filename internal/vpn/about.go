@@ -58,7 +58,13 @@ func ValidNote(note string) error {
 // Meets reports whether a user who is in that state now is one of those that
 // f selects among the living.
 func (f UserFilter) Meets(u User, status UserStatus) bool {
-	if f.Status != "" && f.Status != status {
+	switch f.Status {
+	case "", status:
+	case Throttled:
+		if status != Limited || u.Limits.Throttle == 0 {
+			return false
+		}
+	default:
 		return false
 	}
 	has := make(map[string]bool, len(u.Tags))

@@ -77,4 +77,21 @@ func TestFilterMeets(t *testing.T) {
 			}
 		}
 	}
+	slow, cut := vpn.User{Limits: vpn.Limits{Quota: 1, Throttle: 1}}, vpn.User{Limits: vpn.Limits{Quota: 1}}
+	for _, c := range []struct {
+		user           vpn.User
+		status, filter vpn.UserStatus
+		want           bool
+	}{
+		{slow, vpn.Limited, vpn.Throttled, true},
+		{slow, vpn.Limited, vpn.Limited, true},
+		{cut, vpn.Limited, vpn.Throttled, false},
+		{cut, vpn.Limited, vpn.Limited, true},
+		{slow, vpn.Active, vpn.Throttled, false},
+		{slow, vpn.Disabled, vpn.Throttled, false},
+	} {
+		if got := (vpn.UserFilter{Status: c.filter}).Meets(c.user, c.status); got != c.want {
+			t.Errorf("%s of %s: %t", c.filter, c.status, got)
+		}
+	}
 }

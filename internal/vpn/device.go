@@ -23,4 +23,5 @@ type Rotation struct {
 	Server  string    `json:"server,omitempty" doc:"only those to this server, by name or ID"`
 	Device  string    `json:"device,omitempty" doc:"only those of this device"`
 	OldEnds time.Time `json:"old_ends,omitzero" doc:"until then the old credentials work beside the new ones; left out: they end at once, with their connections"`
+	EndOld  bool      `json:"end_old,omitempty" doc:"make nothing anew: end those that an earlier rotation let work on"`
 }

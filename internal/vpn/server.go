@@ -112,6 +112,8 @@ type Worker struct {
 // ServerDetail is one server with its live sessions.
 type ServerDetail struct {
 	ServerInfo
+	Users    int       `json:"users" doc:"who may use it, kept out for another reason or not"`
+	Ports    []uint16  `json:"ports,omitempty" doc:"all on which it listens, if its users are at several"`
 	Sessions []Session `json:"sessions"`
 	Warnings []string  `json:"warnings,omitempty"` // about how it is reached
 }
@@ -121,8 +123,10 @@ type ServerChange struct {
 	Server   ServerInfo     `json:"server"`
 	Effects  *ServerEffects `json:"effects,omitempty"` // set by an update
 	Warnings []string       `json:"warnings,omitempty"`
-	Synced   bool           `json:"synced"`
+	Synced   bool           `json:"synced" doc:"false: stored, and the server does not follow yet"`
 	DryRun   bool           `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
+
+	Connections int `json:"connections,omitempty" doc:"live connections that it ends, as far as they could be counted"`
 }
 
 // Status is the state of the whole installation.

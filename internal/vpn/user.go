@@ -100,11 +100,20 @@ const (
 	Limited  UserStatus = "limited" // the quota is used up, or what is left is less than a packet
 )
 
+// Throttled is a word to look for: of the [Limited], those who are slowed down
+// and not cut. No user has it as its state.
+const Throttled UserStatus = "throttled"
+
+// Findable returns what a list may be narrowed down to.
+func Findable() []UserStatus {
+	return []UserStatus{Active, OnHold, Limited, Throttled, Expired, Disabled}
+}
+
 // lastPacket is what may be left, in bytes, of a quota that is used up: where
 // whole packets are counted, as over a tunnel, none fits any more.
 const lastPacket = 1500
 
-// Statuses returns the states of the living, as a list may be narrowed down to.
+// Statuses returns the states of the living.
 func Statuses() []UserStatus { return []UserStatus{Active, OnHold, Limited, Expired, Disabled} }
 
 // Status returns the state of u at the time now.
@@ -169,7 +178,7 @@ type UserRestore struct {
 // A user is selected who meets all of it.
 type UserFilter struct {
 	Deleted bool       // the tombstones too
-	Status  UserStatus // empty: any
+	Status  UserStatus // one of [Findable]; empty: any
 	Tags    []string   // each of them
 	Search  string     // found in name, e-mail, note or a tag, in any letter case
 
@@ -189,9 +198,10 @@ type UserInfo struct {
 // UserDetail is one user with everything that belongs to it.
 type UserDetail struct {
 	UserInfo
-	Servers  []UserServer `json:"servers"`
-	Sessions []Session    `json:"sessions"`
-	Resets   []Reset      `json:"resets" doc:"the newest first, at most 100"`
+	Servers     []UserServer     `json:"servers"`
+	Credentials []UserCredential `json:"credentials" doc:"those that let the user in, where it may be let in, the old ones too"`
+	Sessions    []Session        `json:"sessions"`
+	Resets      []Reset          `json:"resets" doc:"the newest first, at most 100"`
 }
 
 // A Reset is the end of a time for which usage was counted.
@@ -210,13 +220,26 @@ type UserServer struct {
 	Used     Traffic  `json:"used"` // ever, resets or not
 }
 
+// A UserCredential is one of a user's credentials as the faces show it, without
+// its secret.
+type UserCredential struct {
+	ID        CredentialID `json:"id"`
+	Server    string       `json:"server"`
+	Device    string       `json:"device,omitempty" doc:"the device that it is for; left out: none in particular"`
+	CreatedAt time.Time    `json:"created_at"`
+	EndsAt    time.Time    `json:"ends_at,omitzero" doc:"it has been replaced, and works until then beside the new one"`
+	Online    int          `json:"online" doc:"live connections made with it"`
+}
+
 // UserChange is the answer to a change: the user afterwards, and whether the
 // workers follow already.
 type UserChange struct {
 	User   UserInfo `json:"user"`
 	Access []Access `json:"access,omitempty"` // set when the user was given new links
-	Synced bool     `json:"synced" doc:"false: stored, and the workers follow when they are back"`
+	Synced bool     `json:"synced" doc:"false: stored, and a server that it concerns does not follow yet"`
 	DryRun bool     `json:"dry_run,omitempty" doc:"nothing was changed: this is what would be"`
+
+	Connections int `json:"connections,omitempty" doc:"live connections that it ends, as far as they could be counted"`
 }
 
 // Access is what a user puts into a client application.

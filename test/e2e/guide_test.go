@@ -36,6 +36,7 @@ const maxNotRun = 4
 var examples = strings.NewReplacer("vpn.example.org", rig.ServerAddr, "www.example.com", rig.SiteName)
 
 func TestGuide(t *testing.T) {
+	t.Parallel()
 	c := rig.Boot(t)
 	w := c.World()
 	c.Must("sh", "-c", "echo "+rig.OutsideAddr+" "+rig.SiteName+" >>/etc/hosts; echo nameserver 127.0.0.1 >/etc/resolv.conf")

@@ -45,6 +45,7 @@ func TestDocumentsNameTargetsThatExist(t *testing.T) {
 
 // The tour, command by command, beside a "vpn up" as the README says.
 func TestReadmeTour(t *testing.T) {
+	t.Parallel()
 	i := rig.NewWorld(t).Instance(t)
 	up := i.Launch("up", "--target", "self")
 	rig.Until(t, 20*time.Second, func() error { _, err := i.Status(); return err })

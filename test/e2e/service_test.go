@@ -340,6 +340,15 @@ func lifecycle(t *testing.T, c *rig.Container, definition, foreign string) (inst
 	if all := c.Must("vpn", "uninstall", "--dry-run", "-o", "name"); !strings.Contains(all, definition+"\n") || !strings.Contains(all, "/var/lib/vpn\n") {
 		t.Errorf("would be removed: %q", all)
 	}
+	// What another data directory has beside it is not named and not touched.
+	c.Must("vpn", "--data-dir", "/srv/other", "server", "create", "main", "--target", "self", "--public-host", rig.ServerAddr)
+	others := strings.TrimSpace(c.Must("readlink", "/srv/other/run"))
+	all := c.Must("vpn", "uninstall", "--dry-run", "-o", "name")
+	if own := strings.TrimSpace(c.Must("readlink", "/var/lib/vpn/run")); !strings.Contains(all, own+"\n") ||
+		strings.Contains(all, others) || strings.Contains(all, "/run/vpn\n") {
+		t.Errorf("beside %s, would be removed: %q", others, all)
+	}
+	c.Must("rm", "-r", "/srv/other")
 	if tried := statusOf(t, c, 0); tried.PID != s.PID || tried.File != "current" {
 		t.Errorf("after dry runs: %+v", tried)
 	}

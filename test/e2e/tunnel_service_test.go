@@ -15,6 +15,7 @@ import (
 // In the service's sandbox, too, a WireGuard server has its device, the host
 // forwards, and the worker has no capability; a stop leaves no rules.
 func TestTunnelInTheService(t *testing.T) {
+	t.Parallel()
 	c := rig.Boot(t)
 	x := &tunnelled{Instance: &rig.Instance{World: c.World()}}
 	x.World.Resolver(t)

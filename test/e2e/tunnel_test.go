@@ -123,6 +123,7 @@ func echoed(t *testing.T, h *rig.Host, to string, n int) error {
 }
 
 func TestTunnel(t *testing.T) {
+	t.Parallel()
 	for _, carrier := range []string{"tun", "userspace"} {
 		t.Run(carrier, func(t *testing.T) {
 			t.Parallel()
@@ -210,6 +211,7 @@ func (x *tunnelled) tables(t *testing.T) string {
 // An allowed prefix opens that one, while connections go on; the server's end
 // takes the rules away, and what others have stays.
 func TestTunnelRules(t *testing.T) {
+	t.Parallel()
 	w := rig.NewWorld(t)
 	setNftables(t, w.Server)
 	w.Server.Output(t, "nft", "insert rule inet filter input udp dport 51820 accept")
@@ -302,6 +304,7 @@ func TestTunnelRules(t *testing.T) {
 // What is left of servers that the store does not know goes when a daemon
 // starts; another store's stays.
 func TestTunnelStraysAreCollected(t *testing.T) {
+	t.Parallel()
 	x := tunnel(t, 1, "--carrier", "tun")
 	x.wantInternet(t, x.phones[0])
 	own := strings.Fields(strings.SplitAfter(x.tables(t), "table inet vpn-")[1])[0]
@@ -361,6 +364,7 @@ func TestTunnelStraysAreCollected(t *testing.T) {
 // A subnet that something of this machine has is refused, and so is another
 // server's; one that is left open is free.
 func TestTunnelSubnets(t *testing.T) {
+	t.Parallel()
 	i := rig.NewWorld(t).Instance(t)
 	i.World.Server.IP(t, "route add 10.30.0.0/16 via "+rig.OutsideAddr+" table 77")
 	i.Serve()
@@ -383,6 +387,7 @@ func TestTunnelSubnets(t *testing.T) {
 // A host that cannot have the device carries packets in user space, and says
 // what would change that.
 func TestTunnelThatCannotBe(t *testing.T) {
+	t.Parallel()
 	x := &tunnelled{Instance: rig.NewWorld(t).Instance(t)}
 	x.World.Resolver(t)
 	x.whoAmI(t)
@@ -417,6 +422,7 @@ func TestTunnelThatCannotBe(t *testing.T) {
 // What this host's firewall does to tunnels is said, and the command that is
 // named lets them through.
 func TestTunnelBehindAFirewall(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		set  func(*testing.T, *rig.Host)
 		open string // after whose last word the device comes

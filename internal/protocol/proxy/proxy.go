@@ -36,7 +36,10 @@ const (
 // Protocol implements [protocol.Protocol] for the name it is made of.
 type Protocol struct{ name vpn.Protocol }
 
-var _ protocol.Protocol = Protocol{}
+var (
+	_ protocol.Protocol = Protocol{}
+	_ protocol.Namer    = Protocol{}
+)
 
 // New returns the protocol of that name, one of [Names].
 func New(name vpn.Protocol) Protocol { return Protocol{name} }
@@ -85,6 +88,15 @@ func (p Protocol) Prepare(s vpn.Server) (vpn.Server, error) {
 		return vpn.Server{}, fmt.Errorf("encode settings: %w", err)
 	}
 	return s, nil
+}
+
+// Names implements [protocol.Namer]: who answers for clients without a password.
+func (p Protocol) Names(s vpn.Server) []string {
+	set, err := ParseSettings(p.name, s.Settings)
+	if err != nil || set.AnonymousUser == "" {
+		return nil
+	}
+	return []string{set.AnonymousUser}
 }
 
 // Mint implements [protocol.Protocol]. The secret is a random password that

@@ -53,7 +53,7 @@ const (
 type Settings struct {
 	Method      Method `json:"method" help:"chacha20-ietf-poly1305 (default), aes-256-gcm, aes-128-gcm, 2022-blake3-aes-256-gcm or 2022-blake3-aes-128-gcm" choices:"chacha20-ietf-poly1305,aes-256-gcm,aes-128-gcm,2022-blake3-aes-256-gcm,2022-blake3-aes-128-gcm"`
 	Prefix      string `json:"prefix" help:"what streams of Outline's clients begin with, percent-encoded as in its access keys: POST%20"`
-	KeysPerPort string `json:"keys_per_port" help:"users at one port; those beyond are at the ports that follow (default 1000)"`
+	KeysPerPort string `json:"keys_per_port" help:"users at one port, not with a method of 2022; those beyond are at the ports that follow (default 1000)"`
 }
 
 // ParseSettings reads a server's settings strictly, checks them and fills in
@@ -78,6 +78,10 @@ func ParseSettings(raw json.RawMessage) (Settings, error) {
 		return Settings{}, err
 	}
 	set.Prefix = encodePrefix(prefix)
+	if set.Method.Is2022() {
+		set.KeysPerPort = "" // which no port counts; Prepare refuses it
+		return set, nil
+	}
 	if set.KeysPerPort == "" {
 		set.KeysPerPort = strconv.Itoa(defaultKeys)
 	}
@@ -88,6 +92,19 @@ func ParseSettings(raw json.RawMessage) (Settings, error) {
 	}
 	set.KeysPerPort = strconv.Itoa(n)
 	return set, nil
+}
+
+// refuseKeys returns an [vpn.Invalid] error if raw, which [ParseSettings] takes,
+// says how many users are at one port where any number is.
+func refuseKeys(raw json.RawMessage, set Settings) error {
+	var given struct {
+		KeysPerPort string `json:"keys_per_port"`
+	}
+	if !set.Method.Is2022() || json.Unmarshal(raw, &given) != nil || given.KeysPerPort == "" {
+		return nil
+	}
+	return vpn.Errorf(vpn.Invalid, "the method %s has any number of users at one port", set.Method).
+		WithHint("leave --keys-per-port out, or take another method")
 }
 
 // PerPort returns how many users one port has room for; 0 is any number.

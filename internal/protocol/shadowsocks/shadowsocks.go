@@ -64,6 +64,9 @@ func (Protocol) Prepare(s vpn.Server) (vpn.Server, error) {
 	if err != nil {
 		return vpn.Server{}, err
 	}
+	if err := refuseKeys(s.Settings, set); err != nil {
+		return vpn.Server{}, err
+	}
 	keys, err := ParseKeys(s.Private)
 	if err != nil {
 		return vpn.Server{}, err

@@ -22,7 +22,11 @@ const (
 )
 
 func sample(method shadowsocks.Method, prefix string, secret string) protocoltest.Sample {
-	settings, _ := json.Marshal(shadowsocks.Settings{Method: method, Prefix: prefix, KeysPerPort: "1000"})
+	set := shadowsocks.Settings{Method: method, Prefix: prefix}
+	if !method.Is2022() {
+		set.KeysPerPort = "1000"
+	}
+	settings, _ := json.Marshal(set)
 	return protocoltest.Sample{
 		Settings: `{"method": "` + string(method) + `"}`, Secret: vpn.NewSecret(secret), Golden: string(method) + ".golden",
 		Server: vpn.Server{Name: "main", Protocol: shadowsocks.Name, Port: 8388, Settings: settings, Private: vpn.NewSecret(private)},
@@ -99,6 +103,7 @@ func TestRefused(t *testing.T) {
 		`{"prefix": "%zz"}`, `{"prefix": "POST "}`, `{"prefix": "%E2%82%AC"}`, `{"prefix": "12345678901234567"}`, `{"prefix": "%FF"}`,
 		`{"method": "aes-128-gcm", "prefix": "POST%20"}`, `{"method": "2022-blake3-aes-256-gcm", "prefix": "POST%20"}`,
 		`{"keys_per_port": "0"}`, `{"keys_per_port": "-1"}`, `{"keys_per_port": "many"}`, `{"keys_per_port": "1000000"}`,
+		`{"method": "2022-blake3-aes-256-gcm", "keys_per_port": "1000"}`,
 	} {
 		_, err := shadowsocks.Protocol{}.Prepare(vpn.Server{Settings: json.RawMessage(settings)})
 		if vpn.KindOf(err) != vpn.Invalid {
@@ -197,6 +202,7 @@ func TestAdmits(t *testing.T) {
 		{`{"method": "aes-256-gcm"}`, false, false},
 		{`{"method": "2022-blake3-aes-256-gcm"}`, false, true},
 		{`{"method": null}`, true, false},
+		{`{"method": "2022-blake3-aes-256-gcm", "keys_per_port": ""}`, false, true},
 	} {
 		old, _ := prepare(t, `{}`)
 		draft, check, err := protocol.Revise(p, old, json.RawMessage(c.changes))

@@ -16,6 +16,7 @@ package rig
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -31,6 +32,10 @@ const (
 	envCover  = "VPN_E2E_COVERDIR" // build it to write coverage there
 )
 
+// atOnce is how many tests run side by side, on however few processors: they
+// wait more than they compute. Those that measure time run alone.
+const atOnce = "4"
+
 // Main runs m with a fresh build of the product, and returns the exit status.
 // It belongs into TestMain.
 func Main(m *testing.M) int {
@@ -42,6 +47,7 @@ func Main(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e: SKIPPED, nothing was tested")
 		return 0
 	}
+	_ = flag.Set("test.parallel", atOnce) // -parallel rules over it
 	dir, err := os.MkdirTemp("", "vpn-e2e-bin-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
