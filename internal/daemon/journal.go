@@ -52,6 +52,9 @@ func (l logs) Lines(ctx context.Context, from app.LogSources, q vpn.LogQuery) (i
 			case <-ctx.Done():
 				return
 			case <-l.leaving:
+				if lines := j.poll(); len(lines) > 0 { // what was logged until now
+					yield(lines)
+				}
 				return
 			case <-poll.C:
 			}
