@@ -36,7 +36,13 @@ type tunDevice struct {
 	tell      *rate.Limiter
 
 	mu      sync.Mutex
-	answers [][]byte // packets to devices that did not come from the host
+	answers []answer // packets to devices that the host's device does not bring
+}
+
+// An answer is a packet to a device, and what to do when it is delivered.
+type answer struct {
+	packet    []byte
+	delivered func() // or nil
 }
 
 // newTUN takes packets through the device that this process was given. Each
@@ -90,8 +96,14 @@ func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
 			p, last = t.engine.peerOf(h.dst), h.dst
 		}
 		f := t.flow(p)
-		if !ok || f == nil || !t.shapers(p).down.take(f, b) {
+		if !ok || f == nil {
 			sizes[i] = 0
+			continue
+		}
+		s := &t.shapers(p).down
+		if !s.take(f, b) {
+			sizes[i] = 0
+			s.start(f) // what it passes is read later than this
 		}
 	}
 }
@@ -104,11 +116,17 @@ func (t *tunDevice) shapers(p *peer) *shapers {
 	if s := p.shapers.Load(); s != nil {
 		return s.(*shapers)
 	}
-	s := &shapers{
-		up: shaper{direction: meter.Up, pass: func(b []byte) {
-			_, _ = t.Device.Write([][]byte{b}, headroom) // a packet that is lost is one of many
-		}},
-		down: shaper{direction: meter.Down, pass: func(b []byte) { t.answer(append([]byte(nil), b[headroom:]...)) }},
+	s := &shapers{up: shaper{direction: meter.Up}, down: shaper{direction: meter.Down}}
+	s.up.pass = func(h held) {
+		_, _ = t.Device.Write([][]byte{h.buf}, headroom) // a packet that is lost is one of many
+		h.release()
+		s.up.passed()
+	}
+	s.down.pass = func(h held) {
+		t.answer(answer{h.packet(), func() {
+			h.release()
+			s.down.passed()
+		}})
 	}
 	p.shapers.CompareAndSwap(nil, s)
 	return p.shapers.Load().(*shapers)
@@ -120,6 +138,8 @@ func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
 	kept := bufs[:0] // the caller has the buffers elsewhere
 	var last packet
 	var peer *peer
+	var waits *shaper
+	var by *meter.Flow
 	allowed, all := false, len(bufs)
 	for _, b := range bufs {
 		h, ok := parsePacket(b[offset:])
@@ -137,14 +157,24 @@ func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
 			t.refuse(h, b[offset:])
 			continue
 		}
-		if f := t.flow(peer); f != nil && t.shapers(peer).up.take(f, b[offset:]) {
+		f := t.flow(peer)
+		if f == nil {
+			continue
+		}
+		if s := &t.shapers(peer).up; s.take(f, b[offset:]) {
 			kept = append(kept, b)
+		} else {
+			waits, by = s, f
 		}
 	}
-	if len(kept) == 0 {
-		return all, nil
+	var err error
+	if len(kept) > 0 {
+		_, err = t.Device.Write(kept, offset)
 	}
-	if _, err := t.Device.Write(kept, offset); err != nil {
+	if waits != nil {
+		waits.start(by) // or what waits would overtake what was kept
+	}
+	if err != nil {
 		return 0, err
 	}
 	return all, nil
@@ -180,13 +210,13 @@ func (t *tunDevice) refuse(h packet, b []byte) {
 	if h.src.Is6() {
 		from = t.six
 	}
-	t.answer(unreachable(from, h.src, b))
+	t.answer(answer{packet: unreachable(from, h.src, b)})
 }
 
 // answer queues a packet to a device, and wakes the reader.
-func (t *tunDevice) answer(b []byte) {
+func (t *tunDevice) answer(a answer) {
 	t.mu.Lock()
-	t.answers = append(t.answers, b)
+	t.answers = append(t.answers, a)
 	t.mu.Unlock()
 	_ = t.File().SetReadDeadline(time.Unix(1, 0))
 }
@@ -196,8 +226,12 @@ func (t *tunDevice) deliver(bufs [][]byte, sizes []int, offset int) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := min(len(t.answers), len(bufs))
-	for i, b := range t.answers[:n] {
-		sizes[i] = copy(bufs[i][offset:], b)
+	for i, a := range t.answers[:n] {
+		sizes[i] = copy(bufs[i][offset:], a.packet)
+		if a.delivered != nil {
+			a.delivered()
+		}
+		t.answers[i] = answer{}
 	}
 	if t.answers = t.answers[n:]; len(t.answers) == 0 {
 		t.answers = nil

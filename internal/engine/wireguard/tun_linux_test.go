@@ -80,11 +80,6 @@ func TestTUN(t *testing.T) {
 		Packets: true,
 		Host4:   four,
 		Host6:   six,
-		// An upload by the client's stack of this test, gVisor's, through a
-		// device and a rate comes to between a fifth of the rate and all of it:
-		// that stack takes long to come back from packets that were dropped.
-		// What the client's kernel makes of it is seen in test/e2e.
-		Except: []string{"rate", "throttled user"},
 	})
 }
 
