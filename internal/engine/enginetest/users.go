@@ -142,14 +142,21 @@ func kickedUser(t *testing.T, h Harness) {
 	if n := b.meter.Kick(b.spec.Grants[0].User); n != 1 {
 		t.Errorf("%d flows kicked", n)
 	}
-	// Who is kicked may come back at once, and a device's next packet does.
-	if !h.Packets && !b.ends(conn, promptly) {
+	// Who is kicked may come back at once, and a device's next packet does; his
+	// connections do not.
+	if !b.ends(conn, promptly) {
 		t.Errorf("connection still open after %v", promptly)
+	}
+	if !eventually(promptly, func() bool { return d.open.Load() == 1 }) {
+		t.Errorf("the destination has %d connections, the other user's and which?", d.open.Load())
 	}
 	if err := ping(other); err != nil {
 		t.Errorf("the other user's connection broke: %v", err)
 	}
 	if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
 		t.Errorf("the user is not let in again: %v", err)
+	}
+	if err := ping(other); err != nil {
+		t.Errorf("the other user's connection broke: %v", err)
 	}
 }

@@ -13,9 +13,6 @@ const (
 	// maxWaiting bounds how many packets wait for a user's rate. A sender who
 	// is told by a loss does not get there, but at several hundred megabits.
 	maxWaiting = 2048
-	// headroom is in front of a packet on its way to the device: a virtio
-	// header, and what wireguard-go leaves there.
-	headroom = 16
 	// usualPacket is as much as most networks carry. What is longer, where a
 	// server has a larger MTU, gets a buffer of its own.
 	usualPacket = 1500

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 	"golang.zx2c4.com/wireguard/tun"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"vpn/internal/engine/meter"
 	"vpn/internal/protocol/wireguard"
@@ -22,9 +23,9 @@ const (
 	// without asking again: it may send a hundred thousand packets in a second.
 	refusedFor = 50 * time.Millisecond
 
-	// unreachables is how many clients are told in a second that they may not
-	// reach something.
-	unreachables = 200
+	// tellings is how often in a second a device is told that it may not reach
+	// something, or that a connection is over.
+	tellings = 100
 )
 
 // A tunDevice is the host's TUN device with the meter and the guard in front
@@ -32,8 +33,8 @@ const (
 type tunDevice struct {
 	tun.Device
 	engine    *Engine
-	four, six netip.Addr // the host's own in the tunnel
-	tell      *rate.Limiter
+	four, six netip.Addr    // the host's own in the tunnel
+	tell      *rate.Limiter // those who are not known any more
 
 	mu      sync.Mutex
 	answers []answer // packets to devices that the host's device does not bring
@@ -60,7 +61,7 @@ func (e *Engine) newTUN(_ vpn.ServerSpec, set settings) (carrier, error) {
 		_ = unix.Close(fd)
 		return carrier{}, fmt.Errorf("take over the TUN device: %w", err)
 	}
-	t := &tunDevice{Device: d, engine: e, tell: rate.NewLimiter(unreachables, unreachables)}
+	t := &tunDevice{Device: d, engine: e, tell: rate.NewLimiter(tellings, tellings)}
 	t.four, t.six = set.network.Gateway()
 	return carrier{Device: t, name: wireguard.TUN}, nil
 }
@@ -95,12 +96,15 @@ func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
 		if ok && h.dst != last {
 			p, last = t.engine.peerOf(h.dst), h.dst
 		}
-		f := t.flow(p)
-		if !ok || f == nil {
+		var f *meter.Flow
+		if ok {
+			f = t.welcome(p, h, b, meter.Down)
+		}
+		if f == nil {
 			sizes[i] = 0
 			continue
 		}
-		s := &t.shapers(p).down
+		s := &t.passage(p).down
 		if !s.take(f, b) {
 			sizes[i] = 0
 			s.start(f) // what it passes is read later than this
@@ -108,15 +112,18 @@ func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
 	}
 }
 
-// shapers are a device's.
-type shapers struct{ up, down shaper }
+// A passage is a device's.
+type passage struct {
+	up, down shaper
+	tell     *rate.Limiter
+}
 
-// shapers returns those of p.
-func (t *tunDevice) shapers(p *peer) *shapers {
-	if s := p.shapers.Load(); s != nil {
-		return s.(*shapers)
+// passage returns that of p.
+func (t *tunDevice) passage(p *peer) *passage {
+	if s := p.passage.Load(); s != nil {
+		return s.(*passage)
 	}
-	s := &shapers{up: shaper{direction: meter.Up}, down: shaper{direction: meter.Down}}
+	s := &passage{up: shaper{direction: meter.Up}, down: shaper{direction: meter.Down}, tell: rate.NewLimiter(tellings, tellings)}
 	s.up.pass = func(h held) {
 		_, _ = t.Device.Write([][]byte{h.buf}, headroom) // a packet that is lost is one of many
 		h.release()
@@ -128,8 +135,8 @@ func (t *tunDevice) shapers(p *peer) *shapers {
 			s.down.passed()
 		}})
 	}
-	p.shapers.CompareAndSwap(nil, s)
-	return p.shapers.Load().(*shapers)
+	p.passage.CompareAndSwap(nil, s)
+	return p.passage.Load().(*passage)
 }
 
 // Write implements [tun.Device]: packets of one device, whose source addresses
@@ -154,14 +161,14 @@ func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
 		}
 		last = h
 		if !allowed && !(h.ping && (h.dst == t.four || h.dst == t.six)) {
-			t.refuse(h, b[offset:])
+			t.refuse(peer, h, b[offset:])
 			continue
 		}
-		f := t.flow(peer)
+		f := t.welcome(peer, h, b[offset:], meter.Up)
 		if f == nil {
 			continue
 		}
-		if s := &t.shapers(peer).up; s.take(f, b[offset:]) {
+		if s := &t.passage(peer).up; s.take(f, b[offset:]) {
 			kept = append(kept, b)
 		} else {
 			waits, by = s, f
@@ -180,30 +187,94 @@ func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
 	return all, nil
 }
 
-// flow returns the flow of a device, nil if it may have none.
-func (t *tunDevice) flow(p *peer) *meter.Flow {
+// welcome returns the flow by which a packet of a device, or to one, passes:
+// nil if it must not. Then who sent it is told, and of a connection the other
+// end too.
+func (t *tunDevice) welcome(p *peer, h packet, b []byte, d meter.Direction) *meter.Flow {
+	f, denied := t.flow(p)
+	if f == nil && !denied || f != nil && !(h.tcp && p.past.over.Load()) {
+		return f
+	}
+	s, ok := parseSegment(h, b)
+	if f != nil {
+		c := connection{s.src.Port(), s.dst}
+		if d == meter.Down {
+			c = connection{s.dst.Port(), s.src}
+		}
+		if !ok || !p.past.has(c, s.begins()) {
+			return f
+		}
+	}
+	switch {
+	case ok:
+		t.end(p, s, d)
+	case d == meter.Up:
+		t.refuse(p, h, b)
+	}
+	return nil
+}
+
+// flow returns the flow of a device: nil if it may have none, or it is not
+// known yet whether it may.
+func (t *tunDevice) flow(p *peer) (f *meter.Flow, denied bool) {
 	if p == nil {
-		return nil
+		return nil, true
 	}
 	if f := p.flow.Load(); f != nil {
-		return f
+		return f, false
 	}
 	now := time.Now()
 	if now.UnixNano() < p.refused.Load() {
-		return nil
+		return nil, p.denied.Load()
 	}
 	f, err := t.engine.open(p)
 	if err != nil {
+		p.denied.Store(vpn.KindOf(err) == vpn.Denied)
 		p.refused.Store(now.Add(refusedFor).UnixNano())
-		return nil
+		return nil, p.denied.Load()
 	}
-	return f
+	return f, false
+}
+
+// may reports whether a device may be told something now.
+func (t *tunDevice) may(p *peer) bool {
+	if p == nil {
+		return t.tell.Allow()
+	}
+	return t.passage(p).tell.Allow()
+}
+
+// end tells both ends of a connection that it is over, in the place of a
+// segment that comes from one of them.
+func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
+	if s.flags.Contains(header.TCPFlagRst) || !t.may(p) {
+		return
+	}
+	var in, out []byte // of the device, and of the host
+	if d == meter.Up {
+		in = s.back()
+	} else {
+		out = s.back()
+	}
+	if !s.begins() { // or the other end has not heard of it
+		if d == meter.Up {
+			out = s.onward()
+		} else {
+			in = s.onward()
+		}
+	}
+	if out != nil {
+		_, _ = t.Device.Write([][]byte{out}, headroom) // the other end finds out later, if it must
+	}
+	if in != nil {
+		t.answer(answer{packet: in[headroom:]})
+	}
 }
 
 // refuse tells a device that it may not reach something, so that it does not
 // wait.
-func (t *tunDevice) refuse(h packet, b []byte) {
-	if h.dst.IsMulticast() || h.icmp || h.later || !t.tell.Allow() {
+func (t *tunDevice) refuse(p *peer, h packet, b []byte) {
+	if h.dst.IsMulticast() || h.icmp || h.later || !t.may(p) {
 		return
 	}
 	from := t.four
