@@ -49,6 +49,18 @@ func parsePacket(b []byte) (p packet, ok bool) {
 	return packet{}, false
 }
 
+// alike reports whether a packet, the front of which is read as h, has the same
+// front as b: it does not when it may not.
+func (h packet) alike(a, b []byte) bool {
+	switch {
+	case h.icmp || len(a) < headerSize6 || len(b) < headerSize6 || a[0] != b[0]:
+		return false
+	case a[0]>>4 == 4: // the same protocol, and no fragments
+		return a[9] == b[9] && (a[6]|b[6])&0x3f == 0 && a[7]|b[7] == 0 && [8]byte(a[12:]) == [8]byte(b[12:])
+	}
+	return a[6] == b[6] && [32]byte(a[8:]) == [32]byte(b[8:])
+}
+
 // unreachable makes the message that tells the sender of a packet that an
 // administrator forbids it: RFC 792 with RFC 1812, section 5.2.7.1, and RFC
 // 4443, section 3.1.

@@ -2,6 +2,7 @@ package wireguard
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 
@@ -84,5 +85,32 @@ func TestPast(t *testing.T) {
 	}
 	if p.over.Load() || p.begun != nil || p.has(at(maxBegun+1), false) {
 		t.Error("the past has no end")
+	}
+}
+
+// Packets are alike only if they are read alike.
+func TestAlike(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	found := map[bool]int{}
+	for range 200_000 {
+		a := make([]byte, 40+r.IntN(40))
+		a[0], a[9], a[6] = 0x45, []byte{protocolTCP, protocolICMP, 17}[r.IntN(3)], []byte{protocolTCP, protocolICMPv6, 0x40}[r.IntN(3)]
+		if r.IntN(2) == 0 {
+			a[0] = 0x60
+		}
+		b := bytes.Clone(a[:40+r.IntN(len(a)-39)])
+		for range r.IntN(3) {
+			b[r.IntN(len(b))] = byte(r.IntN(256))
+		}
+		b = b[:len(b)-r.IntN(2)]
+		h, ok := parsePacket(a)
+		is := ok && h.alike(a, b)
+		found[is]++
+		if other, _ := parsePacket(b); is && other != h {
+			t.Fatalf("%x and %x are alike, and read %+v and %+v", a, b, h, other)
+		}
+	}
+	if found[true] < 1000 || found[false] < 1000 {
+		t.Errorf("%v", found)
 	}
 }

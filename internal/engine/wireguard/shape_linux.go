@@ -42,6 +42,7 @@ type shaper struct {
 	running bool
 	passing int // handed to pass, and not passed
 	aqm     codel
+	sizes   []int // of what take is taking
 }
 
 // held is a packet that waits.
@@ -65,21 +66,27 @@ func hold(b []byte) held {
 
 func (h held) packet() []byte { return h.buf[headroom:] }
 
-// take reports whether the caller passes a packet. If not, the packet has been
-// dropped, or waits from the next start on: those before it that the caller
-// does pass must be on their way by then.
-func (s *shaper) take(f *meter.Flow, b []byte) bool {
+// take takes n packets, of which the caller passes the first ones, and returns
+// how many. Of the others some may be dropped, and the rest waits from the next
+// start on: those before it must be on their way by then.
+func (s *shaper) take(f *meter.Flow, n int, packet func(i int) []byte) (passes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.running && s.passing == 0 && len(s.waiting) == 0 && f.Take(s.direction, len(b)) {
-		return true
+	s.sizes = s.sizes[:0]
+	for i := range n {
+		s.sizes = append(s.sizes, len(packet(i)))
 	}
-	if len(s.waiting) == maxWaiting {
-		s.pop().release()
+	if !s.running && s.passing == 0 && len(s.waiting) == 0 {
+		passes = f.TakeSome(s.direction, s.sizes)
 	}
-	s.waiting = append(s.waiting, hold(b))
-	s.bytes += len(b)
-	return false
+	for i := passes; i < n; i++ {
+		if len(s.waiting) == maxWaiting {
+			s.pop().release()
+		}
+		s.waiting = append(s.waiting, hold(packet(i)))
+		s.bytes += s.sizes[i]
+	}
+	return passes
 }
 
 // start lets what waits go on, as f allows.

@@ -62,7 +62,7 @@ func (s *sender) send() {
 		s.flying = append(s.flying, s.next)
 		s.sent[s.next] = time.Now()
 		s.next++
-		if s.shaper.take(s.flow, b) {
+		if s.shaper.take(s.flow, 1, func(int) []byte { return b }) == 1 {
 			s.comes(b)
 		}
 		s.shaper.start(s.flow)
@@ -235,19 +235,19 @@ func TestShaperKeepsOrder(t *testing.T) {
 		// what the host brings meanwhile.
 		var passed []held
 		s := &shaper{direction: meter.Down, pass: func(h held) { passed = append(passed, h) }}
-		b := make([]byte, full)
-		for s.take(flow, b) {
+		b := func(int) []byte { return make([]byte, full) }
+		for s.take(flow, 1, b) == 1 {
 		}
 		s.start(flow)
 		<-time.After(time.Second) // and the rate would let another pass
-		if len(passed) != 1 || s.take(flow, b) {
+		if len(passed) != 1 || s.take(flow, 1, b) != 0 {
 			t.Errorf("%d packets are on their way, and another overtakes them", len(passed))
 		}
 		s.passed()
 		s.start(flow)
 		<-time.After(time.Second)
 		s.passed()
-		if len(passed) != 2 || !s.take(flow, b) {
+		if len(passed) != 2 || s.take(flow, 3, b) != 3 {
 			t.Error("nothing passes any more")
 		}
 	})

@@ -86,30 +86,52 @@ func (t *tunDevice) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	}
 }
 
+// A stretch is of packets, one after the other, that pass by one flow or do not.
+type stretch struct {
+	peer *peer
+	flow *meter.Flow // nil: they do not
+	from int
+}
+
 // admit takes packets to devices past the meter.
 func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
-	var last netip.Addr
-	var p *peer
-	for i, b := range bufs {
-		b = b[offset : offset+sizes[i]]
-		h, ok := parsePacket(b)
-		if ok && h.dst != last {
-			p, last = t.engine.peerOf(h.dst), h.dst
+	var r stretch
+	at := func(i int) []byte { return bufs[i][offset : offset+sizes[i]] }
+	settle := func(to int) {
+		n := to - r.from
+		if r.flow != nil {
+			s := &t.passage(r.peer).down
+			passes := s.take(r.flow, n, func(i int) []byte { return at(r.from + i) })
+			if passes < n {
+				s.start(r.flow) // what it passes is read later than this
+			}
+			r.from, n = r.from+passes, n-passes
+		}
+		clear(sizes[r.from : r.from+n])
+	}
+	var h packet
+	var ok bool
+	var before []byte
+	for i := range bufs {
+		b := at(i)
+		if r.flow != nil && h.alike(before, b) && !r.peer.past.over.Load() {
+			continue
+		}
+		before = b
+		p, last := r.peer, h
+		if h, ok = parsePacket(b); ok && h.dst != last.dst {
+			p = t.engine.peerOf(h.dst)
 		}
 		var f *meter.Flow
 		if ok {
 			f = t.welcome(p, h, b, meter.Down)
 		}
-		if f == nil {
-			sizes[i] = 0
-			continue
-		}
-		s := &t.passage(p).down
-		if !s.take(f, b) {
-			sizes[i] = 0
-			s.start(f) // what it passes is read later than this
+		if f != r.flow || p != r.peer {
+			settle(i)
+			r = stretch{p, f, i}
 		}
 	}
+	settle(len(bufs))
 }
 
 // A passage is a device's.
@@ -142,44 +164,55 @@ func (t *tunDevice) passage(p *peer) *passage {
 // Write implements [tun.Device]: packets of one device, whose source addresses
 // wireguard-go has checked.
 func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
-	kept := bufs[:0] // the caller has the buffers elsewhere
-	var last packet
-	var peer *peer
-	var waits *shaper
-	var by *meter.Flow
-	allowed, all := false, len(bufs)
-	for _, b := range bufs {
-		h, ok := parsePacket(b[offset:])
-		if !ok {
-			continue
+	kept, all := bufs[:0], len(bufs) // the caller has the buffers elsewhere
+	var r, waits stretch
+	settle := func(to int) {
+		if r.flow == nil {
+			return
 		}
-		if h.dst != last.dst || !last.dst.IsValid() {
-			allowed = t.engine.guard.Permits(h.dst)
-		}
-		if peer == nil || h.src != last.src {
-			peer = t.engine.peerOf(h.src)
-		}
-		last = h
-		if !allowed && !(h.ping && (h.dst == t.four || h.dst == t.six)) {
-			t.refuse(peer, h, b[offset:])
-			continue
-		}
-		f := t.welcome(peer, h, b[offset:], meter.Up)
-		if f == nil {
-			continue
-		}
-		if s := &t.passage(peer).up; s.take(f, b[offset:]) {
-			kept = append(kept, b)
-		} else {
-			waits, by = s, f
+		n := to - r.from
+		passes := t.passage(r.peer).up.take(r.flow, n, func(i int) []byte { return bufs[r.from+i][offset:] })
+		kept = append(kept, bufs[r.from:r.from+passes]...)
+		if passes < n {
+			waits = r
 		}
 	}
+	var h packet
+	var ok, allowed bool
+	var before []byte
+	for i, b := range bufs {
+		b = b[offset:]
+		if r.flow != nil && h.alike(before, b) && !r.peer.past.over.Load() {
+			continue
+		}
+		before = b
+		p, last := r.peer, h
+		if h, ok = parsePacket(b); ok && h.dst != last.dst {
+			allowed = t.engine.guard.Permits(h.dst)
+		}
+		if ok && h.src != last.src {
+			p = t.engine.peerOf(h.src)
+		}
+		var f *meter.Flow
+		switch {
+		case !ok:
+		case allowed, h.ping && (h.dst == t.four || h.dst == t.six):
+			f = t.welcome(p, h, b, meter.Up)
+		default:
+			t.refuse(p, h, b)
+		}
+		if f != r.flow || p != r.peer {
+			settle(i)
+			r = stretch{p, f, i}
+		}
+	}
+	settle(all)
 	var err error
 	if len(kept) > 0 {
 		_, err = t.Device.Write(kept, offset)
 	}
-	if waits != nil {
-		waits.start(by) // or what waits would overtake what was kept
+	if waits.flow != nil {
+		t.passage(waits.peer).up.start(waits.flow) // or what waits would overtake what was kept
 	}
 	if err != nil {
 		return 0, err
