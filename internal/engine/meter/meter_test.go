@@ -317,7 +317,7 @@ func TestTakeSome(t *testing.T) {
 				}
 				<-time.After(10 * time.Millisecond)
 			}
-			if a, b := one.cutFor(), some.cutFor(); a != b {
+			if a, b := one.cutFor(), some.cutFor(); !errors.Is(a, b) {
 				t.Errorf("%s: cut for %v together, and for %v alone", name, b, a)
 			}
 			if c := m.Usage(0).Counters; len(c) != 2 || c[0].Traffic != c[1].Traffic {
