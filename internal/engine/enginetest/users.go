@@ -91,10 +91,36 @@ func removedUser(t *testing.T, h Harness) {
 	}
 }
 
+// chatter sends something now and then until it is stopped.
+func chatter(conn net.Conn) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if _, err := conn.Write([]byte{opPing}); err != nil {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
 func rotatedSecret(t *testing.T, h Harness) {
 	b := newBench(t, h, 1)
 	d := listenTCP(t, h.host4())
-	b.cutIn(b.dial(0, "tcp", d.addr), d, b.client(0), func() {
+	conn := b.dial(0, "tcp", d.addr)
+	b.cutIn(conn, d, b.client(0), func() {
+		defer chatter(conn)() // in a tunnel the old keys hear of it now, or never
 		b.spec.Grants[0].Secret = h.Secret()
 		b.apply()
 	})
