@@ -116,7 +116,7 @@ func TestShaperKeepsTCPAtItsRate(t *testing.T) {
 		{"near", 4 << 20, 2 * time.Millisecond, 1},
 		{"far", 2 << 20, 60 * time.Millisecond, 1},
 		{"slow", 128 << 10, 30 * time.Millisecond, 1},
-		{"fast", 12 << 20, 20 * time.Millisecond, 1},
+		{"fast", 8 << 20, 20 * time.Millisecond, 1},
 		{"several", 1 << 20, 30 * time.Millisecond, 6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -240,12 +240,14 @@ func TestShaperKeepsOrder(t *testing.T) {
 		}
 		s.start(flow)
 		<-time.After(time.Second) // and the rate would let another pass
+		synctest.Wait()
 		if len(passed) != 1 || s.take(flow, 1, b) != 0 {
 			t.Errorf("%d packets are on their way, and another overtakes them", len(passed))
 		}
 		s.passed()
 		s.start(flow)
 		<-time.After(time.Second)
+		synctest.Wait()
 		s.passed()
 		if len(passed) != 2 || s.take(flow, 3, b) != 3 {
 			t.Error("nothing passes any more")
