@@ -170,14 +170,19 @@ func firstOf(a, b error) error {
 	return b
 }
 
-// changed makes the workers follow and describes srv afterwards.
+// changed makes the workers follow and describes srv afterwards. What that
+// changed of this host is said once.
 func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string) vpn.ServerChange {
+	known := s.Tunnels.Changes(srv)
 	synced := s.reconciler.Sync(ctx, srv.ID)
 	info := s.info(srv, nil)
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false
 	}
-	warnings = append(append(append(warnings, namedWarnings(s.core, srv)...), s.firewallWarnings(srv)...), s.Tunnels.Changes(srv)...)
+	warnings = append(append(warnings, namedWarnings(s.core, srv)...), s.firewallWarnings(srv)...)
+	if now := s.Tunnels.Changes(srv); !slices.Equal(now, known) {
+		warnings = append(warnings, now...)
+	}
 	return vpn.ServerChange{Server: info, Warnings: warnings, Synced: synced, DryRun: s.dryRun()}
 }
 

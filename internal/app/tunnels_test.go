@@ -43,7 +43,14 @@ func (f *fakeTunnels) Collect(living []vpn.ServerID) error {
 }
 
 func (f *fakeTunnels) Warnings(vpn.Server) []string { return []string{"it is blocked"} }
-func (f *fakeTunnels) Changes(vpn.Server) []string  { return []string{"this host forwards"} }
+
+// Changes has one from the first allowed prefix on.
+func (f *fakeTunnels) Changes(s vpn.Server) []string {
+	if allow, _ := f.of(s.ID); len(allow) == 0 {
+		return nil
+	}
+	return []string{"this host forwards"}
+}
 
 func (f *fakeTunnels) of(id vpn.ServerID) ([]netip.Prefix, bool) {
 	f.mu.Lock()
@@ -73,6 +80,15 @@ func TestTunnelsFollowTheirServer(t *testing.T) {
 	}
 	if !slices.Contains(change.Warnings, "it is blocked") || !slices.Contains(change.Warnings, "this host forwards") {
 		t.Errorf("a change says %q", change.Warnings)
+	}
+	more := []netip.Prefix{inside[0], netip.MustParsePrefix("10.2.0.0/16")}
+	change, err = b.app.Servers.Update(b.ctx, "main", vpn.ServerPatch{Allow: &more})
+	if err != nil || !slices.Contains(change.Warnings, "it is blocked") || slices.Contains(change.Warnings, "this host forwards") {
+		t.Errorf("the next change says %q, %v", change.Warnings, err)
+	}
+	shown, err := b.app.Servers.Show(b.ctx, "main")
+	if err != nil || !slices.Contains(shown.Warnings, "this host forwards") {
+		t.Errorf("what was changed of this host is not shown: %q, %v", shown.Warnings, err)
 	}
 	status, err := b.app.System.Status(b.ctx)
 	if err != nil || !slices.Contains(status.Warnings, "it is blocked") || slices.Contains(status.Warnings, "this host forwards") {

@@ -172,7 +172,7 @@ func (t *tunnels) Changes(s vpn.Server) []string {
 	for _, c := range changes {
 		list = append(list, c.String())
 	}
-	return []string{"this host forwards packets now, for server " + s.Name + ", and will when it is gone: " + strings.Join(list, ", ")}
+	return []string{"settings of this host were changed for server " + s.Name + ", and stay so when it is gone: " + strings.Join(list, ", ")}
 }
 
 const repairPeriod = time.Second

@@ -59,6 +59,7 @@ func Apply(t Tunnel) ([]Change, error) {
 		return before, explain(err)
 	}
 	made, err := forward(Device(t.Server), addresses)
+	made = append(made, widen(sysctls+receiveMost, receiveBuffer)...)
 	if len(made) > 0 {
 		// What was changed is noted even if the rest failed.
 		before = merge(before, made)

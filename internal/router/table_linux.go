@@ -123,9 +123,10 @@ func (r *ruleset) set(name string, prefixes []netip.Prefix, v6 bool) {
 // prerouting drops what comes through the device from an address that no
 // client has. Whatever carries the packets should have seen to that.
 func (r *ruleset) prerouting() {
-	r.rule(chainPrerouting, r.from(), r.source4("clients4"), accept())
-	r.rule(chainPrerouting, r.from(), r.source6("clients6"), accept())
-	r.rule(chainPrerouting, r.from(), drop())
+	r.rule(chainPrerouting, r.notFrom(), accept()) // as most of this host's packets
+	r.rule(chainPrerouting, r.source4("clients4"), accept())
+	r.rule(chainPrerouting, r.source6("clients6"), accept())
+	r.rule(chainPrerouting, drop())
 }
 
 // input is the guard in front of the host itself.

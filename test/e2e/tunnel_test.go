@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -219,6 +220,12 @@ func TestTunnelRules(t *testing.T) {
 	w.Resolver(t)
 	x.whoAmI(t)
 	before := w.Server.Output(t, "nft", "-a", "list", "ruleset")
+	// A setting of the whole machine's, in whose place there is a file.
+	buffers := filepath.Join(t.TempDir(), "rmem_max")
+	if err := os.WriteFile(buffers, []byte("212992\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.Server.Output(t, "mount", "--bind", buffers, "/proc/sys/net/core/rmem_max")
 	x.CreateServer("wg", wgPort, "--protocol", "wireguard", "--carrier", "tun", "--dns", rig.OutsideAddr)
 	daemon := x.Serve()
 	p := w.Phone(t, 0, x.file(t, "alice"))
@@ -227,8 +234,9 @@ func TestTunnelRules(t *testing.T) {
 
 	var shown vpn.ServerDetail
 	x.JSON(&shown, "server", "show", "wg")
-	if text := strings.Join(shown.Warnings, "\n"); !strings.Contains(text, "net.ipv4.ip_forward=1 (was 0)") || !strings.Contains(text, "net.ipv6.conf.all.forwarding=1 (was 0)") {
-		t.Errorf("it is not said that this host forwards now: %q", text)
+	if text := strings.Join(shown.Warnings, "\n"); !strings.Contains(text, "net.ipv4.ip_forward=1 (was 0)") || !strings.Contains(text, "net.ipv6.conf.all.forwarding=1 (was 0)") ||
+		!strings.Contains(text, "net.core.rmem_max=4194304 (was 212992)") {
+		t.Errorf("it is not said what was changed of this host: %q", text)
 	}
 
 	var c canary

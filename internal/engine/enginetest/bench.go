@@ -255,23 +255,44 @@ func (b *bench) refused(conn net.Conn) {
 	}
 }
 
-// ends checks that conn ends within some time, or falls silent if it is in a
-// tunnel.
+// ends checks that the client of conn learns within some time that it has
+// ended; in a tunnel it learns of it when it sends, at the latest.
 func (b *bench) ends(conn net.Conn, within time.Duration) bool {
-	const silence = 300 * time.Millisecond
 	if !b.h.Tunnel {
 		_, ended := drain(conn, within)
 		return ended
 	}
+	heard, _ := b.listen(conn, within)
+	return heard
+}
+
+// stops is ends where nobody is left to tell the client of a tunnel: conn may
+// be silent instead.
+func (b *bench) stops(conn net.Conn, within time.Duration) bool {
+	if !b.h.Tunnel {
+		_, ended := drain(conn, within)
+		return ended
+	}
+	heard, silent := b.listen(conn, within)
+	return heard || silent
+}
+
+// listen talks to the other end of conn. It reports whether conn ended within
+// some time, and whether it fell silent.
+func (b *bench) listen(conn net.Conn, within time.Duration) (ended, silent bool) {
+	const silence = 300 * time.Millisecond
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
 		_ = conn.SetWriteDeadline(time.Now().Add(silence))
-		_, _ = conn.Write([]byte{opPing}) // it must not be silent for want of anything to say
+		_, _ = conn.Write([]byte{opPing})
 		_ = conn.SetReadDeadline(time.Now().Add(silence))
-		if _, err := conn.Read(make([]byte, 64*kib)); err != nil {
-			return true
+		_, err := conn.Read(make([]byte, 64*kib))
+		timeout, ok := errors.AsType[net.Error](err)
+		silent = ok && timeout.Timeout()
+		if err != nil && !silent {
+			return true, false
 		}
 	}
-	return false
+	return false, silent
 }
 
 // turnedAway checks that nothing comes by conn, which c has opened; and that

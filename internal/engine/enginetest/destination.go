@@ -36,6 +36,7 @@ const (
 type destination struct {
 	addr     string
 	accepted atomic.Int64
+	open     atomic.Int64
 	up, down atomic.Uint64
 }
 
@@ -74,7 +75,11 @@ func listenWith(t testing.TB, host string, config *tls.Config) *destination {
 				return
 			}
 			d.accepted.Add(1)
-			go d.serve(&countedConn{conn, d}, config)
+			d.open.Add(1)
+			go func() {
+				defer d.open.Add(-1)
+				d.serve(&countedConn{conn, d}, config)
+			}()
 		}
 	}()
 	return d

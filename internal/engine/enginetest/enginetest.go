@@ -51,8 +51,8 @@ type Harness struct {
 	Listens string
 
 	// Tunnel says that all a client does is in one tunnel: one flow of the
-	// meter, which outlasts its connections; a refusal or an end may be
-	// silence; and a credential is used from one place at a time, so that a
+	// meter, which outlasts its connections; a refusal may be silence; and a
+	// credential is used from one place at a time, so that a
 	// user has one for each device.
 	Tunnel bool
 

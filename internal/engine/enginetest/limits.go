@@ -96,7 +96,7 @@ func rate(t *testing.T, h Harness) {
 		burst = speed / 20 // what the meter lets pass at once
 		bytes = 4 * mib
 	)
-	b := newBench(t, h, 2)
+	b := newBench(t, h, 3)
 	for i := range b.spec.Grants {
 		b.spec.Grants[i].RateUp, b.spec.Grants[i].RateDown = speed, speed
 	}
@@ -105,36 +105,76 @@ func rate(t *testing.T, h Harness) {
 		t.Helper()
 		least := 0.9
 		if h.Packets { // headers count, and TCP backs off before it is at the limit
-			least = 0.8
+			least = 0.85
 		}
 		if got := (bytes - burst) / took.Seconds(); got < least*speed || got > 1.1*speed {
 			t.Errorf("%s: %.2f MiB/s, the limit is %.2f", direction, got/mib, speed/float64(mib))
 		}
 	}
-	test := func(conn net.Conn) func(*testing.T) {
-		return func(t *testing.T) {
-			t.Parallel() // each user has a rate of its own
+	// Each connection has an equal part of the bytes.
+	test := func(t *testing.T, conns ...net.Conn) {
+		t.Helper()
+		for _, conn := range conns {
 			if err := ping(conn); err != nil {
 				t.Fatal(err)
 			}
-			start := time.Now()
-			if err := download(conn, bytes); err != nil {
-				t.Fatal(err)
-			}
-			check(t, "down", time.Since(start))
-			took, err := upload(conn, bytes)
-			if err != nil {
-				t.Fatal(err)
-			}
-			check(t, "up", took)
 		}
+		part := uint64(bytes / len(conns))
+		check(t, "down", longest(t, conns, func(conn net.Conn) (time.Duration, error) {
+			start := time.Now()
+			err := download(conn, part)
+			return time.Since(start), err
+		}))
+		check(t, "up", longest(t, conns, func(conn net.Conn) (time.Duration, error) { return upload(conn, part) }))
 	}
-	plain := b.dial(0, "tcp", listenTCP(t, h.host4()).addr)
+	d := listenTCP(t, h.host4())
+	plain := b.dial(0, "tcp", d.addr)
 	secure := secured(t, b.dial(1, "tcp", listenTLS(t, h.host4()).addr))
 	t.Run("both", func(t *testing.T) {
-		t.Run("plain", test(plain))
-		t.Run("inner TLS", test(secure))
+		t.Run("plain", func(t *testing.T) {
+			t.Parallel() // each user has a rate of its own
+			test(t, plain)
+		})
+		t.Run("inner TLS", func(t *testing.T) {
+			t.Parallel()
+			test(t, secure)
+		})
 	})
+	if !h.Packets { // streams take turns in the meter, whose own tests see to that
+		return
+	}
+	t.Run("four connections", func(t *testing.T) {
+		several := make([]net.Conn, 4)
+		for i := range several {
+			several[i] = b.dial(2, "tcp", d.addr)
+		}
+		test(t, several...)
+	})
+}
+
+// longest does something with each connection at once, and returns the longest
+// time that one took.
+func longest(t *testing.T, conns []net.Conn, do func(net.Conn) (time.Duration, error)) (most time.Duration) {
+	t.Helper()
+	type result struct {
+		took time.Duration
+		err  error
+	}
+	results := make(chan result, len(conns))
+	for _, conn := range conns {
+		go func() {
+			took, err := do(conn)
+			results <- result{took, err}
+		}()
+	}
+	for range conns {
+		r := <-results
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+		most = max(most, r.took)
+	}
+	return most
 }
 
 // rateGained is about a user who had no limit when a download began.

@@ -286,7 +286,7 @@ func closeAll(t *testing.T, h Harness) {
 		if datagrams := i == 1 && !h.StreamsOnly; datagrams && h.PacketPort {
 			continue
 		}
-		if !b.ends(conn, promptly) {
+		if !b.stops(conn, promptly) {
 			t.Error("a connection outlives the engine")
 		}
 	}

@@ -91,10 +91,36 @@ func removedUser(t *testing.T, h Harness) {
 	}
 }
 
+// chatter sends something now and then until it is stopped.
+func chatter(conn net.Conn) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if _, err := conn.Write([]byte{opPing}); err != nil {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
 func rotatedSecret(t *testing.T, h Harness) {
 	b := newBench(t, h, 1)
 	d := listenTCP(t, h.host4())
-	b.cutIn(b.dial(0, "tcp", d.addr), d, b.client(0), func() {
+	conn := b.dial(0, "tcp", d.addr)
+	b.cutIn(conn, d, b.client(0), func() {
+		defer chatter(conn)() // in a tunnel the old keys hear of it now, or never
 		b.spec.Grants[0].Secret = h.Secret()
 		b.apply()
 	})
@@ -142,14 +168,21 @@ func kickedUser(t *testing.T, h Harness) {
 	if n := b.meter.Kick(b.spec.Grants[0].User); n != 1 {
 		t.Errorf("%d flows kicked", n)
 	}
-	// Who is kicked may come back at once, and a device's next packet does.
-	if !h.Packets && !b.ends(conn, promptly) {
+	// Who is kicked may come back at once, and a device's next packet does; his
+	// connections do not.
+	if !b.ends(conn, promptly) {
 		t.Errorf("connection still open after %v", promptly)
+	}
+	if !eventually(promptly, func() bool { return d.open.Load() == 1 }) {
+		t.Errorf("the destination has %d connections, the other user's and which?", d.open.Load())
 	}
 	if err := ping(other); err != nil {
 		t.Errorf("the other user's connection broke: %v", err)
 	}
 	if err := ping(b.dial(0, "tcp", d.addr)); err != nil {
 		t.Errorf("the user is not let in again: %v", err)
+	}
+	if err := ping(other); err != nil {
+		t.Errorf("the other user's connection broke: %v", err)
 	}
 }

@@ -90,6 +90,33 @@ func (f *Flow) Take(d Direction, n int) bool {
 	return ok
 }
 
+// TakeSome is Take for each of some datagrams of so many bytes, one after the
+// other until one must be dropped. It returns how many may pass.
+func (f *Flow) TakeSome(d Direction, sizes []int) (n int) {
+	total := uint64(0)
+	for _, size := range sizes {
+		total += uint64(max(size, 0))
+	}
+	u := f.user
+	u.mu.Lock()
+	var cut []*Flow
+	if f.err == nil && u.buckets[d] == nil && total <= u.room() { // as nearly always
+		f.count(d, total)
+		n, cut = len(sizes), f.spent()
+	}
+	for n < len(sizes) {
+		ok, gone := f.passWhole(d, uint64(max(sizes[n], 0)))
+		cut = append(cut, gone...)
+		if !ok {
+			break
+		}
+		n++
+	}
+	u.mu.Unlock()
+	f.hangUp(cut)
+	return n
+}
+
 // Close ends the flow. A second call does nothing.
 func (f *Flow) Close() {
 	f.user.mu.Lock()

@@ -293,3 +293,36 @@ func ExampleMeter() {
 	// 1000 <nil>
 	// 0 the user has no traffic left on this server
 }
+
+// To take some datagrams is to take one after the other.
+func TestTakeSome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ceiling = 2420 + 2437 + 1000 // reached in the middle of the third call
+		for name, change := range map[string][]func(*vpn.Grant){
+			"free": nil, "capped": {capped}, "limited": {rates(30_000, 0)}, "capped and limited": {capped, rates(30_000, 30_000)}, "throttled": {capped, throttle(10_000)},
+		} {
+			m := newMeter(t, grant("one", "one", change...), grant("some", "some", change...))
+			if _, err := m.SetCeilings(epoch, []vpn.Ceiling{{User: "one", Bytes: ceiling}, {User: "some", Bytes: ceiling}}); err != nil {
+				t.Fatal(err)
+			}
+			one, some := dial(t, m, "one", "203.0.113.1"), dial(t, m, "some", "203.0.113.1")
+			for k := range 30 {
+				sizes := []int{1000, 0, 17 * k, 1420}
+				want := 0
+				for want < len(sizes) && one.Take(Up, sizes[want]) {
+					want++
+				}
+				if got := some.TakeSome(Up, sizes); got != want {
+					t.Errorf("%s: of %v %d pass together, and %d alone", name, sizes, got, want)
+				}
+				<-time.After(10 * time.Millisecond)
+			}
+			if a, b := one.cutFor(), some.cutFor(); !errors.Is(a, b) {
+				t.Errorf("%s: cut for %v together, and for %v alone", name, b, a)
+			}
+			if c := m.Usage(0).Counters; len(c) != 2 || c[0].Traffic != c[1].Traffic {
+				t.Errorf("%s: counted %+v", name, c)
+			}
+		}
+	})
+}

@@ -34,9 +34,15 @@ import (
 	"vpn/internal/vpn"
 )
 
-// goodbye is how long a device that was removed stays known, so that the ends
-// of its connections reach it. Nothing else of its does.
-const goodbye = 200 * time.Millisecond
+// How long a device that is not granted any more stays known, so that the ends
+// of its connections reach it: nothing else of its does.
+const (
+	// goodbye is that of one that was removed.
+	goodbye = time.Second
+	// farewell is that of one whose address another has, or the same with other
+	// keys: meanwhile that one has to wait, and so has Apply.
+	farewell = 200 * time.Millisecond
+)
 
 // Engine implements [engine.Engine].
 type Engine struct {
@@ -98,7 +104,7 @@ func newEngine(c engine.Config, p patience) *Engine {
 // Apply implements [engine.Engine]. Devices come and go, and the listener
 // moves, without touching other devices; another subnet, MTU, key or carrier
 // begins anew.
-func (e *Engine) Apply(_ context.Context, spec vpn.Spec) error {
+func (e *Engine) Apply(ctx context.Context, spec vpn.Spec) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -125,8 +131,8 @@ func (e *Engine) Apply(_ context.Context, spec vpn.Spec) error {
 			p.close()
 		}
 	} else {
+		e.leave(ctx, gone, next)
 		e.peers.Store(next)
-		e.leave(gone, next)
 		if err := e.tell(next.missing(old)); err != nil {
 			return err
 		}
@@ -243,29 +249,48 @@ func (e *Engine) end() {
 }
 
 // leave ends what lives of peers that are gone, and lets wireguard-go forget
-// them in a moment, those at once whose keys or addresses others have now.
-func (e *Engine) leave(gone []*peer, next *peers) {
+// them in a moment: before it returns, if their keys or addresses are next's
+// for others.
+func (e *Engine) leave(ctx context.Context, gone []*peer, next *peers) {
 	ended := map[vpn.CredentialID]bool{}
+	var succeeded []*peer // by others at their addresses
+	for _, p := range gone {
+		if next.byAddr[p.four] != nil {
+			succeeded = append(succeeded, p)
+		}
+	}
+	e.peers.Store(next.without(succeeded))
+	live := false
 	for _, p := range gone {
 		ended[p.credential] = true
-		p.close()
+		had := p.close()
+		live = live || had && next.byAddr[p.four] != nil
 	}
 	e.live.End(ended)
+	if live {
+		select {
+		case <-time.After(farewell):
+		case <-ctx.Done():
+		}
+	}
 	for _, p := range gone {
-		if next.byKey[p.public] != nil {
-			continue // tell says what has changed
+		heir := next.byAddr[p.four]
+		if heir != nil {
+			heir.past.cut() // what comes for the one before is not its
 		}
-		if next.byAddr[p.four] != nil {
+		switch {
+		case next.byKey[p.public] != nil: // tell says what has changed
+		case heir != nil:
 			e.forget(p.public)
-			continue
+		default:
+			e.leaving[p.public] = time.AfterFunc(goodbye, func() {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				if _, still := e.leaving[p.public]; still {
+					e.forget(p.public)
+				}
+			})
 		}
-		e.leaving[p.public] = time.AfterFunc(goodbye, func() {
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			if _, still := e.leaving[p.public]; still {
-				e.forget(p.public)
-			}
-		})
 	}
 }
 

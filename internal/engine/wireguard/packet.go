@@ -11,6 +11,8 @@ import (
 // A packet is what is read off the front of an IP packet.
 type packet struct {
 	src, dst netip.Addr
+	head     int // bytes of the IP header
+	tcp      bool
 	icmp     bool
 	ping     bool // an echo request
 	later    bool // not the first fragment
@@ -19,8 +21,12 @@ type packet struct {
 const (
 	headerSize4, headerSize6 = 20, 40
 
-	protocolICMP, protocolICMPv6 = 1, 58
-	echoRequest, echoRequestV6   = 8, 128
+	protocolICMP, protocolTCP, protocolICMPv6 = 1, 6, 58
+	echoRequest, echoRequestV6                = 8, 128
+
+	// headroom is in front of a packet on its way to a TUN device: a virtio
+	// header, and what wireguard-go leaves there.
+	headroom = 16
 )
 
 // parsePacket reads the front of an IP packet.
@@ -28,18 +34,31 @@ func parsePacket(b []byte) (p packet, ok bool) {
 	switch {
 	case len(b) >= headerSize4 && b[0]>>4 == 4:
 		p.src, p.dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-		head := int(b[0]&15) * 4
+		p.head = int(b[0]&15) * 4
 		p.later = b[6]&0x1f != 0 || b[7] != 0
-		p.icmp = b[9] == protocolICMP
-		p.ping = p.icmp && !p.later && len(b) > head && b[head] == echoRequest
-		return p, head >= headerSize4
+		p.icmp, p.tcp = b[9] == protocolICMP, b[9] == protocolTCP
+		p.ping = p.icmp && !p.later && len(b) > p.head && b[p.head] == echoRequest
+		return p, p.head >= headerSize4
 	case len(b) >= headerSize6 && b[0]>>4 == 6:
 		p.src, p.dst = netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-		p.icmp = b[6] == protocolICMPv6
+		p.head = headerSize6
+		p.icmp, p.tcp = b[6] == protocolICMPv6, b[6] == protocolTCP
 		p.ping = p.icmp && len(b) > headerSize6 && b[headerSize6] == echoRequestV6
 		return p, true
 	}
 	return packet{}, false
+}
+
+// alike reports whether a packet, the front of which is read as h, has the same
+// front as b: it does not when it may not.
+func (h packet) alike(a, b []byte) bool {
+	switch {
+	case h.icmp || len(a) < headerSize6 || len(b) < headerSize6 || a[0] != b[0]:
+		return false
+	case a[0]>>4 == 4: // the same protocol, and no fragments
+		return a[9] == b[9] && (a[6]|b[6])&0x3f == 0 && a[7]|b[7] == 0 && [8]byte(a[12:]) == [8]byte(b[12:])
+	}
+	return a[6] == b[6] && [32]byte(a[8:]) == [32]byte(b[8:])
 }
 
 // unreachable makes the message that tells the sender of a packet that an

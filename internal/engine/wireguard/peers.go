@@ -3,6 +3,7 @@ package wireguard
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -25,8 +26,10 @@ type peer struct {
 	flow  atomic.Pointer[meter.Flow] // nil: none is open
 	flows atomic.Int64               // of it in user space: streams and datagram associations
 
-	shapers atomic.Value // over a TUN device, once it has a flow
+	past    past
+	passage atomic.Value // over a TUN device, once it has a packet
 	refused atomic.Int64 // until when nobody need ask again, in nanoseconds since 1970
+	denied  atomic.Bool  // it was for good when it was refused last
 
 	mu      sync.Mutex
 	gone    bool           // no longer granted
@@ -112,6 +115,16 @@ func (ps *peers) missing(old *peers) []*peer {
 	return out
 }
 
+// without returns ps with nobody at the addresses of others.
+func (ps *peers) without(others []*peer) *peers {
+	out := &peers{byID: ps.byID, byKey: ps.byKey, byAddr: maps.Clone(ps.byAddr)}
+	for _, p := range others {
+		delete(out.byAddr, p.four)
+		delete(out.byAddr, p.six)
+	}
+	return out
+}
+
 // describe writes peers as wireguard-go reads them.
 func describe(ps []*peer) string {
 	var b strings.Builder
@@ -157,6 +170,7 @@ func (e *Engine) admit(p *peer, source netip.AddrPort) (*meter.Flow, error) {
 	cut := make(chan struct{})
 	opened, err := e.meter.Open(p.credential, source, "ip", func(error) {
 		<-cut // until f is known
+		p.past.cut()
 		p.flow.CompareAndSwap(f, nil)
 		e.live.End(map[vpn.CredentialID]bool{p.credential: true})
 	})
@@ -178,16 +192,19 @@ func (e *Engine) move(p *peer, source netip.AddrPort) {
 	}
 	f.Close() // or it would be one device more
 	if _, err := e.admit(p, source); err != nil {
+		p.past.cut()
 		e.live.End(map[vpn.CredentialID]bool{p.credential: true})
 	}
 }
 
-// close ends the peer's flow, for good.
-func (p *peer) close() {
+// close ends the peer's flow, for good, and reports whether there was one.
+func (p *peer) close() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = true
+	had := p.flow.Load() != nil
 	p.rest()
+	return had
 }
 
 // rest ends the peer's flow until it is heard of again. The caller holds p.mu.

@@ -3,7 +3,6 @@ package wireguard
 import (
 	"bytes"
 	"encoding/hex"
-	"math"
 	"net/netip"
 	"runtime/debug"
 	"strconv"
@@ -22,10 +21,10 @@ const (
 	fresh = time.Second
 )
 
-// What the garbage collector aims to stay below, unless somebody has said:
-// about what wireguard-go alone takes for a busy device, and more than a
-// silent one takes. docs/benchmarks.md has both, and what the limit costs
-// together with all else.
+// What the garbage collector aims to stay below, unless it was told to aim
+// lower, as by the control plane on a small machine: about what wireguard-go
+// alone takes for a busy device, and more than a silent one takes.
+// docs/benchmarks.md has both, and what other limits cost.
 const (
 	memoryBase    = 192 << 20
 	memoryPerPeer = 40 << 10
@@ -43,12 +42,12 @@ type sighting struct {
 type sweeper struct {
 	engine *Engine
 	patience
-	stop  chan struct{}
-	done  sync.WaitGroup
-	limit int64  // of memory, as it was set here; guarded by Engine.mu
-	busy  bool   // since memory was last given back
-	seen  uint64 // bytes, by the last sweep
-	last  map[wireguard.Key]sighting
+	stop chan struct{}
+	done sync.WaitGroup
+	most int64  // of memory, as it was before there was anything here; guarded by Engine.mu
+	busy bool   // since memory was last given back
+	seen uint64 // bytes, by the last sweep
+	last map[wireguard.Key]sighting
 
 	mu   sync.Mutex
 	when time.Time
@@ -126,13 +125,13 @@ func (s *sweeper) reclaim(total uint64) {
 	}
 }
 
-// limitMemory sets what the garbage collector aims at with so many devices.
+// limitMemory sets what the garbage collector aims at with so many devices: no
+// more than it was told to when the process began.
 func (s *sweeper) limitMemory(devices int) {
-	// Whoever has set one by GOMEMLIMIT has decided.
-	if now := debug.SetMemoryLimit(-1); now == math.MaxInt64 || now == s.limit {
-		s.limit = int64(memoryBase + memoryPerPeer*devices)
-		debug.SetMemoryLimit(s.limit)
+	if s.most == 0 {
+		s.most = debug.SetMemoryLimit(-1)
 	}
+	debug.SetMemoryLimit(min(s.most, int64(memoryBase+memoryPerPeer*devices)))
 }
 
 // sourceOf returns where a device was last heard from.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 	"golang.zx2c4.com/wireguard/tun"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"vpn/internal/engine/meter"
 	"vpn/internal/protocol/wireguard"
@@ -22,9 +23,9 @@ const (
 	// without asking again: it may send a hundred thousand packets in a second.
 	refusedFor = 50 * time.Millisecond
 
-	// unreachables is how many clients are told in a second that they may not
-	// reach something.
-	unreachables = 200
+	// tellings is how often in a second a device is told that it may not reach
+	// something, or that a connection is over.
+	tellings = 100
 )
 
 // A tunDevice is the host's TUN device with the meter and the guard in front
@@ -32,11 +33,17 @@ const (
 type tunDevice struct {
 	tun.Device
 	engine    *Engine
-	four, six netip.Addr // the host's own in the tunnel
-	tell      *rate.Limiter
+	four, six netip.Addr    // the host's own in the tunnel
+	tell      *rate.Limiter // those who are not known any more
 
 	mu      sync.Mutex
-	answers [][]byte // packets to devices that did not come from the host
+	answers []answer // packets to devices that the host's device does not bring
+}
+
+// An answer is a packet to a device, and what to do when it is delivered.
+type answer struct {
+	packet    []byte
+	delivered func() // or nil
 }
 
 // newTUN takes packets through the device that this process was given. Each
@@ -54,7 +61,7 @@ func (e *Engine) newTUN(_ vpn.ServerSpec, set settings) (carrier, error) {
 		_ = unix.Close(fd)
 		return carrier{}, fmt.Errorf("take over the TUN device: %w", err)
 	}
-	t := &tunDevice{Device: d, engine: e, tell: rate.NewLimiter(unreachables, unreachables)}
+	t := &tunDevice{Device: d, engine: e, tell: rate.NewLimiter(tellings, tellings)}
 	t.four, t.six = set.network.Gateway()
 	return carrier{Device: t, name: wireguard.TUN}, nil
 }
@@ -79,114 +86,241 @@ func (t *tunDevice) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	}
 }
 
-// admit takes packets to devices past the meter.
-func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
-	var last netip.Addr
-	var p *peer
-	for i, b := range bufs {
-		b = b[offset : offset+sizes[i]]
-		h, ok := parsePacket(b)
-		if ok && h.dst != last {
-			p, last = t.engine.peerOf(h.dst), h.dst
-		}
-		f := t.flow(p)
-		if !ok || f == nil || !t.shapers(p).down.take(f, b) {
-			sizes[i] = 0
-		}
-	}
+// A stretch is of packets, one after the other, that pass by one flow or do not.
+type stretch struct {
+	peer *peer
+	flow *meter.Flow // nil: they do not
+	from int
 }
 
-// shapers are a device's.
-type shapers struct{ up, down shaper }
+// admit takes packets to devices past the meter.
+func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
+	var r stretch
+	at := func(i int) []byte { return bufs[i][offset : offset+sizes[i]] }
+	settle := func(to int) {
+		n := to - r.from
+		if r.flow != nil {
+			s := &t.passage(r.peer).down
+			passes := s.take(r.flow, n, func(i int) []byte { return at(r.from + i) })
+			if passes < n {
+				s.start(r.flow) // what it passes is read later than this
+			}
+			r.from, n = r.from+passes, n-passes
+		}
+		clear(sizes[r.from : r.from+n])
+	}
+	var h packet
+	var ok bool
+	var before []byte
+	for i := range bufs {
+		b := at(i)
+		if r.flow != nil && h.alike(before, b) && !r.peer.past.over.Load() {
+			continue
+		}
+		before = b
+		p, last := r.peer, h
+		if h, ok = parsePacket(b); ok && h.dst != last.dst {
+			p = t.engine.peerOf(h.dst)
+		}
+		var f *meter.Flow
+		if ok {
+			f = t.welcome(p, h, b, meter.Down)
+		}
+		if f != r.flow || p != r.peer {
+			settle(i)
+			r = stretch{p, f, i}
+		}
+	}
+	settle(len(bufs))
+}
 
-// shapers returns those of p.
-func (t *tunDevice) shapers(p *peer) *shapers {
-	if s := p.shapers.Load(); s != nil {
-		return s.(*shapers)
+// A passage is a device's.
+type passage struct {
+	up, down shaper
+	tell     *rate.Limiter
+}
+
+// passage returns that of p.
+func (t *tunDevice) passage(p *peer) *passage {
+	if s := p.passage.Load(); s != nil {
+		return s.(*passage)
 	}
-	s := &shapers{
-		up: shaper{direction: meter.Up, pass: func(b []byte) {
-			_, _ = t.Device.Write([][]byte{b}, headroom) // a packet that is lost is one of many
-		}},
-		down: shaper{direction: meter.Down, pass: func(b []byte) { t.answer(append([]byte(nil), b[headroom:]...)) }},
+	s := &passage{up: shaper{direction: meter.Up}, down: shaper{direction: meter.Down}, tell: rate.NewLimiter(tellings, tellings)}
+	s.up.pass = func(h held) {
+		_, _ = t.Device.Write([][]byte{h.buf}, headroom) // a packet that is lost is one of many
+		h.release()
+		s.up.passed()
 	}
-	p.shapers.CompareAndSwap(nil, s)
-	return p.shapers.Load().(*shapers)
+	s.down.pass = func(h held) {
+		t.answer(answer{h.packet(), func() {
+			h.release()
+			s.down.passed()
+		}})
+	}
+	p.passage.CompareAndSwap(nil, s)
+	return p.passage.Load().(*passage)
 }
 
 // Write implements [tun.Device]: packets of one device, whose source addresses
 // wireguard-go has checked.
 func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
-	kept := bufs[:0] // the caller has the buffers elsewhere
-	var last packet
-	var peer *peer
-	allowed, all := false, len(bufs)
-	for _, b := range bufs {
-		h, ok := parsePacket(b[offset:])
-		if !ok {
+	kept, all := bufs[:0], len(bufs) // the caller has the buffers elsewhere
+	var r, waits stretch
+	settle := func(to int) {
+		if r.flow == nil {
+			return
+		}
+		n := to - r.from
+		passes := t.passage(r.peer).up.take(r.flow, n, func(i int) []byte { return bufs[r.from+i][offset:] })
+		kept = append(kept, bufs[r.from:r.from+passes]...)
+		if passes < n {
+			waits = r
+		}
+	}
+	var h packet
+	var ok, allowed bool
+	var before []byte
+	for i, b := range bufs {
+		b = b[offset:]
+		if r.flow != nil && h.alike(before, b) && !r.peer.past.over.Load() {
 			continue
 		}
-		if h.dst != last.dst || !last.dst.IsValid() {
+		before = b
+		p, last := r.peer, h
+		if h, ok = parsePacket(b); ok && h.dst != last.dst {
 			allowed = t.engine.guard.Permits(h.dst)
 		}
-		if peer == nil || h.src != last.src {
-			peer = t.engine.peerOf(h.src)
+		if ok && h.src != last.src {
+			p = t.engine.peerOf(h.src)
 		}
-		last = h
-		if !allowed && !(h.ping && (h.dst == t.four || h.dst == t.six)) {
-			t.refuse(h, b[offset:])
-			continue
+		var f *meter.Flow
+		switch {
+		case !ok:
+		case allowed, h.ping && (h.dst == t.four || h.dst == t.six):
+			f = t.welcome(p, h, b, meter.Up)
+		default:
+			t.refuse(p, h, b)
 		}
-		if f := t.flow(peer); f != nil && t.shapers(peer).up.take(f, b[offset:]) {
-			kept = append(kept, b)
+		if f != r.flow || p != r.peer {
+			settle(i)
+			r = stretch{p, f, i}
 		}
 	}
-	if len(kept) == 0 {
-		return all, nil
+	settle(all)
+	var err error
+	if len(kept) > 0 {
+		_, err = t.Device.Write(kept, offset)
 	}
-	if _, err := t.Device.Write(kept, offset); err != nil {
+	if waits.flow != nil {
+		t.passage(waits.peer).up.start(waits.flow) // or what waits would overtake what was kept
+	}
+	if err != nil {
 		return 0, err
 	}
 	return all, nil
 }
 
-// flow returns the flow of a device, nil if it may have none.
-func (t *tunDevice) flow(p *peer) *meter.Flow {
+// welcome returns the flow by which a packet of a device, or to one, passes:
+// nil if it must not. Then who sent it is told, and of a connection the other
+// end too.
+func (t *tunDevice) welcome(p *peer, h packet, b []byte, d meter.Direction) *meter.Flow {
+	f, denied := t.flow(p)
+	if f == nil && !denied || f != nil && !(h.tcp && p.past.over.Load()) {
+		return f
+	}
+	s, ok := parseSegment(h, b)
+	if f != nil {
+		c := connection{s.src.Port(), s.dst}
+		if d == meter.Down {
+			c = connection{s.dst.Port(), s.src}
+		}
+		if !ok || !p.past.has(c, s.begins()) {
+			return f
+		}
+	}
+	switch {
+	case ok:
+		t.end(p, s, d)
+	case d == meter.Up:
+		t.refuse(p, h, b)
+	}
+	return nil
+}
+
+// flow returns the flow of a device: nil if it may have none, or it is not
+// known yet whether it may.
+func (t *tunDevice) flow(p *peer) (f *meter.Flow, denied bool) {
 	if p == nil {
-		return nil
+		return nil, true
 	}
 	if f := p.flow.Load(); f != nil {
-		return f
+		return f, false
 	}
 	now := time.Now()
 	if now.UnixNano() < p.refused.Load() {
-		return nil
+		return nil, p.denied.Load()
 	}
 	f, err := t.engine.open(p)
 	if err != nil {
+		p.denied.Store(vpn.KindOf(err) == vpn.Denied)
 		p.refused.Store(now.Add(refusedFor).UnixNano())
-		return nil
+		return nil, p.denied.Load()
 	}
-	return f
+	return f, false
+}
+
+// may reports whether a device may be told something now.
+func (t *tunDevice) may(p *peer) bool {
+	if p == nil {
+		return t.tell.Allow()
+	}
+	return t.passage(p).tell.Allow()
+}
+
+// end tells both ends of a connection that it is over, in the place of a
+// segment that comes from one of them.
+func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
+	if s.flags.Contains(header.TCPFlagRst) || !t.may(p) {
+		return
+	}
+	var in, out []byte // of the device, and of the host
+	if d == meter.Up {
+		in = s.back()
+	} else {
+		out = s.back()
+	}
+	if !s.begins() { // or the other end has not heard of it
+		if d == meter.Up {
+			out = s.onward()
+		} else {
+			in = s.onward()
+		}
+	}
+	if out != nil {
+		_, _ = t.Device.Write([][]byte{out}, headroom) // the other end finds out later, if it must
+	}
+	if in != nil {
+		t.answer(answer{packet: in[headroom:]})
+	}
 }
 
 // refuse tells a device that it may not reach something, so that it does not
 // wait.
-func (t *tunDevice) refuse(h packet, b []byte) {
-	if h.dst.IsMulticast() || h.icmp || h.later || !t.tell.Allow() {
+func (t *tunDevice) refuse(p *peer, h packet, b []byte) {
+	if h.dst.IsMulticast() || h.icmp || h.later || !t.may(p) {
 		return
 	}
 	from := t.four
 	if h.src.Is6() {
 		from = t.six
 	}
-	t.answer(unreachable(from, h.src, b))
+	t.answer(answer{packet: unreachable(from, h.src, b)})
 }
 
 // answer queues a packet to a device, and wakes the reader.
-func (t *tunDevice) answer(b []byte) {
+func (t *tunDevice) answer(a answer) {
 	t.mu.Lock()
-	t.answers = append(t.answers, b)
+	t.answers = append(t.answers, a)
 	t.mu.Unlock()
 	_ = t.File().SetReadDeadline(time.Unix(1, 0))
 }
@@ -196,8 +330,12 @@ func (t *tunDevice) deliver(bufs [][]byte, sizes []int, offset int) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := min(len(t.answers), len(bufs))
-	for i, b := range t.answers[:n] {
-		sizes[i] = copy(bufs[i][offset:], b)
+	for i, a := range t.answers[:n] {
+		sizes[i] = copy(bufs[i][offset:], a.packet)
+		if a.delivered != nil {
+			a.delivered()
+		}
+		t.answers[i] = answer{}
 	}
 	if t.answers = t.answers[n:]; len(t.answers) == 0 {
 		t.answers = nil
