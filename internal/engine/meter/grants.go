@@ -37,6 +37,7 @@ func (m *Meter) Set(grants []vpn.Grant) {
 	for _, c := range m.credentials {
 		if c.generation != m.generation && !c.removed {
 			c.removed = true
+			m.rouse(c.user)
 			cut = m.judge(cut, c, now)
 		}
 	}
@@ -74,6 +75,7 @@ func (m *Meter) credential(g *vpn.Grant) *credential {
 			u.credentials = append(u.credentials, c)
 		}
 		delete(m.retired, c.id)
+		c.retired = false
 		m.credentials[c.id] = c
 	}
 	if c.user.id != g.User {

@@ -80,6 +80,8 @@ type Meter struct {
 	begun      map[*user]bool // those whose first use was here and is to be told
 	generation uint64         // counts the calls of Set
 	seq        uint64         // of the latest change that Usage noticed
+	restless   []*user        // those who are live, or of whom there may be something to tell
+	settled    uint64         // readers who know less than this must be told of the others, too
 	lastFlow   uint64         // id of the newest flow
 	nextExpiry time.Time      // no live flow expires before; zero: none expires
 }
@@ -160,6 +162,7 @@ func (m *Meter) Open(id vpn.CredentialID, source netip.AddrPort, network string,
 		cut:        cut,
 		done:       make(chan struct{}),
 	}
+	m.rouse(c.user)
 	gone, err := c.user.admit(f)
 	if err != nil {
 		return nil, err

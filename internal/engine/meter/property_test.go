@@ -135,8 +135,9 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				t.Fatalf("SetCeilings told %d, used were %d", told, w.used(u))
 			}
 		},
-		"read": w.read,
-		"":     func(*rapid.T) {},
+		"read":          w.read,
+		"another reads": func(*rapid.T) { w.m.Usage(0) },
+		"":              func(*rapid.T) {},
 	}
 }
 

@@ -41,7 +41,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		func() { m.Usage(m.Usage(0).Seq) },
 		func() { m.Sessions() },
 		func() {
-			m.Allotments().Demands()
+			m.Usage(0)
 			m.Allotments().Shares()
 			m.Allotments().Ceilings()
 			m.Allotments().Retired()

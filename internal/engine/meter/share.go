@@ -103,28 +103,11 @@ func (a Allotments) Retired() []vpn.Counter {
 	defer m.mu.Unlock()
 	var out []vpn.Counter
 	for _, c := range m.retired {
-		if n, _ := c.counter(); n.Traffic != (vpn.Traffic{}) {
-			out = append(out, n)
+		c.user.mu.Lock()
+		if c.traffic != (vpn.Traffic{}) {
+			out = append(out, c.counter())
 		}
-	}
-	return out
-}
-
-// Demands returns what the users with shared limits who are live here have
-// and want of them: nothing if there is no other worker.
-func (a Allotments) Demands() []vpn.Demand {
-	m := a.meter
-	if m.workers.Load() < 2 {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	var out []vpn.Demand
-	for _, u := range m.users {
-		if d, ok := a.demand(u, now); ok {
-			out = append(out, d)
-		}
+		c.user.mu.Unlock()
 	}
 	return out
 }
@@ -132,31 +115,10 @@ func (a Allotments) Demands() []vpn.Demand {
 // dryTime is how long a user is told of who was held up by the ceiling.
 const dryTime = 3 * time.Second
 
-// demand locks u. The caller holds Meter.mu.
-func (Allotments) demand(u *user, now time.Time) (d vpn.Demand, ok bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	l := &u.limits
-	dry := l.capped && !u.dry.IsZero() && now.Sub(u.dry) < dryTime && u.room() == 0
-	shared := l.rate[Up] > 0 || l.rate[Down] > 0 || l.devices > 0 || l.connections > 0
-	if !dry && (!shared || len(u.networks) == 0) {
-		return d, false
-	}
-	d = vpn.Demand{
-		User: u.id, RateUp: l.rate[Up], RateDown: l.rate[Down], Devices: l.devices, Connections: l.connections,
-		WaitUp: u.buckets[Up].wanting().Milliseconds(), WaitDown: u.buckets[Down].wanting().Milliseconds(),
-		Conns: len(u.flows), Dry: dry,
-	}
-	for _, c := range u.credentials {
-		d.Up, d.Down = d.Up+c.traffic.Up, d.Down+c.traffic.Down
-	}
-	if l.devices > 0 {
-		at := u.meter.activity.Load()
-		for n, p := range u.networks {
-			d.Networks = append(d.Networks, vpn.Presence{Network: n, Since: p.since.UnixMilli(), Silent: silent(p, at)})
-		}
-	}
-	return d, true
+// isDry reports whether the ceiling is, or was of late, in u's way. The caller
+// holds u.mu.
+func (u *user) isDry(now time.Time) bool {
+	return u.limits.capped && !u.dry.IsZero() && now.Sub(u.dry) < dryTime && u.room() == 0
 }
 
 // silent is for how long a device has moved no byte, in milliseconds.
@@ -226,6 +188,9 @@ func (u *user) trim(cut []*Flow) []*Flow {
 	}
 	other := u.elsewhere()
 	admitted := other.admitted(u)
+	if admitted == nil && (u.limits.connections == 0 || other.conns+len(u.flows) <= u.limits.connections) {
+		return cut // nothing is too many
+	}
 	flows := make([]*Flow, 0, len(u.flows))
 	for f := range u.flows {
 		flows = append(flows, f)

@@ -68,7 +68,7 @@ func TestAShareComesBeforeItsUser(t *testing.T) {
 
 func demand(t *testing.T, m *Meter, u vpn.UserID) vpn.Demand {
 	t.Helper()
-	for _, d := range m.Allotments().Demands() {
+	for _, d := range m.Usage(0).Demands {
 		if d.User == u {
 			return d
 		}
@@ -84,11 +84,11 @@ func TestDemandTellsWhoWaits(t *testing.T) {
 		m := newMeter(t, grant("c", "u", rates(500_000, 1_000_000)), grant("d", "v"))
 		x := dial(t, m, "c", "203.0.113.1")
 		dial(t, m, "d", "203.0.113.2")
-		if d := m.Allotments().Demands(); d != nil {
+		if d := m.Usage(0).Demands; d != nil {
 			t.Fatalf("alone, it tells %+v", d)
 		}
 		m.Allotments().SetShares(2, nil, nil)
-		if d := m.Allotments().Demands(); len(d) != 1 {
+		if d := m.Usage(0).Demands; len(d) != 1 {
 			t.Fatalf("of users without shared limits, too: %+v", d)
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -120,7 +120,7 @@ func TestDemandTellsWhoWaits(t *testing.T) {
 			t.Errorf("datagrams were dropped for 2 s and waited %d ms", d.WaitUp)
 		}
 		x.Close()
-		if d := m.Allotments().Demands(); len(d) != 0 {
+		if d := m.Usage(0).Demands; len(d) != 0 {
 			t.Errorf("nobody is live, and it tells %+v", d)
 		}
 	})
@@ -211,12 +211,12 @@ func TestDemandTellsWhoIsDry(t *testing.T) {
 			t.Errorf("after a refusal it tells %+v", d)
 		}
 		elapse(dryTime)
-		if d := m.Allotments().Demands(); len(d) != 0 {
+		if d := m.Usage(0).Demands; len(d) != 0 {
 			t.Errorf("long after it tells %+v", d)
 		}
 		setCeiling(t, m, "u", 10)
 		x := dial(t, m, "c", "203.0.113.1")
-		if d := m.Allotments().Demands(); len(d) != 0 {
+		if d := m.Usage(0).Demands; len(d) != 0 {
 			t.Errorf("with room it tells %+v", d)
 		}
 		x.move(t, Up, 10)

@@ -3,6 +3,7 @@ package meter
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -30,10 +31,11 @@ func (m *Meter) SetCeilings(epoch string, ceilings []vpn.Ceiling) ([]vpn.Counter
 	}
 	var counters []vpn.Counter
 	for u := range named {
+		u.mu.Lock()
 		for _, c := range u.credentials {
-			n, _ := c.counter()
-			counters = append(counters, n)
+			counters = append(counters, c.counter())
 		}
+		u.mu.Unlock()
 	}
 	m.mu.Unlock()
 	m.hangUp(cut)
@@ -46,30 +48,126 @@ func (m *Meter) SetCeilings(epoch string, ceilings []vpn.Ceiling) ([]vpn.Counter
 //
 // Asking acknowledges: the counter of a removed credential is left out from
 // then on, once a call names a number at or after that of its last change.
+//
+// If limits are shared with other workers, it also tells what the users with
+// such limits who are live here have and want of them.
 func (m *Meter) Usage(after uint64) vpn.Counters {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if after > m.seq {
 		after = 0 // from another epoch
 	}
-	next := m.seq + 1
-	out := vpn.Counters{Epoch: m.epoch}
-	for _, c := range m.credentials {
-		n, final := c.counter()
-		if n.Traffic != c.reported.Traffic || n.Conns != c.reported.Conns {
-			c.reported, c.seq = n, next
-			m.seq = next
-		}
-		switch {
-		case c.seq > after:
-			out.Counters = append(out.Counters, n)
-		case c.removed && final:
-			delete(m.credentials, c.id)
-			m.retired[c.id] = c
+	if after < m.settled {
+		for _, u := range m.users { // whoever was passed over may be news to this reader
+			m.rouse(u)
 		}
 	}
-	out.Seq, out.FirstUses = m.seq, m.firstUses()
-	return out
+	r := reporter{
+		Counters: vpn.Counters{Epoch: m.epoch}, meter: m, after: after, next: m.seq + 1,
+		shared: m.workers.Load() > 1, now: time.Now(),
+	}
+	r.room = len(m.restless)
+	restless := m.restless[:0]
+	for _, u := range m.restless {
+		if r.add(u) {
+			restless = append(restless, u)
+			continue
+		}
+		u.restless = false
+		m.settled = max(m.settled, after)
+	}
+	clear(m.restless[len(restless):])
+	m.restless = restless
+	r.Seq, r.FirstUses = m.seq, m.firstUses()
+	return r.Counters
+}
+
+// rouse makes Usage look at u until nothing about it can be news. The caller
+// holds m.mu.
+func (m *Meter) rouse(u *user) {
+	if !u.restless {
+		u.restless = true
+		m.restless = append(m.restless, u)
+	}
+}
+
+// A reporter is what one answer of Usage is made with.
+type reporter struct {
+	vpn.Counters
+	meter  *Meter
+	after  uint64
+	next   uint64 // the sequence number of what has changed since the last answer
+	shared bool   // with other workers
+	now    time.Time
+
+	room     int            // about how many there will be of everything
+	networks []vpn.Presence // of all, in one piece
+}
+
+// add tells of u what is news, and what it demands, and reports whether it
+// must be looked at the next time, too. It locks u; the caller holds Meter.mu.
+func (r *reporter) add(u *user) (restless bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	restless = len(u.flows) > 0 || u.isDry(r.now)
+	for _, c := range u.credentials {
+		if c.retired {
+			continue
+		}
+		if c.traffic != c.reported || c.live != c.told {
+			c.reported, c.told, c.seq = c.traffic, c.live, r.next
+			r.meter.seq = r.next
+		}
+		switch {
+		case c.seq > r.after:
+			if r.Counters.Counters == nil {
+				r.Counters.Counters = make([]vpn.Counter, 0, r.room)
+			}
+			r.Counters.Counters = append(r.Counters.Counters, c.counter())
+			restless = true
+		case c.removed && c.live == 0:
+			c.retired = true
+			delete(r.meter.credentials, c.id)
+			r.meter.retired[c.id] = c
+		}
+	}
+	if r.shared && restless {
+		if r.Demands == nil {
+			r.Demands, r.networks = make([]vpn.Demand, 0, r.room), make([]vpn.Presence, 0, r.room)
+		}
+		if d, ok := r.demand(u); ok {
+			r.Demands = append(r.Demands, d)
+		}
+	}
+	return restless
+}
+
+// demand returns what u has and wants of limits that are shared, if there are
+// any and it is live, or dry. The caller holds Meter.mu and u.mu.
+func (r *reporter) demand(u *user) (d vpn.Demand, ok bool) {
+	l := &u.limits
+	dry := u.isDry(r.now)
+	shared := l.rate[Up] > 0 || l.rate[Down] > 0 || l.devices > 0 || l.connections > 0
+	if !dry && (!shared || len(u.networks) == 0) {
+		return d, false
+	}
+	d = vpn.Demand{
+		User: u.id, RateUp: l.rate[Up], RateDown: l.rate[Down], Devices: l.devices, Connections: l.connections,
+		WaitUp: u.buckets[Up].wanting().Milliseconds(), WaitDown: u.buckets[Down].wanting().Milliseconds(),
+		Conns: len(u.flows), Dry: dry,
+	}
+	for _, c := range u.credentials {
+		d.Up, d.Down = d.Up+c.traffic.Up, d.Down+c.traffic.Down
+	}
+	if l.devices > 0 {
+		at := u.meter.activity.Load()
+		mine := len(r.networks)
+		for n, p := range u.networks {
+			r.networks = append(r.networks, vpn.Presence{Network: n, Since: p.since.UnixMilli(), Silent: silent(p, at)})
+		}
+		d.Networks = r.networks[mine:len(r.networks):len(r.networks)]
+	}
+	return d, true
 }
 
 // Sessions returns the live flows, the oldest first.

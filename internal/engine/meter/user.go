@@ -19,8 +19,10 @@ type credential struct {
 	removed    bool // kept until its last count is acknowledged
 	notBefore  time.Time
 	notAfter   time.Time
+	retired    bool
 	generation uint64      // of the last Set that named it
-	reported   vpn.Counter // as Usage last saw it,
+	reported   vpn.Traffic // as Usage last saw it,
+	told       int         // with so many live flows,
 	seq        uint64      // and when that was a change
 
 	// guarded by user.mu
@@ -57,12 +59,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// counter returns the count of c, and whether it is final unless a new flow
-// is opened.
-func (c *credential) counter() (n vpn.Counter, final bool) {
-	c.user.mu.Lock()
-	defer c.user.mu.Unlock()
-	return vpn.Counter{Credential: c.id, User: c.user.id, Traffic: c.traffic, Conns: c.live}, c.live == 0
+// counter returns the count of c. The caller holds user.mu.
+func (c *credential) counter() vpn.Counter {
+	return vpn.Counter{Credential: c.id, User: c.user.id, Traffic: c.traffic, Conns: c.live}
 }
 
 // limits are what the grants of a user say of the user.
@@ -82,6 +81,7 @@ type user struct {
 	// guarded by Meter.mu
 	credentials []*credential // retired ones too
 	generation  uint64        // of the last Set that named it
+	restless    bool          // it is one of Meter.restless
 	holding
 
 	mu       sync.Mutex
