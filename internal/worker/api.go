@@ -19,6 +19,12 @@ const maxBody = 64 << 20
 // An endpoint answers a request with a value to encode, or an error.
 type endpoint func(r *http.Request) (any, error)
 
+// encoded is a value that an endpoint has encoded itself.
+type encoded struct {
+	form string
+	body []byte
+}
+
 // handler returns the worker's API.
 func (h *host) handler() http.Handler {
 	mux := http.NewServeMux()
@@ -66,7 +72,11 @@ func (h *host) getUsage(r *http.Request) (any, error) {
 			return nil, vpn.Errorf(vpn.Invalid, "after must be a sequence number")
 		}
 	}
-	return h.allotted.usage(after), nil
+	out := h.allotted.usage(after)
+	if r.Header.Get("Accept") != usageForm {
+		return out, nil
+	}
+	return encoded{usageForm, appendUsage(make([]byte, 0, 256+64*len(out.Counters)+96*len(out.Demands)), &out)}, nil
 }
 
 func (h *host) getSessions(*http.Request) (any, error) { return h.meter.Sessions(), nil }
@@ -98,16 +108,20 @@ func (h *host) answer(e endpoint) http.Handler {
 		if err != nil {
 			status, out = failure(err)
 		}
-		body, err := json.Marshal(out)
-		if err != nil {
-			h.log.Error("answer could not be encoded", slog.Any("err", err))
-			http.Error(w, "internal", http.StatusInternalServerError)
-			return
+		answer, ok := out.(encoded)
+		if !ok {
+			body, err := json.Marshal(out)
+			if err != nil {
+				h.log.Error("answer could not be encoded", slog.Any("err", err))
+				http.Error(w, "internal", http.StatusInternalServerError)
+				return
+			}
+			answer = encoded{"application/json", body}
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.Header().Set("Content-Type", answer.form)
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer.body)))
 		w.WriteHeader(status)
-		_, _ = w.Write(body) // the control plane may be gone
+		_, _ = w.Write(answer.body) // the control plane may be gone
 	})
 }
 

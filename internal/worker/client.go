@@ -90,9 +90,20 @@ func (c *Client) Patch(ctx context.Context, p vpn.Patch) error {
 // Usage returns the counters that moved after sequence number after; 0 gives
 // all of them.
 func (c *Client) Usage(ctx context.Context, after uint64) (vpn.Counters, error) {
+	form, answer, err := c.exchange(ctx, callTimeout, http.MethodGet, "/v1/usage?after="+strconv.FormatUint(after, 10), nil, usageForm)
+	if err != nil {
+		return vpn.Counters{}, err
+	}
 	var out vpn.Counters
-	err := c.call(ctx, callTimeout, http.MethodGet, "/v1/usage?after="+strconv.FormatUint(after, 10), nil, &out)
-	return out, err
+	if form == usageForm {
+		out, err = parseUsage(answer)
+	} else { // a worker of an earlier version
+		err = json.Unmarshal(answer, &out)
+	}
+	if err != nil {
+		return vpn.Counters{}, fmt.Errorf("read the worker's answer: %w", err)
+	}
+	return out, nil
 }
 
 // Sessions returns the live sessions.
@@ -116,39 +127,48 @@ func (c *Client) Done() <-chan struct{} { return c.process.Done() }
 // call sends in, if it is not nil, and decodes the answer into out, if that
 // is not nil.
 func (c *Client) call(ctx context.Context, timeout time.Duration, method, path string, in, out any) error {
+	_, answer, err := c.exchange(ctx, timeout, method, path, in, "application/json")
+	if err != nil || out == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("read the worker's answer: %w", err)
+	}
+	return nil
+}
+
+// exchange sends in, if it is not nil, and returns the answer and its form,
+// which is the one asked for or JSON.
+func (c *Client) exchange(ctx context.Context, timeout time.Duration, method, path string, in any, accept string) (form string, answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("encode a request to the worker: %w", err)
+			return "", nil, fmt.Errorf("encode a request to the worker: %w", err)
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://worker"+path, body)
 	if err != nil {
-		return fmt.Errorf("make a request to the worker: %w", err)
+		return "", nil, fmt.Errorf("make a request to the worker: %w", err)
 	}
+	req.Header.Set("Accept", accept)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.silent(err)
+		return "", nil, c.silent(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil {
-		return c.silent(err)
+	var b bytes.Buffer
+	b.Grow(int(min(max(resp.ContentLength, 0), maxBody)) + bytes.MinRead) // or it would be copied as it grows
+	if _, err := b.ReadFrom(io.LimitReader(resp.Body, maxBody)); err != nil {
+		return "", nil, c.silent(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return refusal(resp.Status, answer)
+		return "", nil, refusal(resp.Status, b.Bytes())
 	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("read the worker's answer: %w", err)
-	}
-	return nil
+	return resp.Header.Get("Content-Type"), b.Bytes(), nil
 }
 
 // silent is the error of a call that was not answered.

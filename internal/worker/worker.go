@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -92,6 +93,17 @@ func Main(ctx context.Context, o Options) error {
 	log.Info("worker runs", slog.Int("pid", os.Getpid()), slog.Int("uid", os.Getuid()),
 		slog.Bool("confined", confined), slog.String("epoch", h.epoch), slog.String("version", o.Version))
 	return serve(ctx, l, h)
+}
+
+// Serve is [Main] without what concerns the process: a worker inside another
+// program, for tests of those who talk to workers. It returns after an orderly
+// stop, with the final counters in final.
+func Serve(ctx context.Context, l net.Listener, final io.Writer, o Options) error {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return serve(ctx, l, newHost(hostOptions{engines: o.Engines, version: o.Version, log: log, epoch: newEpoch(), final: final}))
 }
 
 // serve answers on l until h is stopped or ctx ends.
