@@ -24,6 +24,7 @@ type bench struct {
 	path    string
 	store   *sqlite.Store
 	workers *fakeWorkers
+	outside app.Workers // in their place, if set
 	network app.Network
 	now     func() time.Time
 	tunnels app.Tunnels // nil: none
@@ -67,8 +68,12 @@ func (b *bench) open() {
 		b.t.Fatal(err)
 	}
 	b.store = st
+	var ws app.Workers = b.workers
+	if b.outside != nil {
+		ws = b.outside
+	}
 	b.app = app.New(app.Config{
-		Store: st, Workers: b.workers, Protocols: all.Protocols(), Network: b.network, Tunnels: b.tunnels,
+		Store: st, Workers: ws, Protocols: all.Protocols(), Network: b.network, Tunnels: b.tunnels,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now() },
 	})
 	b.ctx = app.WithActor(b.t.Context(), app.Actor{Name: "test"})

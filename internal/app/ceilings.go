@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 
 	"vpn/internal/vpn"
@@ -15,6 +17,20 @@ type budget struct {
 	left  uint64
 	pace  uint64 // bytes per second once it is used up, over all workers; 0: none
 	parts []part
+
+	account *account
+	stirs   uint64 // of the account, as of then
+	inOrder bool   // every worker has what it should have
+}
+
+// quiet reports whether the user does nothing now.
+func (b *budget) quiet() bool {
+	for i := range b.parts {
+		if b.parts[i].demand > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 type part struct {
@@ -25,16 +41,17 @@ type part struct {
 // shares divides what is left among the workers: a quarter evenly, so that a
 // user may begin anywhere, the rest by demand. Their sum is never more than
 // what is left.
-func (b budget) shares() []uint64 {
-	return b.divide(b.left)
+func (b *budget) shares(into []uint64) []uint64 {
+	return b.divide(b.left, into)
 }
 
 // paces divides the rate beyond the quota in the same way.
-func (b budget) paces() []uint64 { return b.divide(b.pace) }
+func (b *budget) paces(into []uint64) []uint64 { return b.divide(b.pace, into) }
 
-func (b budget) divide(all uint64) []uint64 {
+// divide appends the parts to into.
+func (b *budget) divide(all uint64, into []uint64) []uint64 {
 	n := uint64(len(b.parts))
-	out := make([]uint64, n)
+	out := slices.Grow(into, int(n))[len(into) : len(into)+int(n)]
 	if n == 0 {
 		return out
 	}
@@ -52,7 +69,7 @@ func (b budget) divide(all uint64) []uint64 {
 	}
 	for i, p := range b.parts {
 		out[i] = even / n
-		if demand > 0 && n > 1 {
+		if p.demand > 0 && n > 1 {
 			out[i] += uint64(float64(all-even) * (float64(p.demand) / float64(demand)) * (1 - 1e-9))
 		}
 	}
@@ -83,8 +100,11 @@ type holding struct {
 	sure  bool // allowed is what it holds; else it must be read before it is told anything
 }
 
-// most returns the most that the worker may allow a user.
-func (h *holding) most(u vpn.UserID) allowance { return h.allowed[u].or(h.asked[u]) }
+// allowance returns what the worker has agreed to, and whether it has.
+func (h *holding) allowance(u vpn.UserID) (a allowance, known bool) {
+	a, known = h.allowed[u]
+	return a, known
+}
 
 // ceilings hands the quotas' remainders out to the workers, so that each
 // stops a user by itself, whether or not the control plane is there. What is
@@ -98,6 +118,10 @@ type ceilings struct {
 	// first is what was left of the quotas when this control plane began: more
 	// cannot be in the hands of a worker that an earlier one has left.
 	first map[vpn.UserID]uint64
+
+	// purses are those that every user was looked at with: with others, all
+	// must be looked at again.
+	purses []standing
 }
 
 // An allowance is what a worker has agreed to: to stop a user at so many
@@ -136,13 +160,10 @@ func (c *ceilings) hear(epoch string, turn uint64) {
 func (c *ceilings) renew(ctx context.Context, purses []purse, target func(purse) bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	epochs := make([]string, len(purses))
-	for i, p := range purses {
-		epochs[i] = p.epoch
-	}
+	accounts := &c.ledger.accounts
 	if c.first == nil {
 		c.first = map[vpn.UserID]uint64{}
-		for _, b := range c.ledger.budgets(nil) {
+		for _, b := range accounts.budgets(nil, true) {
 			c.first[b.user] = b.left
 		}
 	}
@@ -155,20 +176,33 @@ func (c *ceilings) renew(ctx context.Context, purses []purse, target func(purse)
 			errs = append(errs, err)
 		}
 	}
-	c.prune()
-	// Down first: only what a worker has given back can be given away.
-	for _, raise := range []bool{false, true} {
-		budgets := c.ledger.budgets(epochs)
-		for i, p := range purses {
-			if h := c.held[p.epoch]; p.silent || h == nil || !h.sure || !target(p) {
-				continue
-			}
-			if err := c.set(ctx, p, c.plan(budgets, epochs, i, raise)); err != nil {
-				errs = append(errs, err)
-			}
+	for _, u := range accounts.takeLapsed() {
+		for _, h := range c.held {
+			delete(h.allowed, u)
 		}
 	}
-	return errors.Join(errs...)
+	r := c.round(purses, target)
+	bs := accounts.budgets(r.epochs, !slices.Equal(r.purses, c.purses))
+	before := c.purses
+	c.purses = nil // look at all, unless this goes well
+	// Down first: only what a worker has given back can be given away.
+	todo := r.lower(bs)
+	errs = append(errs, c.set(ctx, purses, r.out)...)
+	if len(todo) > 0 {
+		accounts.again(r.epochs, todo)
+		r.raise(todo)
+		errs = append(errs, c.set(ctx, purses, r.out)...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if r.partly { // there will be another round soon
+		c.purses = before
+		return nil
+	}
+	c.purses = r.purses
+	accounts.calm(slices.DeleteFunc(bs, func(b budget) bool { return !b.inOrder || !b.quiet() }))
+	return nil
 }
 
 // read asks a worker what it holds, unless that is known.
@@ -190,146 +224,43 @@ func (c *ceilings) read(ctx context.Context, p purse) error {
 	if _, err := p.worker.SetCeilings(ctx, p.epoch, vpn.Ceilings{Turn: held.Turn + 1}); err != nil {
 		return err
 	}
+	// What was granted to users who have no quota any more counts no more:
+	// before they have one again each worker is told anew, with the grant that
+	// says so.
+	for _, u := range c.ledger.accounts.unlimited(maps.Keys(allowed)) {
+		delete(allowed, u)
+	}
 	c.held[p.epoch] = &holding{turn: held.Turn + 1, allowed: allowed, sure: true}
+	c.purses = nil
 	c.ledger.note(p.epoch, vpn.Counters{Counters: held.Retired})
 	return nil
 }
 
-// prune forgets what was granted to users who have no quota any more. Before
-// they have one again each worker is told anew, with the grant that says so.
-func (c *ceilings) prune() {
-	for _, h := range c.held {
-		for u := range h.allowed {
-			if !c.ledger.hasQuota(u) {
-				delete(h.allowed, u)
+// set tells each purse what is new for it.
+func (c *ceilings) set(ctx context.Context, purses []purse, news [][]vpn.Ceiling) (errs []error) {
+	for i, p := range purses {
+		cs := news[i]
+		if len(cs) == 0 {
+			continue
+		}
+		h := c.held[p.epoch]
+		counters, err := p.worker.SetCeilings(ctx, p.epoch, vpn.Ceilings{Turn: h.turn + 1, Ceilings: cs})
+		if err != nil {
+			h.sure = false
+			if h.asked == nil {
+				h.asked = map[vpn.UserID]allowance{}
 			}
-		}
-	}
-}
-
-// plan returns the ceilings that purse i should have and has not: those that
-// rise, or those that fall.
-func (c *ceilings) plan(budgets []budget, epochs []string, i int, raise bool) []vpn.Ceiling {
-	var out []vpn.Ceiling
-	for _, b := range budgets {
-		shares := b.shares()
-		if c.fair(b, shares, epochs) {
-			continue
-		}
-		have, known := c.held[epochs[i]].allowed[b.user]
-		want := c.want(b, shares, i, have)
-		switch {
-		case !known && !raise:
-			continue
-		case known && raise:
-			want = want.or(have)
-		case known:
-			want = allowance{min(want.bytes, have.bytes), min(want.pace, have.pace)}
-		}
-		if known && want == have {
-			continue
-		}
-		if raise {
-			want = c.within(want, b, epochs, i)
-			if known && want.bytes <= have.bytes && want.pace <= have.pace {
-				continue
+			for _, x := range cs {
+				h.asked[x.User] = h.asked[x.User].or(allowance{x.Bytes, x.Throttle})
 			}
-		}
-		out = append(out, vpn.Ceiling{User: b.user, Bytes: want.bytes, Throttle: want.pace})
-	}
-	return out
-}
-
-// fairTime is for how many seconds of what a user moves a part must last that
-// is less than it should be.
-const fairTime = 3
-
-// fair reports whether several workers have about what they should have: each
-// half of it at least, or all if it would not last for some seconds, and
-// together no more than is left. What is fair is left alone, or every byte
-// that moves would move all the ceilings.
-func (c *ceilings) fair(b budget, shares []uint64, epochs []string) bool {
-	if len(epochs) < 2 || b.pace > 0 {
-		return false
-	}
-	var sum uint64
-	for i, name := range epochs {
-		h := c.held[name]
-		if h == nil || !h.sure {
-			return false
-		}
-		have, known := h.allowed[b.user]
-		room := have.bytes - min(have.bytes, b.parts[i].count)
-		scarce := room < fairTime*b.parts[i].demand && room < shares[i]-shares[i]/16
-		if !known || have.pace > 0 || scarce || room < shares[i]/2 || shares[i] > 0 && room == 0 {
-			return false
-		}
-		sum += min(room, vpn.MaxTraffic-sum)
-	}
-	return sum <= b.left
-}
-
-// want returns what worker i's part is.
-func (c *ceilings) want(b budget, shares []uint64, i int, have allowance) allowance {
-	want := allowance{b.parts[i].count + shares[i], b.paces()[i]}
-	if b.pace > 0 {
-		want.pace = max(want.pace, 1) // none would be one without a bound
-	}
-	if b.left == 0 && have.bytes <= b.parts[i].count {
-		want.bytes = have.bytes // it is reached: nothing rises with what passes beyond it
-	}
-	return want
-}
-
-// within returns no more of want than the other workers leave.
-func (c *ceilings) within(want allowance, b budget, epochs []string, i int) allowance {
-	others := c.outstanding(b, epochs, i)
-	want.bytes = min(want.bytes, b.parts[i].count+b.left-min(b.left, others.bytes))
-	want.pace = min(want.pace, b.pace-min(b.pace, others.pace))
-	if b.pace > 0 {
-		want.pace = max(want.pace, 1)
-	}
-	return want
-}
-
-// outstanding returns what the workers other than i may still spend.
-func (c *ceilings) outstanding(b budget, epochs []string, i int) allowance {
-	var sum allowance
-	for j, name := range epochs {
-		if j == i {
+			errs = append(errs, err)
 			continue
 		}
-		spendable := allowance{c.first[b.user], b.pace} // whoever has not said what it holds
-		if h := c.held[name]; h != nil {
-			spendable = h.most(b.user)
-			spendable.bytes -= min(spendable.bytes, b.parts[j].count)
-		}
-		sum.bytes += min(spendable.bytes, vpn.MaxTraffic-sum.bytes)
-		sum.pace += min(spendable.pace, vpn.MaxTraffic-sum.pace)
-	}
-	return sum
-}
-
-func (c *ceilings) set(ctx context.Context, p purse, cs []vpn.Ceiling) error {
-	if len(cs) == 0 {
-		return nil
-	}
-	h := c.held[p.epoch]
-	counters, err := p.worker.SetCeilings(ctx, p.epoch, vpn.Ceilings{Turn: h.turn + 1, Ceilings: cs})
-	if err != nil {
-		h.sure = false
-		if h.asked == nil {
-			h.asked = map[vpn.UserID]allowance{}
-		}
+		h.turn++
 		for _, x := range cs {
-			h.asked[x.User] = h.asked[x.User].or(allowance{x.Bytes, x.Throttle})
+			h.allowed[x.User] = allowance{x.Bytes, x.Throttle}
 		}
-		return err
+		c.ledger.note(p.epoch, counters)
 	}
-	h.turn++
-	for _, x := range cs {
-		h.allowed[x.User] = allowance{x.Bytes, x.Throttle}
-	}
-	c.ledger.note(p.epoch, counters)
-	return nil
+	return errs
 }

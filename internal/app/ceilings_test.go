@@ -19,7 +19,7 @@ func TestSharesAreWhatIsLeft(t *testing.T) {
 			}), 1, 8).Draw(t, "parts"),
 		}
 		var sum uint64
-		for _, s := range b.shares() {
+		for _, s := range b.shares(nil) {
 			sum += s
 		}
 		if sum != b.left {
@@ -30,9 +30,24 @@ func TestSharesAreWhatIsLeft(t *testing.T) {
 
 func TestSharesFollowDemand(t *testing.T) {
 	b := budget{left: 1000, parts: []part{{demand: 900}, {demand: 0}}}
-	if s := b.shares(); s[0] < 800 || s[1] < 100 {
+	if s := b.shares(nil); s[0] < 800 || s[1] < 100 {
 		t.Fatalf("shares = %v: the busy worker gets most, the idle one a beginning", s)
 	}
+}
+
+// planned returns what the workers of the epochs are to be told.
+func planned(c *ceilings, budgets []budget, epochs []string, raise bool) [][]vpn.Ceiling {
+	var purses []purse
+	for _, e := range epochs {
+		purses = append(purses, purse{epoch: e})
+	}
+	r := c.round(purses, everyone)
+	if raise {
+		r.raise(budgets)
+	} else {
+		r.lower(budgets)
+	}
+	return r.out
 }
 
 // Raising a worker's ceiling never goes beyond what the others have left,
@@ -45,15 +60,15 @@ func TestPlanTakesBackBeforeItGives(t *testing.T) {
 	budgets := []budget{{user: u, left: 900, parts: []part{{count: 100}, {count: 0, demand: 1000}}}}
 	epochs := []string{"a", "b"}
 
-	if got := c.plan(budgets, epochs, 1, true); len(got) != 0 {
+	if got := planned(c, budgets, epochs, true)[1]; len(got) != 0 {
 		t.Fatalf("b was raised to %v while a still holds 800 of 900", got)
 	}
-	down := c.plan(budgets, epochs, 0, false)
+	down := planned(c, budgets, epochs, false)[0]
 	if len(down) != 1 || down[0].Bytes >= 900 {
 		t.Fatalf("a is not lowered: %v", down)
 	}
 	c.held["a"].allowed[u] = allowance{bytes: down[0].Bytes}
-	up := c.plan(budgets, epochs, 1, true)
+	up := planned(c, budgets, epochs, true)[1]
 	if len(up) != 1 {
 		t.Fatalf("b is not raised: %v", up)
 	}
@@ -75,8 +90,9 @@ func TestPacesAreTheThrottle(t *testing.T) {
 	granted := func(epoch string) allowance { return c.held[epoch].allowed[u] }
 	tell := func() (sum uint64) {
 		for _, raise := range []bool{false, true} {
+			news := planned(c, budgets, epochs, raise)
 			for i, e := range epochs {
-				for _, x := range c.plan(budgets, epochs, i, raise) {
+				for _, x := range news[i] {
 					c.held[e].allowed[u] = allowance{x.Bytes, x.Throttle}
 				}
 				if raise {
@@ -113,7 +129,7 @@ func TestPacesAreTheThrottle(t *testing.T) {
 // have the one byte that is left.
 func TestTheLastByteIsForWhoeverWantsIt(t *testing.T) {
 	b := budget{left: 1, parts: []part{{}, {}, {demand: dryDemand}}}
-	if got := b.shares(); !slices.Equal(got, []uint64{0, 0, 1}) {
+	if got := b.shares(nil); !slices.Equal(got, []uint64{0, 0, 1}) {
 		t.Errorf("of one byte each has %v", got)
 	}
 }
@@ -144,7 +160,9 @@ func TestFairCeilingsStay(t *testing.T) {
 		for i, name := range []string{"a", "b"} {
 			c.held[name] = &holding{allowed: map[vpn.UserID]allowance{u: {bytes: tt.have[i]}}, sure: true}
 		}
-		if got := c.fair(b, b.shares(), []string{"a", "b"}); got != tt.fair {
+		r := c.round([]purse{{epoch: "a"}, {epoch: "b"}}, everyone)
+		r.look(&b)
+		if got := r.fair(&b); got != tt.fair {
 			t.Errorf("%s: fair is %t", tt.name, got)
 		}
 	}

@@ -30,12 +30,13 @@ const (
 // [vpn.Whole]: each has a floor, and what it uses and a little more; those
 // who would take more than that divide the rest evenly. The sum is never more
 // than Whole, unless those who are fixed hold more, and what is fine is left
-// as it is.
-func divide(ws []want, rate uint64) []int {
-	out := make([]int, len(ws))
+// as it is. The parts are put into room, if they fit.
+func divide(room []int, ws []want, rate uint64) []int {
+	out := room[:0]
 	total, free := vpn.Whole, 0
-	for i, w := range ws {
-		out[i] = w.held
+	for i := range ws {
+		w := &ws[i]
+		out = append(out, w.held)
 		if w.fixed {
 			total -= w.held
 		} else {

@@ -25,7 +25,7 @@ func anyWants(t *rapid.T) []want {
 func TestDivisionIsSafe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ws := anyWants(t)
-		got := divide(ws, rapid.Uint64Range(1, vpn.MaxTraffic).Draw(t, "rate"))
+		got := divide(nil, ws, rapid.Uint64Range(1, vpn.MaxTraffic).Draw(t, "rate"))
 		all, kept := 0, 0
 		for i, w := range ws {
 			all += got[i]
@@ -58,7 +58,7 @@ func poll(demand []uint64, held []int, rate uint64) []int {
 		allowed := uint64(float64(rate) * float64(h) / vpn.Whole)
 		ws[i] = want{held: h, moved: min(demand[i], allowed), hungry: demand[i] > allowed}
 	}
-	return divide(ws, rate)
+	return divide(nil, ws, rate)
 }
 
 func even(n int) []int {

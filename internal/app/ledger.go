@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,53 +18,66 @@ type ledger struct {
 	store Store
 	now   func() time.Time // for dates
 
-	mu     sync.Mutex
-	epochs map[string]*epochCount
-	ending map[string]time.Time // epochs whose end the store has not been told, and when that was
-	// What has been observed and not committed, by whose it is.
-	users   map[vpn.UserID]vpn.Traffic
-	servers map[vpn.ServerID]vpn.Traffic
-	firsts  firstUses
-	// Quotas as the store had them when it was last read. Used changes only
-	// by commits, which go through here, so quota - used - users is exact.
-	quotas map[vpn.UserID]Quota
-	turn   time.Time // when the next period begins anew, as of then too
+	mu       sync.Mutex
+	epochs   map[string]*epochCount
+	ending   map[string]time.Time // epochs whose end the store has not been told, and when that was
+	accounts accounts
+	servers  map[vpn.ServerID]vpn.Traffic
+	firsts   firstUses
+	turn     time.Time // when the next period begins anew, as of then too
 }
 
 // epochCount is what one life of one worker has counted.
 type epochCount struct {
+	name      string
 	server    vpn.ServerID
 	at        time.Time // of the last observation, for durations only
 	seq       uint64    // of the last observation
 	committed uint64    // the seq that the store has seen
 	counts    map[vpn.CredentialID]*count
-	dirty     map[vpn.CredentialID]*count
-	totals    map[vpn.UserID]uint64 // the worker's own count of each user, up and down
-	rates     map[vpn.UserID]vpn.Rate
+	dirty     []*count
+	tallies   map[vpn.UserID]*tally
 	rate      vpn.Rate
-	online    map[vpn.UserID]int  // connections of each user
-	conns     int                 // of all of them
-	dry       map[vpn.UserID]bool // who was held up by a ceiling of late
+	round     uint64 // counts the observations that told rates
+	answers   uint64
+	conns     int // live ones of all users
 }
 
 type count struct {
-	user      vpn.UserID
-	reported  vpn.Traffic // by the worker
-	accounted vpn.Traffic // in the ledger or the store
-	stored    vpn.Traffic // in the store
-	conns     int
+	credential vpn.CredentialID
+	tally      *tally      // of its user
+	reported   vpn.Traffic // by the worker
+	accounted  vpn.Traffic // in the ledger or the store
+	stored     vpn.Traffic // in the store
+	dirty      bool        // it is one of epochCount.dirty
+	conns      int
 }
 
 func newLedger(st Store, now func() time.Time) *ledger {
-	return &ledger{
+	l := &ledger{
 		store: st, now: now,
 		epochs:  map[string]*epochCount{},
 		ending:  map[string]time.Time{},
-		users:   map[vpn.UserID]vpn.Traffic{},
 		servers: map[vpn.ServerID]vpn.Traffic{},
-		quotas:  map[vpn.UserID]Quota{},
 		firsts:  newFirstUses(),
 	}
+	l.accounts = accounts{mu: &l.mu, of: map[vpn.UserID]*account{}}
+	return l
+}
+
+func newEpochCount(name string, s vpn.ServerID) *epochCount {
+	return &epochCount{name: name, server: s, counts: map[vpn.CredentialID]*count{}, tallies: map[vpn.UserID]*tally{}, round: 1, answers: 1}
+}
+
+// tally returns an epoch's tally of a user. The caller holds l.mu.
+func (l *ledger) tally(e *epochCount, u vpn.UserID) *tally {
+	t := e.tallies[u]
+	if t == nil {
+		t = &tally{epoch: e, of: l.accounts.account(u)}
+		e.tallies[u] = t
+		t.of.tallies = append(t.of.tallies, t)
+	}
+	return t
 }
 
 // after returns the sequence number to ask an epoch's worker with: asking
@@ -92,26 +106,28 @@ func (l *ledger) observe(ctx context.Context, server vpn.ServerID, cs vpn.Counte
 	}
 	first, elapsed := e.at.IsZero(), time.Since(e.at)
 	e.seq = max(e.seq, cs.Seq)
-	clear(e.dry)
+	e.answers++
 	for i := range cs.Demands {
 		if d := &cs.Demands[i]; d.Dry {
-			e.dry[d.User] = true
+			t := l.tally(e, d.User)
+			t.dry = e.answers
+			l.accounts.stir(t.of)
 		}
 	}
 	l.firsts.take(cs.FirstUses)
 	short := !first && elapsed < minElapsed
 	if !short {
 		e.at = time.Now()
-		clear(e.rates)
+		e.round++
 		e.rate = vpn.Rate{}
 	}
-	for _, c := range cs.Counters {
-		moved := l.take(e, c)
+	for i := range cs.Counters {
+		t, moved := l.take(e, &cs.Counters[i])
 		if first || short || moved == (vpn.Traffic{}) {
 			continue
 		}
 		r := vpn.Rate{Up: perSecond(moved.Up, elapsed), Down: perSecond(moved.Down, elapsed)}
-		e.rates[c.User] = e.rates[c.User].Add(r)
+		t.rate, t.round = t.latest().Add(r), e.round
 		e.rate = e.rate.Add(r)
 	}
 	return nil
@@ -134,27 +150,19 @@ func (l *ledger) note(epoch string, cs vpn.Counters) {
 	defer l.mu.Unlock()
 	l.firsts.take(cs.FirstUses)
 	if e := l.epochs[epoch]; e != nil {
-		for _, c := range cs.Counters {
-			l.take(e, c)
+		for i := range cs.Counters {
+			l.take(e, &cs.Counters[i])
 		}
 	}
 }
 
 // open begins an epoch with what the store has seen of it already.
 func (l *ledger) open(ctx context.Context, server vpn.ServerID, epoch string) (*epochCount, error) {
-	e := &epochCount{
-		server: server,
-		counts: map[vpn.CredentialID]*count{},
-		dirty:  map[vpn.CredentialID]*count{},
-		totals: map[vpn.UserID]uint64{},
-		rates:  map[vpn.UserID]vpn.Rate{},
-		online: map[vpn.UserID]int{},
-		dry:    map[vpn.UserID]bool{},
-	}
+	e := newEpochCount(epoch, server)
 	err := l.store.View(ctx, func(tx Tx) error {
 		marks, err := tx.Usage.Marks(epoch)
 		for id, t := range marks {
-			e.counts[id] = &count{accounted: t, stored: t}
+			e.counts[id] = &count{credential: id, accounted: t, stored: t}
 		}
 		return err
 	})
@@ -164,33 +172,45 @@ func (l *ledger) open(ctx context.Context, server vpn.ServerID, epoch string) (*
 	return e, nil
 }
 
-// take accounts for one counter and returns how far it has moved.
-func (l *ledger) take(e *epochCount, c vpn.Counter) vpn.Traffic {
+// take accounts for one counter and returns whose tally it is of and how far
+// it has moved.
+func (l *ledger) take(e *epochCount, c *vpn.Counter) (*tally, vpn.Traffic) {
 	n := e.counts[c.Credential]
 	if n == nil {
-		n = &count{}
+		n = &count{credential: c.Credential}
 		e.counts[c.Credential] = n
 	}
-	if more := c.Conns - n.conns; more != 0 {
-		e.conns += more
-		if e.online[c.User] += more; e.online[c.User] == 0 {
-			delete(e.online, c.User)
+	if n.tally == nil || n.tally.of.user != c.User {
+		if n.tally != nil {
+			n.tally.conns -= n.conns
+			e.conns -= n.conns
+			n.conns = 0
 		}
+		n.tally = l.tally(e, c.User)
 	}
-	n.user, n.conns = c.User, c.Conns
-	e.totals[c.User] += c.Traffic.Since(n.reported).Total()
+	t := n.tally
+	more := c.Conns - n.conns
+	n.conns, t.conns, e.conns = c.Conns, t.conns+more, e.conns+more
+	if c.Traffic == n.accounted && c.Traffic == n.reported {
+		return t, vpn.Traffic{}
+	}
+	t.total += c.Traffic.Since(n.reported).Total()
 	// Answers may overtake each other: a later, lower one must not make the
 	// next count twice.
 	n.reported.Up, n.reported.Down = max(n.reported.Up, c.Up), max(n.reported.Down, c.Down)
+	l.accounts.stir(t.of)
 	moved := c.Traffic.Since(n.accounted)
 	if moved == (vpn.Traffic{}) {
-		return moved
+		return t, moved
 	}
 	n.accounted = n.accounted.Add(moved)
-	e.dirty[c.Credential] = n
-	l.users[c.User] = l.users[c.User].Add(moved)
+	if !n.dirty {
+		n.dirty = true
+		e.dirty = append(e.dirty, n)
+	}
+	l.accounts.add(t.of, moved)
 	l.servers[e.server] = l.servers[e.server].Add(moved)
-	return moved
+	return t, moved
 }
 
 // commit writes everything observed into the store.
@@ -218,12 +238,14 @@ func (l *ledger) finish(ctx context.Context, epoch string) error {
 		l.ending[epoch] = l.now()
 	}
 	if e := l.epochs[epoch]; e != nil {
-		clear(e.rates)
+		e.round++
 		e.rate = vpn.Rate{}
 		for _, n := range e.counts {
 			n.conns = 0
 		}
-		clear(e.online)
+		for _, t := range e.tallies {
+			t.conns = 0
+		}
 		e.conns = 0
 	}
 	return l.write(ctx, nil)
@@ -232,8 +254,8 @@ func (l *ledger) finish(ctx context.Context, epoch string) error {
 func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 	batches := map[string][]vpn.Counter{}
 	for name, e := range l.epochs {
-		for id, n := range e.dirty {
-			batches[name] = append(batches[name], vpn.Counter{Credential: id, User: n.user, Traffic: n.accounted})
+		for _, n := range e.dirty {
+			batches[name] = append(batches[name], vpn.Counter{Credential: n.credential, User: n.tally.of.user, Traffic: n.accounted})
 		}
 	}
 	if len(batches) == 0 && len(l.ending) == 0 && !l.firsts.pending() && also == nil {
@@ -270,15 +292,15 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 	for _, e := range l.epochs {
 		e.committed = e.seq
 		for _, n := range e.dirty {
-			n.stored = n.accounted
+			n.stored, n.dirty = n.accounted, false
 		}
-		clear(e.dirty)
+		e.dirty = e.dirty[:0]
 	}
 	for name := range l.ending {
-		delete(l.epochs, name)
+		l.drop(name)
 	}
 	clear(l.ending)
-	clear(l.users)
+	l.accounts.committed()
 	clear(l.servers)
 	l.firsts.settle()
 	l.follow(plan)
@@ -311,11 +333,21 @@ func (p *plan) read(tx Tx) (err error) {
 	return err
 }
 
-func (l *ledger) follow(p plan) {
-	clear(l.quotas)
-	for _, q := range p.quotas {
-		l.quotas[q.User] = q
+// drop forgets an epoch that has ended.
+func (l *ledger) drop(name string) {
+	e := l.epochs[name]
+	if e == nil {
+		return
 	}
+	for _, t := range e.tallies {
+		t.of.tallies = slices.DeleteFunc(t.of.tallies, func(x *tally) bool { return x == t })
+		l.accounts.stir(t.of)
+	}
+	delete(l.epochs, name)
+}
+
+func (l *ledger) follow(p plan) {
+	l.accounts.read(p.quotas)
 	l.turn = p.turn
 }
 
@@ -327,13 +359,6 @@ func (l *ledger) nextTurn() time.Time {
 	return l.turn
 }
 
-func (l *ledger) hasQuota(u vpn.UserID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, ok := l.quotas[u]
-	return ok
-}
-
 // urgent reports whether something observed and not yet committed has used up
 // a quota or begun a user's time. It is worth a commit at once; begun reports
 // whether the workers are to be told.
@@ -343,101 +368,5 @@ func (l *ledger) urgent() (urgent, begun bool) {
 	if l.firsts.pending() {
 		return true, true
 	}
-	for u, t := range l.users {
-		if q, ok := l.quotas[u]; ok && q.Used.Total() < q.Quota && q.Used.Add(t).Total() >= q.Quota {
-			return true, false
-		}
-	}
-	return false, false
-}
-
-// budgets returns, for each user with a quota, what is left of it and what
-// each of the epochs has counted and moved of late.
-func (l *ledger) budgets(epochs []string) []budget {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make([]budget, 0, len(l.quotas))
-	for u, q := range l.quotas {
-		used := q.Used.Add(l.users[u]).Total()
-		b := budget{user: u, left: q.Quota - min(q.Quota, used), pace: q.Throttle, parts: make([]part, len(epochs))}
-		for i, name := range epochs {
-			if e := l.epochs[name]; e != nil {
-				r := e.rates[u]
-				b.parts[i] = part{count: e.totals[u], demand: r.Up + r.Down}
-				if e.dry[u] {
-					// What it would have moved is not known: a good deal.
-					b.parts[i].demand = max(b.parts[i].demand, dryDemand)
-				}
-			}
-		}
-		out = append(out, b)
-	}
-	return out
-}
-
-// live is what the ledger adds to what the store says of a user.
-type live struct {
-	pending vpn.Traffic
-	rate    vpn.Rate
-	conns   int
-	began   vpn.FirstUse // of the user's hold, if its User is set
-}
-
-func (l *ledger) liveUsers() map[vpn.UserID]live {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make(map[vpn.UserID]live, len(l.users))
-	for u, t := range l.users {
-		v := out[u]
-		v.pending = t
-		out[u] = v
-	}
-	for _, e := range l.epochs {
-		for u, n := range e.online {
-			v := out[u]
-			v.conns += n
-			out[u] = v
-		}
-		for u, r := range e.rates {
-			v := out[u]
-			v.rate = v.rate.Add(r)
-			out[u] = v
-		}
-	}
-	for u, f := range l.firsts.reported {
-		v := out[u]
-		v.began = f
-		out[u] = v
-	}
-	return out
-}
-
-func (l *ledger) liveServer(id vpn.ServerID) live {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	v := live{pending: l.servers[id]}
-	for _, e := range l.epochs {
-		if e.server != id {
-			continue
-		}
-		v.rate = v.rate.Add(e.rate)
-		v.conns += e.conns
-	}
-	return v
-}
-
-// pendingOn returns what a user has moved on each server since the last
-// commit.
-func (l *ledger) pendingOn(u vpn.UserID) map[vpn.ServerID]vpn.Traffic {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := map[vpn.ServerID]vpn.Traffic{}
-	for _, e := range l.epochs {
-		for _, n := range e.dirty {
-			if n.user == u {
-				out[e.server] = out[e.server].Add(n.accounted.Since(n.stored))
-			}
-		}
-	}
-	return out
+	return l.accounts.exhausted(), false
 }

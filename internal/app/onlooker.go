@@ -90,8 +90,11 @@ func (l *ledger) limited() []vpn.UserID {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []vpn.UserID
-	for id, q := range l.quotas {
-		u := vpn.User{Enabled: true, Limits: vpn.Limits{Quota: q.Quota}, Used: q.Used.Add(l.users[id])}
+	for id, a := range l.accounts.of {
+		if !a.limited() {
+			continue
+		}
+		u := vpn.User{Enabled: true, Limits: vpn.Limits{Quota: a.quota.Quota}, Used: a.quota.Used.Add(a.pending)}
 		if u.Status(time.Time{}) == vpn.Limited {
 			out = append(out, id)
 		}

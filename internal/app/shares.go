@@ -18,42 +18,44 @@ import (
 // parts follow what users did in the last one. What they are and want the
 // workers tell ([vpn.Demand]).
 type shares struct {
-	renewing sync.Mutex
+	renewing sync.Mutex // taken before mu
 	// Guarded by renewing.
-	held  map[string]*stake // by epoch
-	users map[vpn.UserID]*sharer
+	held    map[string]*stake // by epoch
+	users   map[vpn.UserID]*sharer
+	columns []string // the epoch that each seat is of; empty: a free one
+	placing uint64   // counts the changes of who the holders are
+	holders []string // the epochs of the last division
 
 	mu      sync.Mutex
-	reports map[string]*report // by epoch; guarded by mu
+	reports map[string]*report // by epoch; guarded by mu, as are their views
 }
 
-// A stake is what one epoch's worker holds, as far as is known.
+// A stake is what one epoch's worker holds, as far as is known; the users'
+// parts are in their seats.
 type stake struct {
 	turn    uint64
 	workers int
-	parts   map[vpn.UserID]vpn.Share
-	sure    bool // parts is what it holds; else it must be read first
-}
-
-// part returns which part of a user's rates the worker may use.
-func (h *stake) part(u vpn.UserID, workers int) [2]int {
-	if p, ok := h.parts[u]; ok {
-		return [2]int{p.Up, p.Down}
-	}
-	if h.workers > 1 {
-		workers = h.workers
-	}
-	return [2]int{vpn.Whole / workers, vpn.Whole / workers}
+	sure    bool // it is what the worker holds; else it must be read first
 }
 
 // A sharer is a user whose limits are divided now.
 type sharer struct {
-	seen  time.Time               // when a worker last had the user
-	idle  bool                    // that was long ago
-	known map[netip.Prefix]device // the user's networks
-	kept  map[string]int          // how many connections each epoch's worker was allowed
-	goals []vpn.Share             // of this round, by holder
-	moves bool                    // somebody has something else now
+	user   vpn.UserID
+	seen   time.Time               // when a worker last had the user
+	idle   bool                    // that was long ago
+	seats  []seat                  // by column
+	known  map[netip.Prefix]device // the user's networks
+	kept   map[string]int          // how many connections each epoch's worker was allowed
+	goals  []vpn.Share             // of this round, by holder
+	placed uint64                  // the goals for devices and connections are for these holders
+}
+
+// A seat is what one worker has of a user.
+type seat struct {
+	view  *view // nil: it never had the user
+	live  bool  // as of the last division
+	told  bool  // it has a part of its own:
+	share vpn.Share
 }
 
 // idleTime is after how long without a connection a user's limits are divided
@@ -68,13 +70,32 @@ func newShares() *shares {
 func (s *shares) forget(epoch string) {
 	s.renewing.Lock()
 	delete(s.held, epoch)
+	column := slices.Index(s.columns, epoch)
 	for _, x := range s.users {
 		delete(x.kept, epoch)
+		if 0 <= column && column < len(x.seats) {
+			x.seats[column] = seat{}
+		}
+	}
+	if column >= 0 {
+		s.columns[column] = ""
 	}
 	s.renewing.Unlock()
 	s.mu.Lock()
 	delete(s.reports, epoch)
 	s.mu.Unlock()
+}
+
+// column returns which seats are an epoch's.
+func (s *shares) column(epoch string) int {
+	i := slices.Index(s.columns, epoch)
+	if i < 0 {
+		if i = slices.Index(s.columns, ""); i < 0 {
+			i, s.columns = len(s.columns), append(s.columns, "")
+		}
+		s.columns[i] = epoch
+	}
+	return i
 }
 
 // renew divides anew among the holders, workers of which there are or are to
@@ -83,39 +104,39 @@ func (s *shares) renew(ctx context.Context, holders []purse, workers int, target
 	s.renewing.Lock()
 	defer s.renewing.Unlock()
 	workers = max(workers, len(holders), 1)
-	seen := s.reported(holders)
-	if workers < 2 && !slices.ContainsFunc(holders, func(p purse) bool { return s.held[p.epoch] != nil || seen[p.epoch].turn > 0 }) {
+	turns := s.turns(holders)
+	if workers < 2 && turns[0] == 0 && !slices.ContainsFunc(holders, func(p purse) bool { return s.held[p.epoch] != nil }) {
 		return nil // there is nobody to share with, and never was
 	}
 	var errs []error
-	for _, p := range holders {
+	for i, p := range holders {
 		if p.epoch == "" || p.silent {
 			continue
 		}
-		if err := s.read(ctx, p, seen[p.epoch].turn); err != nil && target(p) {
+		if err := s.read(ctx, p, turns[i]); err != nil && target(p) {
 			errs = append(errs, err)
 		}
 	}
-	s.plan(holders, seen, workers)
+	d := s.division(holders, workers, target)
+	moving := s.plan(d)
 	for _, raise := range []bool{false, true} {
-		errs = append(errs, s.tell(ctx, holders, workers, raise, target))
-	}
-	for u, x := range s.users {
-		if x.idle && !slices.ContainsFunc(holders, func(p purse) bool { return s.holds(p, u) }) {
-			delete(s.users, u)
-		}
+		errs = append(errs, s.tell(ctx, d, moving, raise))
 	}
 	return errors.Join(errs...)
 }
 
-// holds reports whether a holder has, or may have, a part of its own.
-func (s *shares) holds(p purse, u vpn.UserID) bool {
-	h := s.held[p.epoch]
-	if h == nil {
-		return false
+// turns returns at which turns the holders' shares are, as far as they have
+// said; one number at least.
+func (s *shares) turns(holders []purse) []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]uint64, max(len(holders), 1))
+	for i, p := range holders {
+		if r := s.reports[p.epoch]; r != nil {
+			out[i] = r.turn
+		}
 	}
-	_, ok := h.parts[u]
-	return ok
+	return out
 }
 
 // read asks a worker what it holds, unless that is known and it is at the
@@ -128,246 +149,82 @@ func (s *shares) read(ctx context.Context, p purse, turn uint64) error {
 	if err != nil {
 		return err
 	}
-	h := &stake{turn: held.Turn, workers: held.Workers, parts: make(map[vpn.UserID]vpn.Share, len(held.Shares)), sure: true}
-	for _, x := range held.Shares {
-		h.parts[x.User] = x
-		s.user(x.User)
+	column := s.column(p.epoch)
+	for _, x := range s.users {
+		x.seat(column).told = false
 	}
-	s.held[p.epoch] = h
+	for _, share := range held.Shares {
+		seat := s.user(share.User).seat(column)
+		seat.told, seat.share = true, share
+	}
+	s.held[p.epoch] = &stake{turn: held.Turn, workers: held.Workers, sure: true}
 	return nil
 }
 
 func (s *shares) user(u vpn.UserID) *sharer {
 	x := s.users[u]
 	if x == nil {
-		x = &sharer{seen: time.Now(), known: map[netip.Prefix]device{}, kept: map[string]int{}}
+		x = &sharer{user: u, seen: time.Now(), known: map[netip.Prefix]device{}, kept: map[string]int{}}
 		s.users[u] = x
 	}
 	return x
 }
 
-// plan sets the goals of every user whose limits are divided.
-func (s *shares) plan(holders []purse, seen map[string]sight, workers int) {
-	for _, p := range holders {
-		for u := range seen[p.epoch].users {
-			s.user(u)
-		}
+// seat returns the seat of a column.
+func (x *sharer) seat(column int) *seat {
+	for len(x.seats) <= column {
+		x.seats = append(x.seats, seat{})
 	}
-	// A worker of which it is not known what it holds may hold anything: till
-	// it has answered or has ended nobody gets more.
-	blind := slices.ContainsFunc(holders, func(p purse) bool { return s.held[p.epoch] == nil || !s.held[p.epoch].sure })
-	// Nor is it known what is free while one has not said who is there.
-	deaf := slices.ContainsFunc(holders, func(p purse) bool { _, told := seen[p.epoch]; return !told })
-	views := make([]*view, len(holders))
-	sights := make([]sight, len(holders))
-	stakes := make([]*stake, len(holders))
-	for i, p := range holders {
-		sights[i], stakes[i] = seen[p.epoch], s.held[p.epoch]
-	}
-	ws := make([]want, len(holders))
-	now := time.Now()
-	for u, x := range s.users {
-		here := false
-		for i := range holders {
-			views[i] = sights[i].users[u]
-			here = here || views[i] != nil
-		}
-		if here {
-			x.seen = now
-		}
-		x.idle = now.Sub(x.seen) >= idleTime
-		if len(x.goals) != len(holders) {
-			x.goals = make([]vpn.Share, len(holders))
-		}
-		for i := range holders {
-			x.goals[i] = vpn.Share{User: u}
-		}
-		for i, p := range holders {
-			ws[i] = want{fixed: p.silent || blind}
-		}
-		planRates(u, x, ws, stakes, views, workers)
-		if deaf {
-			s.leavePlaces(u, x, holders)
-		} else {
-			s.planPlaces(u, x, holders, views)
-		}
-		x.moves = x.idle || slices.ContainsFunc(stakes, func(h *stake) bool { return h == nil })
-		for i, h := range stakes {
-			x.moves = x.moves || !h.has(x.goals[i], workers)
-		}
-	}
+	return &x.seats[column]
 }
 
-// has reports whether that is what the worker has.
-func (h *stake) has(g vpn.Share, workers int) bool {
-	if p, told := h.parts[g.User]; told {
-		return alikeShares(p, g)
-	}
-	return h.part(g.User, workers) == [2]int{g.Up, g.Down} && g.Connections == 0 && len(g.Networks) == 0
-}
-
-// leavePlaces leaves what holders were told of other workers as it is.
-func (s *shares) leavePlaces(u vpn.UserID, x *sharer, holders []purse) {
-	for i, p := range holders {
-		if h := s.held[p.epoch]; h != nil {
-			if told, ok := h.parts[u]; ok {
-				x.goals[i].Connections, x.goals[i].Networks = told.Connections, told.Networks
-			}
+// told reports whether a worker has, or may have, a part of its own.
+func (x *sharer) told() bool {
+	for i := range x.seats {
+		if x.seats[i].told {
+			return true
 		}
 	}
-}
-
-// planRates sets the goals of a user's rates. ws says who can be told.
-func planRates(u vpn.UserID, x *sharer, ws []want, stakes []*stake, views []*view, workers int) {
-	held := func(i int) [2]int {
-		if h := stakes[i]; h != nil {
-			return h.part(u, workers)
-		}
-		return [2]int{vpn.Whole / workers, vpn.Whole / workers}
-	}
-	for d := range 2 {
-		var rate uint64
-		for i := range ws {
-			w := &ws[i]
-			w.held, w.moved, w.hungry = held(i)[d], 0, false
-			if v := views[i]; v != nil {
-				rate = max(rate, v.rate[d])
-				w.moved, w.hungry = v.moved[d], v.hungry[d]
-			}
-		}
-		var goal []int
-		if !x.idle && rate > 0 {
-			goal = divide(ws, rate)
-		}
-		for i := range ws {
-			n := ws[i].held // there is no limit, or nobody who comes up to one
-			switch {
-			case goal != nil:
-				n = goal[i]
-			case x.idle:
-				n = vpn.Whole / workers
-			}
-			if d == 0 {
-				x.goals[i].Up = n
-			} else {
-				x.goals[i].Down = n
-			}
-		}
-	}
-}
-
-// planPlaces says what of a user's devices and connections is on other
-// workers.
-func (s *shares) planPlaces(u vpn.UserID, x *sharer, holders []purse, views []*view) {
-	devices, connections := 0, 0
-	for _, v := range views {
-		if v != nil {
-			devices, connections = max(devices, v.devices), max(connections, v.connections)
-		}
-	}
-	if devices == 0 && connections == 0 {
-		clear(x.known)
-		clear(x.kept)
-		return
-	}
-	here := make([][]netip.Prefix, len(holders))
-	live, before := make([]int, len(holders)), make([]int, len(holders))
-	known := map[netip.Prefix]device{}
-	for i, v := range views {
-		if v == nil {
-			continue
-		}
-		live[i], before[i] = v.conns, s.keptBefore(u, x, holders, i)
-		for n, at := range v.networks {
-			here[i] = append(here[i], n)
-			if old, was := x.known[n]; was {
-				at.born = old.born
-			}
-			if other, twice := known[n]; twice {
-				at = device{min(at.born, other.born), at.silent && other.silent}
-			}
-			known[n] = at
-		}
-	}
-	x.known = known
-	if devices > 0 {
-		for i, networks := range elsewhere(here, known, devices) {
-			x.goals[i].Networks = networks
-		}
-	}
-	if connections > 0 {
-		keep, sum := kept(live, before, connections), 0
-		for i, n := range keep {
-			x.kept[holders[i].epoch] = n
-			sum += n
-		}
-		for i, n := range keep {
-			x.goals[i].Connections = sum - n
-		}
-	}
-}
-
-// keptBefore returns how many connections a worker was allowed when it was
-// last looked at: the others were told that of it, by an earlier control plane
-// if need be.
-func (s *shares) keptBefore(u vpn.UserID, x *sharer, holders []purse, i int) int {
-	if n, known := x.kept[holders[i].epoch]; known || len(holders) < 2 {
-		return n
-	}
-	all := 0 // what each was told of the others counts every one of them so often
-	for _, p := range holders {
-		if h := s.held[p.epoch]; h != nil {
-			all += h.parts[u].Connections
-		}
-	}
-	if h := s.held[holders[i].epoch]; h != nil {
-		return max(0, all/(len(holders)-1)-h.parts[u].Connections)
-	}
-	return 0
+	return false
 }
 
 // tell gives the holders what is less than they have, or what is more.
-func (s *shares) tell(ctx context.Context, holders []purse, workers int, raise bool, target func(purse) bool) error {
+func (s *shares) tell(ctx context.Context, d *division, moving []*sharer, raise bool) error {
 	// What all of them have now, or are to have: the more of the two.
-	reach := make([][2]int, len(holders))
-	messages := make([]vpn.Shares, len(holders))
-	for u, x := range s.users {
-		if !x.moves {
-			continue
-		}
+	reach := make([][2]int, len(d.holders))
+	messages := make([]vpn.Shares, len(d.holders))
+	for _, x := range moving {
+		d.look(x)
 		var sum [2]int
-		for i, p := range holders {
+		for i, h := range d.stakes {
 			now := [2]int{vpn.Whole, vpn.Whole}
-			if h := s.held[p.epoch]; h != nil && h.sure {
-				now = h.part(u, workers)
+			if h != nil && h.sure {
+				now = d.part(i)
 			}
 			reach[i] = [2]int{max(now[0], x.goals[i].Up), max(now[1], x.goals[i].Down)}
 			sum[0], sum[1] = sum[0]+reach[i][0], sum[1]+reach[i][1]
 		}
-		for i, p := range holders {
-			h := s.held[p.epoch]
-			if h == nil || !h.sure || p.silent || !target(p) {
-				continue
+		for i := range d.holders {
+			if d.tells[i] {
+				d.message(&messages[i], x, i, raise, [2]int{
+					vpn.Whole - (sum[0] - reach[i][0]), vpn.Whole - (sum[1] - reach[i][1]),
+				})
 			}
-			s.message(&messages[i], h, x, i, raise, workers, [2]int{
-				vpn.Whole - (sum[0] - reach[i][0]), vpn.Whole - (sum[1] - reach[i][1]),
-			})
 		}
 	}
 	var (
 		wg   sync.WaitGroup
-		sent = make([]bool, len(holders))
-		errs = make([]error, len(holders))
+		sent = make([]bool, len(d.holders))
+		errs = make([]error, len(d.holders))
 	)
-	for i, p := range holders {
-		h := s.held[p.epoch]
-		if h == nil || !h.sure || p.silent || !target(p) {
+	for i, p := range d.holders {
+		if !d.tells[i] || !d.stakes[i].sure {
 			continue
 		}
-		m := &messages[i]
+		h, m := d.stakes[i], &messages[i]
 		m.Turn, m.Workers = h.turn+1, h.workers
-		if h.workers != workers && raise == (workers < h.workers) {
-			m.Workers = workers
+		if h.workers != d.workers && raise == (d.workers < h.workers) {
+			m.Workers = d.workers
 		}
 		if m.Workers == h.workers && len(m.Shares)+len(m.Even) == 0 {
 			continue
@@ -376,56 +233,38 @@ func (s *shares) tell(ctx context.Context, holders []purse, workers int, raise b
 		wg.Go(func() { errs[i] = p.worker.SetShares(ctx, p.epoch, *m) })
 	}
 	wg.Wait()
-	for i, p := range holders {
+	for i := range d.holders {
 		if sent[i] {
-			s.held[p.epoch].take(messages[i], errs[i])
+			s.take(d, i, messages[i], errs[i])
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// message adds to m what holder i is to be told of a user now. room is what
-// the others leave of the rates.
-func (s *shares) message(m *vpn.Shares, h *stake, x *sharer, i int, raise bool, workers int, room [2]int) {
-	goal := x.goals[i]
-	have, told := h.parts[goal.User]
-	now := h.part(goal.User, workers)
-	if raise {
-		goal.Up = max(now[0], min(goal.Up, room[0]))
-		goal.Down = max(now[1], min(goal.Down, room[1]))
-	} else {
-		goal.Up, goal.Down = min(now[0], goal.Up), min(now[1], goal.Down)
-	}
-	even := vpn.Whole / workers
-	plain := goal.Connections == 0 && len(goal.Networks) == 0
-	switch {
-	case x.idle && plain && goal.Up == even && goal.Down == even:
-		if told {
-			m.Even = append(m.Even, goal.User)
-		}
-	case told && alikeShares(have, goal), !told && plain && goal.Up == now[0] && goal.Down == now[1]:
-	default:
-		m.Shares = append(m.Shares, goal)
-	}
-}
-
 // take notes what a holder was told, and how that went.
-func (h *stake) take(m vpn.Shares, err error) {
+func (s *shares) take(d *division, i int, m vpn.Shares, err error) {
+	h := d.stakes[i]
 	if err != nil {
 		h.sure = false
 		return
 	}
 	h.turn, h.workers = m.Turn, m.Workers
-	for _, x := range m.Shares {
-		h.parts[x.User] = x
+	for _, share := range m.Shares {
+		seat := s.users[share.User].seat(d.columns[i])
+		seat.told, seat.share = true, share
 	}
 	for _, u := range m.Even {
-		delete(h.parts, u)
+		s.users[u].seat(d.columns[i]).told = false
 	}
 }
 
-func alikeShares(a, b vpn.Share) bool {
-	return a.Up == b.Up && a.Down == b.Down && a.Connections == b.Connections && slices.Equal(a.Networks, b.Networks)
+func alikeShares(a, b *vpn.Share) bool {
+	return a.Up == b.Up && a.Down == b.Down && a.Connections == b.Connections && alikeNetworks(a.Networks, b.Networks)
+}
+
+// alikeNetworks knows what was told, which mostly it is, by where it stands.
+func alikeNetworks(a, b []netip.Prefix) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // byServer puts holders into an order that does not change.

@@ -90,10 +90,12 @@ func (l *ledger) speeds() second {
 		s.of, s.online = e.server, s.online+e.conns
 		if time.Since(e.at) < 2*samplePeriod {
 			s.Rate = s.Add(e.rate)
-			for u, r := range e.rates {
-				v := users[u]
-				v.of, v.Rate = u, v.Add(r)
-				users[u] = v
+			for u, t := range e.tallies {
+				if r := t.latest(); r != (vpn.Rate{}) {
+					v := users[u]
+					v.of, v.Rate = u, v.Add(r)
+					users[u] = v
+				}
 			}
 		}
 		servers[e.server] = s
@@ -101,7 +103,9 @@ func (l *ledger) speeds() second {
 	out.users = make([]speed[vpn.UserID], 0, len(users))
 	for u, v := range users {
 		for _, e := range l.epochs {
-			v.online += e.online[u]
+			if t := e.tallies[u]; t != nil {
+				v.online += t.conns
+			}
 		}
 		out.users = append(out.users, v)
 	}
