@@ -31,7 +31,7 @@ func populate(t testing.TB, s *Store, n int) (vpn.Server, []vpn.Credential) {
 				ExpiresAt: now.Add(720 * time.Hour), CreatedAt: now, UpdatedAt: now,
 			}
 			creds[i] = vpn.Credential{
-				ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: srv.ID,
+				ID: vpn.CredentialID(vpn.NewID()), User: u.ID, Server: srv.ID, Slot: uint32(i),
 				Secret: vpn.NewSecret("4f1c9a52-3e0b-4d7e-9b53-" + vpn.NewID()[:12]), CreatedAt: now,
 			}
 			if err := tx.Users.Put(u); err != nil {
