@@ -31,7 +31,8 @@ type Client struct {
 	world    *World
 	ports    []int
 	devices  []*Device
-	mute     bool // its server lets strangers wait, and answers nothing
+	mute     bool   // its server lets strangers wait, and answers nothing,
+	quiet    []bool // or those of these logins do
 }
 
 // firstPort is where SOCKS ports begin; each client program takes the next
@@ -52,7 +53,10 @@ func (w *World) SingBox(t testing.TB, logins ...Login) *Client {
 
 func (w *World) client(t testing.TB, program string, args []string, config func([]Login, []int) any, logins []Login) *Client {
 	t.Helper()
-	c := &Client{world: w, ports: w.freePorts(t, len(logins)), mute: logins[0].Link.Scheme == "ss"}
+	c := &Client{world: w, ports: w.freePorts(t, len(logins)), quiet: make([]bool, len(logins))}
+	for i, l := range logins {
+		c.quiet[i] = l.Link.Scheme == "ss"
+	}
 	text, err := json.MarshalIndent(config(logins, c.ports), "", " ")
 	if err != nil {
 		t.Fatal(err)
@@ -177,10 +181,11 @@ func (c *Client) MustOpen(t testing.TB, i int, inner bool) *xfer.Conn {
 // Refused returns nil if the i-th login cannot reach the transfer server.
 func (c *Client) Refused(ctx context.Context, i int) error {
 	patience := 5 * time.Second
+	mute := c.mute || i < len(c.quiet) && c.quiet[i]
 	switch {
 	case c.device(i) != nil:
 		patience = time.Second // it is never told, and on the way nothing is lost
-	case c.mute:
+	case mute:
 		patience = 2 * time.Second // it waits in vain; whoever is let in is so within milliseconds
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -190,7 +195,7 @@ func (c *Client) Refused(ctx context.Context, i int) error {
 		conn.Close()
 		return fmt.Errorf("login %d still gets in", i)
 	}
-	if ctx.Err() != nil && !c.mute {
+	if ctx.Err() != nil && !mute {
 		return fmt.Errorf("login %d is neither let in nor refused: %w", i, err)
 	}
 	return nil
