@@ -18,13 +18,16 @@ import (
 // twice, and one worker is there all the time: the same.
 func TestControlPlaneKilledTwentyTimes(t *testing.T) {
 	for _, name := range []string{"vless, xray", "https, sing-box", "socks5, sing-box", "shadowsocks, ss-local", tunneled, "wireguard, userspace"} {
-		t.Run(name, func(t *testing.T) { testKills(t, ways()[name]) })
+		t.Run(name, func(t *testing.T) { testKills(t, ways()[name], 20) })
+	}
+	for _, name := range []string{"http, sing-box", "shadowsocks 2022, sing-box"} { // near relatives of those
+		t.Run(name, func(t *testing.T) { testKills(t, ways()[name], 6) })
 	}
 }
 
-func testKills(t *testing.T, w way) {
+func testKills(t *testing.T, w way, kills int) {
 	t.Helper()
-	const users, kills = 20, 20
+	const users = 20
 	i, logins := w.install(t, users)
 	client := w.start(i.World, t, logins...)
 	client.Stall *= 2 // while programs start and die, the machine itself may stand still for one

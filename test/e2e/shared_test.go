@@ -16,6 +16,13 @@ import (
 	"vpn/test/xfer"
 )
 
+// thirds are the flags of the third server, where two do not do for all
+// protocols.
+var thirds = map[string][]string{
+	"http":        {"--protocol", "http"},
+	"shadowsocks": {"--protocol", "shadowsocks"},
+}
+
 // trio is one installation with a server of each of three protocols, and a
 // user on all of them.
 type trio struct {
@@ -25,7 +32,7 @@ type trio struct {
 
 func newTrio(t *testing.T, limits ...string) *trio {
 	t.Helper()
-	return newTrioWith(t, []string{"--protocol", "http"}, limits...)
+	return newTrioWith(t, thirds["http"], limits...)
 }
 
 // newTrioWith is newTrio with a third server of these flags, in place of the
@@ -59,7 +66,7 @@ func loginsOf(t *testing.T, i *rig.Instance, name string, limits ...string) []ri
 		byProtocol[a.Protocol] = rig.Login{Link: rig.LinkOf(t, a)}
 	}
 	logins := []rig.Login{byProtocol["vless"], byProtocol["socks5"]}
-	for _, third := range []vpn.Protocol{"http", "wireguard"} {
+	for _, third := range []vpn.Protocol{"http", "shadowsocks", "wireguard"} {
 		if l, ok := byProtocol[third]; ok {
 			logins = append(logins, l)
 		}
@@ -112,98 +119,6 @@ func scaled(vs []float64) []float64 {
 	return out
 }
 
-// One user's rate holds over three servers of three protocols together, two
-// seconds after the flows have begun or one of them has stopped, whether or
-// not the control plane lives; and nobody else is touched.
-func TestRateIsSharedByServers(t *testing.T) {
-	i := newTrio(t, "--rate-down", "10MB/s")
-	others := i.World.Xray(t, loginsOf(t, i.Instance, "other")...).Load(t, 0, 3)
-	client := i.World.Xray(t, i.logins...)
-
-	alone := pull(t, client, 0, true)
-	pause(t.Context(), 2*time.Second)
-	each, sum := speeds(t.Context(), 2*time.Second, alone)
-	wantSpeed(t, "alone on one of three servers", each, sum)
-
-	all := []puller{alone, pull(t, client, 1, false), pull(t, client, 2, false)}
-	pause(t.Context(), 2*time.Second)
-	each, sum = speeds(t.Context(), 3*time.Second, all...)
-	wantSpeed(t, "on three servers at once", each, sum)
-	for k, v := range each {
-		if v < sharedRate/3*0.8 {
-			t.Errorf("server %d is left with %.2f MB/s", k, v/1e6)
-		}
-	}
-
-	i.Daemon().Kill()
-	each, sum = speeds(t.Context(), 3*time.Second, all...)
-	wantSpeed(t, "the control plane is away", each, sum)
-	i.Serve()
-	each, sum = speeds(t.Context(), 2*time.Second, all...)
-	wantSpeed(t, "another control plane has adopted the workers", each, sum)
-
-	all[1].Close()
-	pause(t.Context(), 2*time.Second)
-	each, sum = speeds(t.Context(), 2*time.Second, all[0], all[2])
-	wantSpeed(t, "one of three has stopped", each, sum)
-
-	i.Daemon().Kill()
-	late := pull(t, client, 1, false)
-	pause(t.Context(), time.Second)
-	each, sum = speeds(t.Context(), 2*time.Second, all[0], all[2], late)
-	wantSpeed(t, "one comes while the control plane is away", each, sum)
-	if each[2] < sharedRate/100 {
-		t.Errorf("who comes while the control plane is away is left with %.3f MB/s", each[2]/1e6)
-	}
-	i.Serve()
-	pause(t.Context(), 2*time.Second)
-	each, sum = speeds(t.Context(), 2*time.Second, all[0], all[2], late)
-	wantSpeed(t, "the control plane is back", each, sum)
-	if each[2] < sharedRate/3*0.8 {
-		t.Errorf("who came meanwhile is left with %.2f MB/s", each[2]/1e6)
-	}
-	others.Stop(t)
-}
-
-// So it does the other way, and a single flow among three servers has nearly
-// all after a poll, wherever it begins.
-func TestRateUpIsSharedByServers(t *testing.T) {
-	i := newTrio(t, "--rate-up", "10MB/s")
-	client := i.World.SingBox(t, i.logins...)
-	const own = 9100
-	destination := i.World.Transfers(t, own)
-	push := func(server int) *xfer.Conn {
-		t.Helper()
-		conn, err := client.OpenAt(t.Context(), server, own, server == 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		go func() { _ = conn.Upload(context.Background(), 1<<40, 0) }()
-		return conn
-	}
-	measure := func(when string) {
-		t.Helper()
-		pause(t.Context(), 2*time.Second)
-		before, _ := destination.Moved()
-		start := time.Now()
-		pause(t.Context(), 3*time.Second)
-		after, _ := destination.Moved()
-		sum := float64(after-before) / time.Since(start).Seconds()
-		wantSpeed(t, when, nil, sum)
-	}
-	for server := range 3 {
-		conn := push(server)
-		measure(fmt.Sprintf("alone on server %d", server))
-		conn.Close()
-		i.Must("users", "kick", "shared") // or what is in buffers goes on arriving, for seconds
-	}
-	for server := range 3 {
-		push(server)
-	}
-	measure("on three servers at once")
-}
-
 // pid returns the process of a server's worker.
 func (x *trio) pid(t *testing.T, server string) int {
 	t.Helper()
@@ -249,9 +164,18 @@ func alive(t *testing.T, what string, conns ...*xfer.Conn) {
 // poll, a device that is in is so on every server, and what was admitted
 // stands while the control plane is away.
 func TestDevicesAreSharedByServers(t *testing.T) {
-	t.Parallel()
-	i := newTrio(t, "--devices", "2")
-	const vless, socks, http = 0, 1, 2
+	for name, third := range thirds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testSharedDevices(t, third)
+		})
+	}
+}
+
+func testSharedDevices(t *testing.T, third []string) {
+	t.Helper()
+	i := newTrioWith(t, third, "--devices", "2")
+	const vless, socks, last = 0, 1, 2
 	devices := make([]*rig.Client, 4)
 	for d := 1; d < len(devices); d++ {
 		devices[d] = i.World.SingBox(t, from(i.logins, d)...)
@@ -261,7 +185,7 @@ func TestDevicesAreSharedByServers(t *testing.T) {
 	second := devices[2].MustOpen(t, socks, false)
 	busy := []*rig.Load{devices[1].Load(t, vless, 1), devices[2].Load(t, socks, 1)} // a device in use keeps its place
 	// It may be so quick that the server does not know of the others yet.
-	if third, err := devices[3].Open(t.Context(), http, false); err == nil {
+	if third, err := devices[3].Open(t.Context(), last, false); err == nil {
 		defer third.Close()
 		ended(t, "the third device", third)
 	}
@@ -295,7 +219,7 @@ func TestDevicesAreSharedByServers(t *testing.T) {
 		load.Stop(t)
 	}
 	devices[1].Kill() // the first device leaves all servers
-	eventuallyIn(t, devices[3], http)
+	eventuallyIn(t, devices[3], last)
 	alive(t, "the second device", second)
 	others.Stop(t)
 }
@@ -324,8 +248,17 @@ func TestNewDevicesWithoutTheControlPlane(t *testing.T) {
 // Connections are counted over all servers, and the newest of too many are
 // cut within a poll.
 func TestConnectionsAreSharedByServers(t *testing.T) {
-	t.Parallel()
-	i := newTrio(t, "--connections", "3")
+	for name, third := range thirds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testSharedConnections(t, third)
+		})
+	}
+}
+
+func testSharedConnections(t *testing.T, third []string) {
+	t.Helper()
+	i := newTrioWith(t, third, "--connections", "3")
 	client := i.World.Xray(t, i.logins...)
 	others := i.World.Xray(t, loginsOf(t, i.Instance, "other")...).Load(t, 0, 3)
 	var conns []*xfer.Conn
@@ -435,14 +368,19 @@ func TestQuotaIsSharedByServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			testSharedQuota(t, []string{"--protocol", "http"}, meanwhile)
+			testSharedQuota(t, thirds["http"], meanwhile)
 		})
 	}
 	for name, meanwhile := range map[string]func(*testing.T, *trio){"": there, ", the control plane is away for a while": away} {
-		for _, carrier := range []string{"tun", "userspace"} {
-			t.Run("wireguard, "+carrier+name, func(t *testing.T) {
+		for third, flags := range map[string][]string{
+			"wireguard, tun":       {"--protocol", "wireguard", "--carrier", "tun"},
+			"wireguard, userspace": {"--protocol", "wireguard", "--carrier", "userspace"},
+			"shadowsocks":          thirds["shadowsocks"],
+			"shadowsocks 2022":     {"--protocol", "shadowsocks", "--method", "2022-blake3-aes-256-gcm"},
+		} {
+			t.Run(third+name, func(t *testing.T) {
 				t.Parallel()
-				testSharedQuota(t, []string{"--protocol", "wireguard", "--carrier", carrier}, meanwhile)
+				testSharedQuota(t, flags, meanwhile)
 			})
 		}
 	}
