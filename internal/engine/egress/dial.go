@@ -57,26 +57,39 @@ func (g *Guard) Dial(ctx context.Context, network string, addrs []netip.Addr, po
 		pending int
 		failure error
 	)
-	next := time.NewTimer(0)
-	defer next.Stop()
-	for len(todo) > 0 || pending > 0 {
-		select {
-		case <-next.C:
-			if len(todo) == 0 {
-				continue
-			}
-			to := netip.AddrPortFrom(todo[0], port).String()
-			todo = todo[1:]
-			pending++
-			go func() {
-				conn, err := g.connect(ctx, network, to)
-				results <- dialed{conn, err}
-			}()
+	// Most destinations have one address, whose attempt needs no timer.
+	var next *time.Timer
+	var late <-chan time.Time
+	if len(todo) > 1 {
+		next = time.NewTimer(headStart)
+		defer next.Stop()
+		late = next.C
+	}
+	attempt := func() {
+		if len(todo) == 0 {
+			return
+		}
+		to := netip.AddrPortFrom(todo[0], port).String()
+		todo = todo[1:]
+		pending++
+		go func() {
+			conn, err := g.connect(ctx, network, to)
+			results <- dialed{conn, err}
+		}()
+		if len(todo) > 0 {
 			next.Reset(headStart)
+		}
+	}
+	for attempt(); pending > 0; {
+		select {
+		case <-late:
+			attempt()
 		case r := <-results:
 			pending--
 			if r.err == nil {
-				go closeAll(results, pending)
+				if pending > 0 {
+					go closeAll(results, pending)
+				}
 				return r.conn, nil
 			}
 			if failure == nil {
@@ -85,7 +98,7 @@ func (g *Guard) Dial(ctx context.Context, network string, addrs []netip.Addr, po
 			if ctx.Err() != nil {
 				todo = nil
 			}
-			next.Reset(0)
+			attempt()
 		}
 	}
 	return nil, &vpn.Error{Kind: vpn.Unavailable, Message: "destination " + first + " cannot be reached", Err: failure}
