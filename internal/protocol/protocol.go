@@ -45,16 +45,6 @@ type Protocol interface {
 	Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint string) (vpn.Access, error)
 }
 
-// LinkName is what a client application shows a link as: server and user, and
-// the device if it is for one.
-func LinkName(s vpn.Server, u vpn.User, c vpn.Credential) string {
-	name := s.Name + "-" + u.Name
-	if c.Label != "" {
-		name += "-" + c.Label
-	}
-	return name
-}
-
 // A Set is a fixed list of protocols.
 type Set struct{ list []Protocol }
 

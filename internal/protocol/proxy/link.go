@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -20,13 +19,13 @@ func (p Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint st
 	if c.Secret.IsZero() {
 		return vpn.Access{}, vpn.Errorf(vpn.Internal, "user %s has no password on server %s", u.Name, s.Name)
 	}
-	host, err := linkHost(endpoint)
+	host, err := protocol.LinkHost(endpoint)
 	if err != nil {
 		return vpn.Access{}, err
 	}
-	rest := "://" + escape(u.Name) + ":" + escape(c.Secret.Reveal()) +
+	rest := "://" + protocol.Escape(u.Name) + ":" + protocol.Escape(c.Secret.Reveal()) +
 		"@" + net.JoinHostPort(host, strconv.Itoa(int(s.Port))) +
-		"#" + escape(protocol.LinkName(s, u, c))
+		"#" + protocol.Escape(protocol.LinkName(s, u, c))
 	web := "http" + rest
 	if set.Enabled {
 		web = "https" + rest
@@ -53,30 +52,4 @@ func (s Settings) note(name vpn.Protocol, server string) string {
 		notes = append(notes, "write socks5h instead of socks5 where the client knows the word, as curl does: the server looks names up then")
 	}
 	return strings.Join(notes, "; ")
-}
-
-// linkHost returns endpoint as a link carries it.
-func linkHost(endpoint string) (string, error) {
-	if err := vpn.ValidHost(endpoint); err != nil {
-		return "", err
-	}
-	if a, err := netip.ParseAddr(endpoint); err == nil {
-		return a.Unmap().String(), nil
-	}
-	return endpoint, nil
-}
-
-// escape leaves only what RFC 3986 calls unreserved as it is.
-func escape(s string) string {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
-	const digits = "0123456789ABCDEF"
-	var out strings.Builder
-	for i := range len(s) {
-		if b := s[i]; strings.IndexByte(plain, b) >= 0 {
-			out.WriteByte(b)
-		} else {
-			out.Write([]byte{'%', digits[b>>4], digits[b&15]})
-		}
-	}
-	return out.String()
 }

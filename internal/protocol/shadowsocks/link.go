@@ -3,9 +3,7 @@ package shadowsocks
 import (
 	"encoding/base64"
 	"net"
-	"net/netip"
 	"strconv"
-	"strings"
 
 	"vpn/internal/protocol"
 	"vpn/internal/vpn"
@@ -21,7 +19,7 @@ func (Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint stri
 	if c.Secret.IsZero() {
 		return vpn.Access{}, vpn.Errorf(vpn.Internal, "user %s has no password on server %s", u.Name, s.Name)
 	}
-	host, err := linkHost(endpoint)
+	host, err := protocol.LinkHost(endpoint)
 	if err != nil {
 		return vpn.Access{}, err
 	}
@@ -34,7 +32,7 @@ func (Protocol) Access(s vpn.Server, u vpn.User, c vpn.Credential, endpoint stri
 	if err != nil {
 		return vpn.Access{}, err
 	}
-	link := "ss://" + login + "@" + net.JoinHostPort(host, strconv.Itoa(int(port))) + query + "#" + escape(protocol.LinkName(s, u, c))
+	link := "ss://" + login + "@" + net.JoinHostPort(host, strconv.Itoa(int(port))) + query + "#" + protocol.Escape(protocol.LinkName(s, u, c))
 	return vpn.Access{Server: s.Name, Protocol: Name, Link: link}, nil
 }
 
@@ -60,31 +58,5 @@ func (s Settings) login(srv vpn.Server, c vpn.Credential) (login, query string, 
 		return "", "", err
 	}
 	text := base64.StdEncoding.EncodeToString
-	return escape(string(s.Method)) + ":" + escape(text(server)+":"+text(user)), "", nil
-}
-
-// linkHost returns endpoint as a link carries it.
-func linkHost(endpoint string) (string, error) {
-	if err := vpn.ValidHost(endpoint); err != nil {
-		return "", err
-	}
-	if a, err := netip.ParseAddr(endpoint); err == nil {
-		return a.Unmap().String(), nil
-	}
-	return endpoint, nil
-}
-
-// escape leaves only what RFC 3986 calls unreserved as it is.
-func escape(s string) string {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
-	const digits = "0123456789ABCDEF"
-	var out strings.Builder
-	for i := range len(s) {
-		if b := s[i]; strings.IndexByte(plain, b) >= 0 {
-			out.WriteByte(b)
-		} else {
-			out.Write([]byte{'%', digits[b>>4], digits[b&15]})
-		}
-	}
-	return out.String()
+	return protocol.Escape(string(s.Method)) + ":" + protocol.Escape(text(server)+":"+text(user)), "", nil
 }

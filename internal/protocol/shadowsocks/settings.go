@@ -158,5 +158,5 @@ func encodePrefix(prefix []byte) string {
 	for i, b := range prefix {
 		text[i] = rune(b)
 	}
-	return escape(string(text))
+	return protocol.Escape(string(text))
 }

@@ -98,12 +98,7 @@ func (d device) link(name string) string {
 		query = append(query, "keepalive="+d.settings.Keepalive)
 	}
 	return "wireguard://" + url.QueryEscape(d.secret.PrivateKey.String()) + "@" + d.endpoint +
-		"?" + strings.Join(query, "&") + "#" + escape(name)
-}
-
-// escape leaves only what RFC 3986 calls unreserved as it is.
-func escape(s string) string {
-	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+		"?" + strings.Join(query, "&") + "#" + protocol.Escape(name)
 }
 
 // fileName returns a name for the file from which wg-quick and the
