@@ -19,27 +19,54 @@ import (
 // A Gate is where connections come in: one listener, which may move. Its
 // methods must not be called concurrently.
 type Gate struct {
-	log     *slog.Logger
-	serve   func(*net.TCPConn)
-	accepts sync.WaitGroup // one for each listener
-
-	now, next place
-}
-
-// A place is a listener and where it is meant to be.
-type place struct {
-	addr netip.Addr
-	port uint16
-	ln   *net.TCPListener // nil: there is none
+	gate[*net.TCPListener]
 }
 
 // NewGate returns a gate that is closed. Each connection gets a goroutine that
 // runs serve, which has to close it.
 func NewGate(log *slog.Logger, serve func(*net.TCPConn)) *Gate {
-	return &Gate{log: log, serve: serve}
+	return &Gate{gate[*net.TCPListener]{bind: listen, run: func(ln *net.TCPListener) { accept(ln, log, serve) }}}
 }
 
-// Open binds addr and port, and lets connections queue there until Serve is
+// A PacketGate is where datagrams come in: one socket, which may move, as the
+// listener of a [Gate] may. Its methods must not be called concurrently.
+type PacketGate struct {
+	gate[*net.UDPConn]
+}
+
+// NewPacketGate returns a gate that is closed. For each socket that it opens,
+// serve runs in a goroutine; it has to return once the socket is closed.
+func NewPacketGate(serve func(*net.UDPConn)) *PacketGate {
+	return &PacketGate{gate[*net.UDPConn]{bind: listenPackets, run: serve}}
+}
+
+// A gate is a socket that may move.
+type gate[S socket] struct {
+	bind func(context.Context, netip.Addr, uint16) (S, error)
+	run  func(S) // until the socket is closed
+	runs sync.WaitGroup
+
+	now, next place[S]
+}
+
+type socket interface {
+	comparable
+	Close() error
+}
+
+// A place is a socket and where it is meant to be.
+type place[S socket] struct {
+	addr netip.Addr
+	port uint16
+	sock S // nil: there is none
+}
+
+func (p *place[S]) open() bool {
+	var none S
+	return p.sock != none
+}
+
+// Open binds addr and port, and lets what comes queue there until Serve is
 // called; the unspecified IPv6 address is every one, IPv4 too. Where the gate
 // is already, it stays. After an error it is as it was, unless Closed says
 // that it could not be.
@@ -47,109 +74,111 @@ func NewGate(log *slog.Logger, serve func(*net.TCPConn)) *Gate {
 // A port that anybody else listens on, with SO_REUSEPORT or not, is of kind
 // [vpn.Conflict]; an address that is not of this machine of kind
 // [vpn.Invalid]; a port that takes a privilege of kind [vpn.Denied].
-func (g *Gate) Open(ctx context.Context, addr netip.Addr, port uint16) error {
+func (g *gate[S]) Open(ctx context.Context, addr netip.Addr, port uint16) error {
 	old := g.now
-	if old.ln != nil && old.addr == addr && old.port == port {
+	if old.open() && old.addr == addr && old.port == port {
 		g.next = old
 		return nil
 	}
-	ln, err := listen(ctx, addr, port)
-	if err != nil && old.ln != nil && old.port == port && vpn.KindOf(err) == vpn.Conflict {
-		ln, err = g.instead(ctx, addr, port)
+	sock, err := g.bind(ctx, addr, port)
+	if err != nil && old.open() && old.port == port && vpn.KindOf(err) == vpn.Conflict {
+		sock, err = g.instead(ctx, addr, port)
 	}
 	if err != nil {
 		return err
 	}
-	g.next = place{addr, port, ln}
+	g.next = place[S]{addr, port, sock}
 	return nil
 }
 
 // instead binds an address that contains the one in use, or is contained in
-// it: then it is the gate's own listener that is in the way.
-func (g *Gate) instead(ctx context.Context, addr netip.Addr, port uint16) (*net.TCPListener, error) {
-	if err := g.now.ln.Close(); err != nil {
-		return nil, fmt.Errorf("close the listener: %w", err)
+// it: then it is the gate's own socket that is in the way.
+func (g *gate[S]) instead(ctx context.Context, addr netip.Addr, port uint16) (sock S, err error) {
+	var none S
+	if err := g.now.sock.Close(); err != nil {
+		return none, fmt.Errorf("close the socket: %w", err)
 	}
-	ln, err := listen(ctx, addr, port)
+	sock, err = g.bind(ctx, addr, port)
 	if err == nil {
-		g.now.ln = nil // Abandon would go back
-		return ln, nil
+		g.now.sock = none // Abandon would go back
+		return sock, nil
 	}
-	restored, lost := listen(ctx, g.now.addr, g.now.port)
+	restored, lost := g.bind(ctx, g.now.addr, g.now.port)
 	if lost != nil {
-		g.now = place{}
-		return nil, errors.Join(err, lost)
+		g.now = place[S]{}
+		return none, errors.Join(err, lost)
 	}
-	g.now.ln = restored
-	g.accept(restored)
-	return nil, err
+	g.now.sock = restored
+	g.start(restored)
+	return none, err
 }
 
 // Serve takes what comes to the place that was opened last, and leaves the
 // one before.
-func (g *Gate) Serve() {
+func (g *gate[S]) Serve() {
 	old := g.now
-	g.now, g.next = g.next, place{}
-	if g.now.ln == old.ln {
+	g.now, g.next = g.next, place[S]{}
+	if g.now.sock == old.sock {
 		return
 	}
-	if old.ln != nil {
-		_ = old.ln.Close()
+	if old.open() {
+		_ = old.sock.Close()
 	}
-	g.accept(g.now.ln)
+	g.start(g.now.sock)
 }
 
 // Abandon undoes an Open that no Serve has followed, as far as Closed does not
 // say that it could not be.
-func (g *Gate) Abandon() {
-	if g.next.ln != nil && g.next.ln != g.now.ln {
-		_ = g.next.ln.Close()
+func (g *gate[S]) Abandon() {
+	if g.next.open() && g.next.sock != g.now.sock {
+		_ = g.next.sock.Close()
 	}
-	g.next = place{}
-	if g.now.ln != nil || g.now.port == 0 {
+	g.next = place[S]{}
+	if g.now.open() || g.now.port == 0 {
 		return
 	}
-	ln, err := listen(context.Background(), g.now.addr, g.now.port)
+	sock, err := g.bind(context.Background(), g.now.addr, g.now.port)
 	if err != nil {
-		g.now = place{}
+		g.now = place[S]{}
 		return
 	}
-	g.now.ln = ln
-	g.accept(ln)
+	g.now.sock = sock
+	g.start(sock)
 }
 
 // Closed reports whether nothing comes in.
-func (g *Gate) Closed() bool { return g.now.ln == nil }
+func (g *gate[S]) Closed() bool { return !g.now.open() }
 
-// Close stops listening. Connections that have come in stay. It can be opened
-// again.
-func (g *Gate) Close() {
-	for _, p := range []place{g.now, g.next} {
-		if p.ln != nil {
-			_ = p.ln.Close()
+// Close stops listening, and waits until nothing runs at the sockets any more.
+// Connections that have come in stay. It can be opened again.
+func (g *gate[S]) Close() {
+	for _, p := range []place[S]{g.now, g.next} {
+		if p.open() {
+			_ = p.sock.Close()
 		}
 	}
-	g.now, g.next = place{}, place{}
-	g.accepts.Wait()
+	g.now, g.next = place[S]{}, place[S]{}
+	g.runs.Wait()
 }
 
-// accept serves the connections of ln in the background until it is closed.
-func (g *Gate) accept(ln *net.TCPListener) {
-	g.accepts.Go(func() {
-		const pause = 100 * time.Millisecond
-		for {
-			conn, err := ln.AcceptTCP()
-			switch {
-			case err == nil:
-				go g.serve(conn)
-			case errors.Is(err, net.ErrClosed):
-				return
-			default: // out of file descriptors, most likely
-				g.log.Warn("connection not accepted", slog.Any("err", err))
-				time.Sleep(pause)
-			}
+// start runs the gate at a socket in the background until that is closed.
+func (g *gate[S]) start(sock S) { g.runs.Go(func() { g.run(sock) }) }
+
+// accept serves the connections of ln until it is closed.
+func accept(ln *net.TCPListener, log *slog.Logger, serve func(*net.TCPConn)) {
+	const pause = 100 * time.Millisecond
+	for {
+		conn, err := ln.AcceptTCP()
+		switch {
+		case err == nil:
+			go serve(conn)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // out of file descriptors, most likely
+			log.Warn("connection not accepted", slog.Any("err", err))
+			time.Sleep(pause)
 		}
-	})
+	}
 }
 
 func listen(ctx context.Context, addr netip.Addr, port uint16) (*net.TCPListener, error) {

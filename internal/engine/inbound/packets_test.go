@@ -51,7 +51,7 @@ func freePackets(t *testing.T) uint16 {
 }
 
 func TestPacketGate(t *testing.T) {
-	g := NewPacketGate(slog.New(slog.DiscardHandler), echo)
+	g := NewPacketGate(echo)
 	defer g.Close()
 	every, one := netip.IPv6Unspecified(), netip.MustParseAddr("127.0.0.1")
 	first, second := freePackets(t), freePackets(t)

@@ -157,7 +157,7 @@ func newDoor(s *aead) *door {
 	d.known = service.NewShadowsocksStreamAuthenticator(knownKeys{d.ring}, &s.replays, nil, nil)
 	d.any = service.NewShadowsocksStreamAuthenticator(d.ring, &s.replays, nil, nil)
 	d.streams = inbound.NewGate(s.log, s.stream(d))
-	d.packets = inbound.NewPacketGate(s.log, s.packets(d))
+	d.packets = inbound.NewPacketGate(s.packets(d))
 	return d
 }
 

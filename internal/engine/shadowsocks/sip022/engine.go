@@ -83,7 +83,7 @@ func newEngine(c engine.Config, o options) *Engine {
 	}
 	e.keys.Store(&keys{})
 	e.streams = inbound.NewGate(c.Log, e.serve)
-	e.datagrams = inbound.NewPacketGate(c.Log, e.receive)
+	e.datagrams = inbound.NewPacketGate(e.receive)
 	e.sweeper.Go(e.sweep)
 	return e
 }
