@@ -92,7 +92,6 @@ func (a *allotted) usage(after uint64) vpn.Counters {
 	a.mu.Unlock()
 	out := a.meter.Usage(after)
 	out.CeilingsTurn, out.SharesTurn = ceilings, shares
-	out.At = time.Since(a.born).Milliseconds()
-	out.CPU = processorTime().Milliseconds()
+	out.At, out.CPU = time.Since(a.born).Milliseconds(), processorTime().Milliseconds()
 	return out
 }

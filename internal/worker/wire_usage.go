@@ -21,7 +21,7 @@ const usageForm = "application/vnd.vpn.usage-1"
 // appendUsage appends c in that form.
 func appendUsage(b []byte, c *vpn.Counters) []byte {
 	b = appendText(b, c.Epoch)
-	b = appendNumbers(b, c.Seq, c.CeilingsTurn, c.SharesTurn, uint64(c.At), uint64(len(c.Counters)))
+	b = appendNumbers(b, c.Seq, c.CeilingsTurn, c.SharesTurn, uint64(c.At), uint64(c.CPU), uint64(len(c.Counters)))
 	for i := range c.Counters {
 		n := &c.Counters[i]
 		b = appendText(appendText(b, string(n.Credential)), string(n.User))
@@ -69,7 +69,7 @@ var errUsageForm = errors.New("it is cut off, or in no form that is known")
 func parseUsage(b []byte) (c vpn.Counters, err error) {
 	r := usageReader{rest: b}
 	c.Epoch = r.text()
-	c.Seq, c.CeilingsTurn, c.SharesTurn, c.At = r.number(), r.number(), r.number(), int64(r.number())
+	c.Seq, c.CeilingsTurn, c.SharesTurn, c.At, c.CPU = r.number(), r.number(), r.number(), int64(r.number()), int64(r.number())
 	c.Counters = make([]vpn.Counter, r.length(5))
 	for i := range c.Counters {
 		c.Counters[i] = vpn.Counter{

@@ -17,7 +17,7 @@ import (
 func fullCounters() vpn.Counters {
 	now := time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC)
 	return vpn.Counters{
-		Epoch: "e", Seq: 1<<64 - 1, CeilingsTurn: 2, SharesTurn: 3, At: 4,
+		Epoch: "e", Seq: 1<<64 - 1, CeilingsTurn: 2, SharesTurn: 3, At: 4, CPU: 5,
 		Counters: []vpn.Counter{
 			{Credential: "c", User: "u", Traffic: vpn.Traffic{Up: vpn.MaxTraffic, Down: 6}, Conns: 7},
 			{},
@@ -103,7 +103,7 @@ func FuzzUsageForm(f *testing.F) {
 	c := fullCounters()
 	f.Add(appendUsage(nil, &c))
 	f.Add(appendUsage(nil, &vpn.Counters{}))
-	f.Add([]byte{0, 0, 0, 0, 0, 255, 255, 255, 255, 15})
+	f.Add([]byte{0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 15})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := parseUsage(b)
 		if err != nil {
