@@ -155,12 +155,13 @@ func TestPictures(t *testing.T) {
 				pause(t.Context(), 2500*time.Millisecond)
 				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", name, size[0], size[1], theme)), theme == "dark")
 			}
-			for name, keys := range map[string][]string{
-				"menu": {"2", "x"}, "new-user": {"2", "n"}, "qr": {"2", "r"}, "help": {"2", "?"}, "palette": {":"}, "delete": {"2", "d"}, "new-server": {"3", "n"}, "devices": {"2", "D"}, "links": {"2", "l"},
+			for _, x := range [][]string{
+				{"menu", "2", "x"}, {"new-user", "2", "n"}, {"qr", "2", "r", "Enter"}, {"help", "2", "?"}, {"palette", ":"}, {"delete", "2", "d"},
+				{"new-server", "3", "n"}, {"devices", "2", "D"}, {"links", "2", "l", "Enter"},
 			} {
-				tm.Press("Escape").Press("Escape").Press(keys...)
+				tm.Press("Escape", "Escape", "Escape").Press(x[1:]...)
 				pause(t.Context(), time.Second)
-				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", name, size[0], size[1], theme)), theme == "dark")
+				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", x[0], size[0], size[1], theme)), theme == "dark")
 			}
 			tm.Press("Escape").Press("Escape").Press("C-c")
 		}
@@ -184,7 +185,10 @@ func fleet(t *testing.T, i *rig.Instance) {
 		i.Must(append([]string{"users", "create", name}, flags...)...)
 	}
 	i.Must("users", "disable", "farid", "--yes")
-	i.Must("users", "update", "grace", "--expires", "1s")
+	soon := time.Now().Add(time.Second)
+	if err := i.API(t.Context(), "PATCH", "/v1/users/grace", vpn.UserPatch{ExpiresAt: &soon}, nil); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(*pictures); err != nil {
 		t.Fatal(err)
 	}

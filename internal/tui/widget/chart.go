@@ -103,7 +103,12 @@ func Mirror(t *theme.Theme, down, up []float64, w, h int, format func(float64) s
 		return slices.Max(v)
 	}
 	mostDown, mostUp := highest(down), highest(up)
+	// The larger direction gets more of the room, and the other a quarter.
 	above := (h + 1) / 2
+	if all := mostDown + mostUp; all > 0 {
+		least := max(h/4, 1)
+		above = max(min(int(float64(h)*mostDown/all+0.5), h-least), least)
+	}
 	lines := Area(t, down, mostDown, cw, above, false, t.Down)
 	lines = append(lines, Area(t, up, mostUp, cw, h-above, true, t.Up)...)
 	for i := range lines {
@@ -111,10 +116,11 @@ func Mirror(t *theme.Theme, down, up []float64, w, h int, format func(float64) s
 		switch i {
 		case 0:
 			label = t.Glyphs.Down + format(mostDown)
-		case h - 1:
-			label = t.Glyphs.Up + format(mostUp)
 		case above - 1:
 			label = "0"
+		}
+		if i == h-1 {
+			label = t.Glyphs.Up + format(mostUp)
 		}
 		lines[i] = t.Muted.Render(FitRight(t, label, scale-1)) + " " + lines[i]
 	}

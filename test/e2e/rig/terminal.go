@@ -68,9 +68,18 @@ func (tm *Terminal) must(args ...string) string {
 // Press presses keys, as tmux names them: Enter, Escape, C-c, j.
 func (tm *Terminal) Press(keys ...string) *Terminal {
 	tm.t.Helper()
-	tm.must(append([]string{"send-keys"}, keys...)...)
+	for _, k := range keys {
+		tm.must("send-keys", k)
+		if k == "Escape" {
+			<-time.After(escape)
+		}
+	}
 	return tm
 }
+
+// escape is how long nothing follows the escape key: a program cannot tell it
+// from the beginning of another but by time.
+const escape = 100 * time.Millisecond
 
 // Type types text.
 func (tm *Terminal) Type(text string) *Terminal {

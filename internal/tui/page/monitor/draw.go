@@ -256,8 +256,8 @@ func (d drawer) host(w, h int) (widget.Pane, []string) {
 		gauge("CPU", m.CPU.Percent/100, note, fmt.Sprintf(", %d cores", m.CPU.Cores))
 	}
 	room := func(label string, r vpn.Room) {
-		if r.Total > 0 {
-			gauge(label, float64(r.Used)/float64(r.Total), size(r.Free)+" free", "")
+		if all := r.Used + r.Free; all > 0 { // what is kept for root is neither
+			gauge(label, float64(r.Used)/float64(all), size(r.Free)+" free", "")
 		}
 	}
 	if m.Memory != nil {
