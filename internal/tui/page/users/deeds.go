@@ -123,13 +123,12 @@ func keptOut(u vpn.UserInfo) string {
 
 func (d deeds) kick(users []vpn.UserInfo) tea.Cmd {
 	p := d.p
-	if people, _ := online(users); people == 0 {
-		return p.frame.Say(page.Note, whom(users)+isAre(len(users))+"not online: there is no connection to close")
+	closed, lines := 0, []string{cutLine(users, "closed"), "To come back at once is allowed; t disables."}
+	if people, _ := online(users); people == 0 { // the list is some seconds old
+		lines[0] = "A moment ago there was no connection; one that has come since is closed."
 	}
-	closed := 0
 	return p.confirm(dialog.Question{
-		Title: "Kick " + whom(users) + "?", Yes: "Kick",
-		Lines: []string{cutLine(users, "closed"), "To come back at once is allowed; t disables."},
+		Title: "Kick " + whom(users) + "?", Yes: "Kick", Lines: lines,
 	}, users, deed{
 		twin: twin(users, "kick", ""), done: "kicked",
 		do: func(ctx context.Context, u vpn.UserInfo) (vpn.UserChange, error) {

@@ -52,7 +52,7 @@ func TestQuestionsSayWhoIsOnline(t *testing.T) {
 	f.wantCalls(t, "hiro-0007 kick")
 	d.Press("esc", "G", "space").Press("/").Type("!is:online").Press("enter", "g", "space", "d") // julia-0019 and alice-0000
 	d.Want("Delete 2 users?", "1 of them is online: 4 connections are closed.").Press("esc")
-	drive(t, f, 120, 40).Press("K").Want("alice-0000 is not online: there is no connection to close")
+	drive(t, f, 120, 40).Press("K").Want("Kick alice-0000?", "A moment ago there was no connection")
 	f.wantCalls(t)
 }
 
