@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/time/rate"
 	"golang.zx2c4.com/wireguard/tun"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 
@@ -22,10 +21,6 @@ const (
 	// refusedFor is how long a device that was refused a flow is refused
 	// without asking again: it may send a hundred thousand packets in a second.
 	refusedFor = 50 * time.Millisecond
-
-	// tellings is how often in a second a device is told that it may not reach
-	// something, or that a connection is over.
-	tellings = 100
 )
 
 // A tunDevice is the host's TUN device with the meter and the guard in front
@@ -33,8 +28,8 @@ const (
 type tunDevice struct {
 	tun.Device
 	engine    *Engine
-	four, six netip.Addr    // the host's own in the tunnel
-	tell      *rate.Limiter // those who are not known any more
+	four, six netip.Addr // the host's own in the tunnel
+	tell      *teller    // of those who are not known any more
 
 	mu      sync.Mutex
 	answers []answer // packets to devices that the host's device does not bring
@@ -61,7 +56,7 @@ func (e *Engine) newTUN(_ vpn.ServerSpec, set settings) (carrier, error) {
 		_ = unix.Close(fd)
 		return carrier{}, fmt.Errorf("take over the TUN device: %w", err)
 	}
-	t := &tunDevice{Device: d, engine: e, tell: rate.NewLimiter(tellings, tellings)}
+	t := &tunDevice{Device: d, engine: e, tell: newTeller()}
 	t.four, t.six = set.network.Gateway()
 	return carrier{Device: t, name: wireguard.TUN}, nil
 }
@@ -137,7 +132,7 @@ func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
 // A passage is a device's.
 type passage struct {
 	up, down shaper
-	tell     *rate.Limiter
+	tell     *teller
 }
 
 // passage returns that of p.
@@ -145,7 +140,7 @@ func (t *tunDevice) passage(p *peer) *passage {
 	if s := p.passage.Load(); s != nil {
 		return s.(*passage)
 	}
-	s := &passage{up: shaper{direction: meter.Up}, down: shaper{direction: meter.Down}, tell: rate.NewLimiter(tellings, tellings)}
+	s := &passage{up: shaper{direction: meter.Up}, down: shaper{direction: meter.Down}, tell: newTeller()}
 	s.up.pass = func(h held) {
 		_, _ = t.Device.Write([][]byte{h.buf}, headroom) // a packet that is lost is one of many
 		h.release()
@@ -269,18 +264,18 @@ func (t *tunDevice) flow(p *peer) (f *meter.Flow, denied bool) {
 	return f, false
 }
 
-// may reports whether a device may be told something now.
-func (t *tunDevice) may(p *peer) bool {
+// teller returns what a device may be told.
+func (t *tunDevice) teller(p *peer) *teller {
 	if p == nil {
-		return t.tell.Allow()
+		return t.tell
 	}
-	return t.passage(p).tell.Allow()
+	return t.passage(p).tell
 }
 
 // end tells both ends of a connection that it is over, in the place of a
 // segment that comes from one of them.
 func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
-	if s.flags.Contains(header.TCPFlagRst) || !t.may(p) {
+	if s.flags.Contains(header.TCPFlagRst) || !t.teller(p).mayEnd(s) {
 		return
 	}
 	var in, out []byte // of the device, and of the host
@@ -307,7 +302,7 @@ func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
 // refuse tells a device that it may not reach something, so that it does not
 // wait.
 func (t *tunDevice) refuse(p *peer, h packet, b []byte) {
-	if h.dst.IsMulticast() || h.icmp || h.later || !t.may(p) {
+	if h.dst.IsMulticast() || h.icmp || h.later || !t.teller(p).may() {
 		return
 	}
 	from := t.four
