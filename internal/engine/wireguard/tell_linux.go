@@ -21,8 +21,7 @@ const (
 
 // A teller says what a device may be told now. Were each of the hundreds of
 // packets that were on their way answered, there would be nothing left to say
-// to the one that comes because the first answer did not fit: of a connection
-// whose other end has ended already, it is the last.
+// when it matters.
 type teller struct {
 	limit *rate.Limiter
 
@@ -41,17 +40,18 @@ func newTeller() *teller {
 func (t *teller) may() bool { return t.limit.Allow() }
 
 // mayEnd reports whether that a connection is over may be told, in the place
-// of a segment of it.
-func (t *teller) mayEnd(s segment) bool {
+// of a segment of it, and whether it was told before in this direction.
+func (t *teller) mayEnd(s segment) (may, before bool) {
 	now, d := time.Now(), direction{s.src, s.dst}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now.Sub(t.told[d]) < again || !t.limit.AllowN(now, 1) {
-		return false
+	last, before := t.told[d]
+	if now.Sub(last) < again || !t.limit.AllowN(now, 1) {
+		return false, before
 	}
 	if len(t.told) >= maxTold {
 		clear(t.told)
 	}
 	t.told[d] = now
-	return true
+	return true, before
 }

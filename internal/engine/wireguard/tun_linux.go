@@ -275,14 +275,23 @@ func (t *tunDevice) teller(p *peer) *teller {
 // end tells both ends of a connection that it is over, in the place of a
 // segment that comes from one of them.
 func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
-	if s.flags.Contains(header.TCPFlagRst) || !t.teller(p).mayEnd(s) {
+	if s.flags.Contains(header.TCPFlagRst) {
+		return
+	}
+	may, before := t.teller(p).mayEnd(s)
+	if !may {
 		return
 	}
 	var in, out []byte // of the device, and of the host
-	if d == meter.Up {
+	switch {
+	case d == meter.Up:
 		in = s.back()
-	} else {
+	case before || s.begins():
 		out = s.back()
+	default:
+		// What was on its way need not be what the device waits for, and then
+		// it heeds no reset (RFC 5961, section 3.2). What the other end sends
+		// again is that, so it lives until then.
 	}
 	if !s.begins() { // or the other end has not heard of it
 		if d == meter.Up {
