@@ -278,7 +278,7 @@ func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
 	if s.flags.Contains(header.TCPFlagRst) {
 		return
 	}
-	may, before := t.teller(p).mayEnd(s)
+	may, again := t.teller(p).mayEnd(s)
 	if !may {
 		return
 	}
@@ -286,7 +286,7 @@ func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
 	switch {
 	case d == meter.Up:
 		in = s.back()
-	case before || s.begins():
+	case again || s.begins():
 		out = s.back()
 	default:
 		// What was on its way need not be what the device waits for, and then
