@@ -256,14 +256,16 @@ func (b *bench) refused(conn net.Conn) {
 }
 
 // ends checks that the client of conn learns within some time that it has
-// ended; in a tunnel it learns of it when it sends, at the latest.
+// ended; in a tunnel it learns of it when it sends, at the latest. Where each
+// packet is on its own it learns of it as a rule: what tells it may be lost or
+// not heeded, and then nothing passes.
 func (b *bench) ends(conn net.Conn, within time.Duration) bool {
 	if !b.h.Tunnel {
 		_, ended := drain(conn, within)
 		return ended
 	}
-	heard, _ := b.listen(conn, within)
-	return heard
+	heard, silent := b.listen(conn, within)
+	return heard || silent && b.h.Packets
 }
 
 // stops is ends where nobody is left to tell the client of a tunnel: conn may
