@@ -156,8 +156,15 @@ func TestPictures(t *testing.T) {
 				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", name, size[0], size[1], theme)), theme == "dark")
 			}
 			for _, x := range [][]string{
-				{"menu", "2", "x"}, {"new-user", "2", "n"}, {"qr", "2", "r", "Enter"}, {"help", "2", "?"}, {"palette", ":"}, {"delete", "2", "d"},
-				{"new-server", "3", "n"}, {"devices", "2", "D"}, {"links", "2", "l", "Enter"},
+				{"menu", "2", "x"},
+				{"new-user", "2", "n"},
+				{"qr", "2", "r", "Enter"},
+				{"help", "2", "?"},
+				{"palette", ":"},
+				{"delete", "2", "d"},
+				{"new-server", "3", "n"},
+				{"devices", "2", "D"},
+				{"links", "2", "l", "Enter"},
 			} {
 				tm.Press("Escape", "Escape", "Escape").Press(x[1:]...)
 				pause(t.Context(), time.Second)
