@@ -63,7 +63,7 @@ func benchTUI(t *testing.T, r *report) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	perSecond := (after - before) / time.Duration(span/time.Second)
+	perSecond := (after - before) / (span / time.Second)
 	r.durations(t, "processor time of `vpn tui` on its dashboard in a second, 10,000 users", []time.Duration{perSecond}, median, 15*time.Millisecond)
 }
 
