@@ -154,7 +154,7 @@ func (tm *Terminal) Ended() string {
 	status := ""
 	Until(tm.t, 10*time.Second, func() error {
 		dead, s, _ := strings.Cut(strings.TrimSpace(tm.must("display-message", "-p", "#{pane_dead} #{pane_dead_status}")), " ")
-		if status = s; dead != "1" {
+		if status = s; dead != "1" || status == "" { // its terminal is closed before it has ended
 			return fmt.Errorf("it runs on")
 		}
 		return nil
