@@ -58,22 +58,9 @@ func (c clock) write(at, now time.Time) string {
 	case withDate:
 		return at.Format("01-02 15:04:05")
 	case age:
-		return fmt.Sprintf("%5s", since(now.Sub(at)))
+		return fmt.Sprintf("%5s", widget.Age(now.Sub(at)))
 	}
 	return at.Format("15:04:05")
-}
-
-// since is an age in at most 4 cells.
-func since(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", max(int(d.Seconds()), 0))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 100*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
 // plain is a line as it is copied and saved: its time to the millisecond, in
@@ -99,7 +86,7 @@ func (p *Page) open() {
 	}
 	label := func(s string) string { return t.Muted.Render(widget.Fit(t, s, wide)) + "  " }
 	lines := []string{
-		label("time") + l.at.In(p.frame.Now().Location()).Format("2006-01-02 15:04:05.000 MST") + ", " + since(p.frame.Now().Sub(l.at)) + " ago",
+		label("time") + l.at.In(p.frame.Now().Location()).Format("2006-01-02 15:04:05.000 MST") + ", " + widget.Age(p.frame.Now().Sub(l.at)) + " ago",
 		label("level") + styleOf(t, l.level).Render(string(l.level)),
 		label("of") + l.source,
 	}

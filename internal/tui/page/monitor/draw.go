@@ -234,7 +234,7 @@ func (d drawer) host(w, h int) (widget.Pane, []string) {
 		return frame, d.skeleton(w, h)
 	}
 	m := d.frame.Data().Host
-	frame.Note = widget.Clean(m.Name) + ", up " + ago(time.Duration(m.Uptime)*time.Second)
+	frame.Note = widget.Clean(m.Name) + ", up " + widget.Age(time.Duration(m.Uptime)*time.Second)
 	var lines []func(w int) string
 	gauge := func(label string, part float64, note, more string) {
 		lines = append(lines, func(w int) string {

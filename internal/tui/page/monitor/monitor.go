@@ -301,7 +301,7 @@ func (p *Page) open() {
 	p.frame.Open(dialog.NewText(p.frame, "Connection", []string{
 		row("user", userOf(x)), row("from", source(x)), row("server", x.Server),
 		row("protocol", string(x.Protocol)+" over "+x.Network),
-		row("since", x.Since.In(now.Location()).Format(time.DateTime)+", "+ago(now.Sub(x.Since))+" ago"),
+		row("since", x.Since.In(now.Location()).Format(time.DateTime)+", "+widget.Age(now.Sub(x.Since))+" ago"),
 		row("moved", t.Glyphs.Down+" "+vpn.FormatSize(x.Down)+"  "+t.Glyphs.Up+" "+vpn.FormatSize(x.Up)),
 		row("credential", string(x.Credential)),
 		row("others", connectionsOf(p.sessions.ofUser(userOf(x))-1)+" more of this user"),

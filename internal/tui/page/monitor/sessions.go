@@ -61,7 +61,7 @@ func newSessions(now func() time.Time) *sessions {
 			Less: less(func(a, b vpn.Session) int { return strings.Compare(a.Network, b.Network) }),
 		},
 		widget.Column{
-			Title: "AGE", Min: 5, Right: true, Leaves: 1, Text: text(func(x vpn.Session) string { return ago(s.now().Sub(x.Since)) }),
+			Title: "AGE", Min: 5, Right: true, Leaves: 1, Text: text(func(x vpn.Session) string { return widget.Age(s.now().Sub(x.Since)) }),
 			Less: less(func(a, b vpn.Session) int { return b.Since.Compare(a.Since) }),
 		},
 		widget.Column{
@@ -86,19 +86,6 @@ func source(x vpn.Session) string {
 		return "?"
 	}
 	return x.Source.String()
-}
-
-// ago is a length of time in at most 4 cells.
-func ago(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", max(int(d.Seconds()), 0))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 100*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
 // set takes the connections that there are now.
