@@ -45,7 +45,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine/all", "internal/vpn internal/engine internal/engine/*"},
 	{"internal/engine/meter", "internal/vpn internal/clock"},
 	{"internal/engine/splice", ""},
-	{"internal/engine/inbound", "internal/vpn"},
+	{"internal/engine/inbound", "internal/vpn internal/engine/meter"},
 	{"internal/engine/egress", "internal/vpn"},
 	{"internal/engine/enginetest", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
 	{"internal/engine/shadowsocks", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/inbound internal/engine/shadowsocks/* internal/protocol internal/protocol/shadowsocks"},

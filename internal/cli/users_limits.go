@@ -157,24 +157,6 @@ func endCell(u vpn.UserInfo) cell {
 	return expiryCell(u.ExpiresAt)
 }
 
-func periodText(p vpn.Period) string {
-	var parts []string
-	switch {
-	case p.Every == vpn.NoCycle:
-		return ""
-	case p.Every == vpn.Rolling:
-		parts = []string{"the last 30 days"}
-	case p.ResetsOn != "":
-		parts = []string{string(p.Every) + ", from " + p.ResetsOn}
-	default:
-		parts = []string{string(p.Every)}
-	}
-	if p.TimeZone != "" {
-		parts = append(parts, p.TimeZone)
-	}
-	return strings.Join(parts, ", ")
-}
-
 // afterCell says what comes after a quota, unless it is the usual: to be cut.
 func afterCell(l vpn.Limits) cell {
 	if l.Throttle == 0 {

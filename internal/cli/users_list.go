@@ -111,7 +111,7 @@ func userTable(list ...vpn.UserInfo) *table {
 		l := u.Limits
 		for _, c := range []any{
 			countCell(l.Devices), countCell(l.Connections), limitCell(l.RateUp, vpn.FormatRate), limitCell(l.RateDown, vpn.FormatRate),
-			timeCell(u.CreatedAt), string(u.ID), periodText(l.Period), timeCell(u.ResetsAt), afterCell(l), strings.Join(u.Tags, " "), u.Email, u.Note,
+			timeCell(u.CreatedAt), string(u.ID), l.Period.String(), timeCell(u.ResetsAt), afterCell(l), strings.Join(u.Tags, " "), u.Email, u.Note,
 		} {
 			t.rows[i] = append(t.rows[i], cellOf(c))
 		}

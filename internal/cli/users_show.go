@@ -89,7 +89,7 @@ func userFields(u vpn.UserInfo) []any {
 		"status", userStatusCell(u),
 		"used", bothWaysCell(u.Used),
 		"quota", limitCell(u.Limits.Quota, vpn.FormatSize),
-		"period", periodText(u.Limits.Period),
+		"period", u.Limits.Period.String(),
 		"resets", timeCell(u.ResetsAt),
 		"after quota", afterCell(u.Limits),
 		"expires", endCell(u),

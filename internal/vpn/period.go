@@ -54,6 +54,26 @@ type Period struct {
 	TimeZone string `json:"time_zone,omitempty" doc:"of the IANA database, such as Europe/Berlin; left out: UTC"`
 }
 
+// String says it to people, such as "month, from 15, Europe/Berlin"; never is
+// empty.
+func (p Period) String() string {
+	var parts []string
+	switch {
+	case p.Every == NoCycle:
+		return ""
+	case p.Every == Rolling:
+		parts = []string{"the last 30 days"}
+	case p.ResetsOn != "":
+		parts = []string{string(p.Every) + ", from " + p.ResetsOn}
+	default:
+		parts = []string{string(p.Every)}
+	}
+	if p.TimeZone != "" {
+		parts = append(parts, p.TimeZone)
+	}
+	return strings.Join(parts, ", ")
+}
+
 // Valid returns an [Invalid] error unless p can be followed.
 func (p Period) Valid() error {
 	if p.Every == NoCycle {

@@ -5,8 +5,16 @@ import (
 	"time"
 )
 
-// Linger is how long one direction may be silent after the other ended.
-const Linger = time.Second
+const (
+	// IdleTunnel leaves the end of a silent tunnel to TCP keepalive: in it
+	// are the push services of phones, silent for half an hour at a time.
+	IdleTunnel = 24 * time.Hour
+	// ThinkTime is how long a destination may be silent after a client has
+	// sent its last: it may have much to think about.
+	ThinkTime = 30 * time.Second
+	// Linger is how long one direction may be silent after the other ended.
+	Linger = time.Second
+)
 
 // An Idler ends what has not moved for a whole period. It looks once per
 // period, so that it costs nothing while bytes move.

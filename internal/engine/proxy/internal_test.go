@@ -13,6 +13,7 @@ import (
 
 	"vpn/internal/engine"
 	"vpn/internal/engine/egress"
+	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/meter"
 	protocol "vpn/internal/protocol/proxy"
 	"vpn/internal/vpn"
@@ -86,7 +87,7 @@ func TestPatienceIsBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		p.mu.Lock()
-		if n := p.guessers[sourceNetwork(source)].waiting; n != maxWaiting {
+		if n := p.guessers[inbound.SourceNetwork(source)].waiting; n != maxWaiting {
 			t.Errorf("%d attempts of one source wait", n)
 		}
 		p.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"vpn/internal/engine/inbound"
 	"vpn/internal/protocol/proxy"
 	"vpn/internal/vpn"
 )
@@ -44,7 +45,7 @@ func (p *pace) allow(u vpn.UserID, from netip.Addr) (wait time.Duration, ok bool
 		p.forget(now)
 	}
 	step := p.rate.Per / time.Duration(p.rate.Requests)
-	keys := [2]any{u, sourceNetwork(from)}
+	keys := [2]any{u, inbound.SourceNetwork(from)}
 	var due [2]time.Time
 	for i, key := range keys {
 		due[i] = p.fresh[key]

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"vpn/internal/engine/inbound"
 	"vpn/internal/vpn"
 )
 
@@ -43,7 +44,7 @@ func newPatience() *patience {
 // password that is wrong, not before that takes effect, and for more attempts
 // than there is patience for.
 func (p *patience) judge(source netip.Addr, a *account) *account {
-	network := sourceNetwork(source)
+	network := inbound.SourceNetwork(source)
 	pause, ok := p.queue(network, a)
 	if !ok {
 		return nil

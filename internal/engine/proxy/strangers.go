@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/netip"
 	"sync"
+
+	"vpn/internal/engine/inbound"
 )
 
 // How many connections may be open whose client has not shown who it is. A
@@ -24,7 +26,7 @@ func newStrangers() *strangers { return &strangers{by: map[netip.Prefix]int{}} }
 
 // enter counts one, unless there are too many.
 func (s *strangers) enter(from netip.Addr) bool {
-	network := sourceNetwork(from)
+	network := inbound.SourceNetwork(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.total >= maxStrangers || s.by[network] >= maxStrangersPerSource {
@@ -36,7 +38,7 @@ func (s *strangers) enter(from netip.Addr) bool {
 }
 
 func (s *strangers) leave(from netip.Addr) {
-	network := sourceNetwork(from)
+	network := inbound.SourceNetwork(from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.total--

@@ -13,64 +13,34 @@ import (
 	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/meter"
 	"vpn/internal/engine/splice"
-	"vpn/internal/vpn"
-)
-
-const (
-	// idleTunnel leaves the end of a silent tunnel to TCP keepalive: in it
-	// are the push services of phones, silent for half an hour at a time.
-	idleTunnel = 24 * time.Hour
-	// thinkTime is how long a destination may be silent after a client has
-	// sent its last: it may have much to think about.
-	thinkTime = 30 * time.Second
 )
 
 // A flow is what one client does on a user's account, until it is closed.
 type flow struct {
-	*meter.Flow
+	*inbound.Flow
 	ctx    context.Context //nolint:containedctx // it ends with the flow, as the meter wants
 	cancel context.CancelFunc
-	leave  func()
-	once   sync.Once
 }
 
 // open begins a flow of a client. When it has to end, so does the client's
 // connection.
 func (e *Engine) open(a *account, c *client, network string) (*flow, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &flow{ctx: ctx, cancel: cancel}
-	cut := sync.OnceFunc(func() {
+	current := func() bool { return e.accounts.Load().has(a) }
+	f, err := e.live.Open(e.meter, a.credential, c.source, network, current, func() {
 		cancel()
 		inbound.HangUp(c.raw)
 	})
-	leave, ok := e.live.Enter(a.credential, cut)
-	if !ok {
-		cancel()
-		return nil, vpn.Errorf(vpn.Unavailable, "the server is stopping")
-	}
-	f.leave = leave
-	var err error
-	// The password may have been changed since it was checked. From here on
-	// the registry would tell.
-	if !e.accounts.Load().has(a) {
-		err = vpn.Errorf(vpn.Denied, "the password has been changed")
-	} else {
-		f.Flow, err = e.meter.Open(a.credential, c.source, network, func(error) { cut() })
-	}
 	if err != nil {
 		cancel()
-		leave()
 		return nil, err
 	}
-	return f, nil
+	return &flow{f, ctx, cancel}, nil
 }
 
 func (f *flow) close() {
-	f.once.Do(func() {
-		f.cancel()
-		f.Flow.Close()
-		f.leave()
-	})
+	f.cancel()
+	f.Flow.Close()
 }
 
 // A tunnel is a stream between a client and a destination.
@@ -102,7 +72,7 @@ func (e *Engine) tunnel(f *flow, c *client, front net.Conn, early []byte, dst *n
 	if t.rawSrc, err = c.raw.SyscallConn(); err != nil {
 		return
 	}
-	t.idle = inbound.NewIdler(idleTunnel, t.moves.Load, t.end)
+	t.idle = inbound.NewIdler(inbound.IdleTunnel, t.moves.Load, t.end)
 	defer t.idle.Stop()
 	var up sync.WaitGroup
 	up.Go(func() { t.upload(early) })
@@ -125,7 +95,7 @@ func (t *tunnel) upload(early []byte) {
 	switch {
 	case err == nil:
 		_ = t.dst.CloseWrite()
-		t.idle.Within(thinkTime)
+		t.idle.Within(inbound.ThinkTime)
 	case errors.Is(err, splice.ErrSource):
 		t.end()
 	default: // the destination takes no more, but may have something to say

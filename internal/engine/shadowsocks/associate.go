@@ -33,7 +33,7 @@ const (
 // An association is what a client at one address sends and gets: a socket for
 // all destinations.
 type association struct {
-	*flow
+	*inbound.Flow
 	box    *postbox
 	key    *key
 	client netip.AddrPort
@@ -62,7 +62,7 @@ func (p *postbox) associate(k *key, client netip.AddrPort) (*association, error)
 		names: map[string]netip.Addr{}, peers: map[netip.Addr]struct{}{},
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	if a.flow, err = p.open(k, client, "udp", a.end); err != nil {
+	if a.Flow, err = p.open(k, client, "udp", a.end); err != nil {
 		a.end()
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (a *association) run() {
 		delete(a.box.from, a.client)
 	}
 	a.box.mu.Unlock()
-	a.close()
+	a.Close()
 }
 
 // send sends on one datagram of the client, or drops it: datagrams may be

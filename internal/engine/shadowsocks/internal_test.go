@@ -13,6 +13,7 @@ import (
 	"github.com/Jigsaw-Code/outline-sdk/transport/shadowsocks"
 	"github.com/Jigsaw-Code/outline-ss-server/service"
 
+	"vpn/internal/engine/inbound"
 	settings "vpn/internal/protocol/shadowsocks"
 	"vpn/internal/vpn"
 )
@@ -138,7 +139,7 @@ func TestSources(t *testing.T) {
 		if n := len(s.by); n > maxSources {
 			t.Errorf("%d sources are remembered", n)
 		}
-		if s.by[sourceNetwork(a)].strangers != maxStrangersPerSource {
+		if s.by[inbound.SourceNetwork(a)].strangers != maxStrangersPerSource {
 			t.Error("connections that live were forgotten")
 		}
 	})

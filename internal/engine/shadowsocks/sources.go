@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"vpn/internal/engine/inbound"
 )
 
 const (
@@ -94,7 +96,7 @@ func (s *sources) forgive(from netip.Addr) {
 
 // of returns what is known of the source of an address. The caller holds s.mu.
 func (s *sources) of(a netip.Addr) *source {
-	network := sourceNetwork(a)
+	network := inbound.SourceNetwork(a)
 	src := s.by[network]
 	if src == nil {
 		s.makeRoom()
@@ -128,19 +130,4 @@ func (s *sources) makeRoom() {
 			spare--
 		}
 	}
-}
-
-// sourceNetwork returns what counts as one source: an IPv4 address, or the
-// /64 of an IPv6 address.
-func sourceNetwork(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
 }

@@ -174,7 +174,7 @@ func (c *client) serve(k *key, hello []byte) {
 		c.log.Debug("flow refused", slog.String("source", c.source.String()), slog.Any("err", err))
 		return
 	}
-	defer f.close()
+	defer f.Close()
 	t, err := newTunnel(ctx, f, c, k, hello)
 	if err != nil {
 		c.log.Error("no ciphers", slog.Any("err", err))
@@ -184,7 +184,7 @@ func (c *client) serve(k *key, hello []byte) {
 	to, early, err := t.request()
 	if err != nil { // as if there had been no key: nothing tells that there was one
 		t.release()
-		f.close()
+		f.Close()
 		c.absorb()
 		return
 	}

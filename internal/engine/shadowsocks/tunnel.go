@@ -14,18 +14,9 @@ import (
 	"vpn/internal/engine/meter"
 )
 
-const (
-	// idleTunnel leaves the end of a silent tunnel to TCP keepalive: in it
-	// are the push services of phones, silent for half an hour at a time.
-	idleTunnel = 24 * time.Hour
-	// thinkTime is how long a destination may be silent after a client has
-	// sent its last: it may have much to think about.
-	thinkTime = 30 * time.Second
-)
-
 // A tunnel is a stream between a client and a destination.
 type tunnel struct {
-	*flow
+	*inbound.Flow
 	ctx    context.Context //nolint:containedctx // it ends with the flow, as the meter wants
 	client *client
 	dst    *net.TCPConn
@@ -41,8 +32,8 @@ type tunnel struct {
 	begin, end int
 }
 
-func newTunnel(ctx context.Context, f *flow, c *client, k *key, hello []byte) (*tunnel, error) {
-	t := &tunnel{flow: f, ctx: ctx, client: c}
+func newTunnel(ctx context.Context, f *inbound.Flow, c *client, k *key, hello []byte) (*tunnel, error) {
+	t := &tunnel{Flow: f, ctx: ctx, client: c}
 	salt := k.entry.CryptoKey.SaltSize()
 	var err error
 	if t.opener, err = newOpener(k.entry.CryptoKey, hello[:salt]); err != nil {
@@ -136,7 +127,7 @@ func (t *tunnel) carry(dst *net.TCPConn, early []byte) {
 	t.dst = dst
 	defer func() { _ = dst.Close() }()
 	defer context.AfterFunc(t.ctx, func() { _ = dst.Close() })()
-	t.idle = inbound.NewIdler(idleTunnel, t.moves.Load, t.hangUp)
+	t.idle = inbound.NewIdler(inbound.IdleTunnel, t.moves.Load, t.hangUp)
 	defer t.idle.Stop()
 	var up sync.WaitGroup
 	up.Go(func() { t.upload(early) })
@@ -156,7 +147,7 @@ func (t *tunnel) upload(early []byte) {
 	for err == nil {
 		if err = t.uploadSome(); errors.Is(err, io.EOF) {
 			_ = t.dst.CloseWrite()
-			t.idle.Within(thinkTime)
+			t.idle.Within(inbound.ThinkTime)
 			return
 		}
 	}

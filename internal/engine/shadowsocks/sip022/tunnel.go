@@ -12,64 +12,34 @@ import (
 
 	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/meter"
-	"vpn/internal/vpn"
-)
-
-const (
-	// idleTunnel leaves the end of a silent tunnel to TCP keepalive: in it
-	// are the push services of phones, silent for half an hour at a time.
-	idleTunnel = 24 * time.Hour
-	// thinkTime is how long a destination may be silent after a client has
-	// sent its last: it may have much to think about.
-	thinkTime = 30 * time.Second
 )
 
 // A flow is what one client does on a user's account, until it is closed.
 type flow struct {
-	*meter.Flow
+	*inbound.Flow
 	ctx    context.Context //nolint:containedctx // it ends with the flow, as the meter wants
 	cancel context.CancelFunc
-	leave  func()
-	once   sync.Once
 }
 
 // open begins a flow of a client. When it has to end, end is called, at most
 // once; it must not block, and may be called before open returns.
 func (e *Engine) open(u *user, source netip.AddrPort, network string, end func()) (*flow, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &flow{ctx: ctx, cancel: cancel}
-	cut := sync.OnceFunc(func() {
+	current := func() bool { return e.keys.Load().has(u) }
+	f, err := e.live.Open(e.meter, u.credential, source, network, current, func() {
 		cancel()
 		end()
 	})
-	leave, ok := e.live.Enter(u.credential, cut)
-	if !ok {
-		cancel()
-		return nil, vpn.Errorf(vpn.Unavailable, "the server is stopping")
-	}
-	f.leave = leave
-	var err error
-	// The key may have been changed since it was looked up. From here on the
-	// registry would tell.
-	if !e.keys.Load().has(u) {
-		err = vpn.Errorf(vpn.Denied, "the key has been changed")
-	} else {
-		f.Flow, err = e.meter.Open(u.credential, source, network, func(error) { cut() })
-	}
 	if err != nil {
 		cancel()
-		leave()
 		return nil, err
 	}
-	return f, nil
+	return &flow{f, ctx, cancel}, nil
 }
 
 func (f *flow) close() {
-	f.once.Do(func() {
-		f.cancel()
-		f.Flow.Close()
-		f.leave()
-	})
+	f.cancel()
+	f.Flow.Close()
 }
 
 // A tunnel is a stream between a client and a destination.
@@ -93,7 +63,7 @@ func (e *Engine) tunnel(f *flow, r *request, o *opener, dst *net.TCPConn) {
 		return
 	}
 	t := &tunnel{flow: f, client: o.conn, dst: dst, in: o, out: newSealer(r, dst, raw, e.options.now)}
-	t.idle = inbound.NewIdler(idleTunnel, t.moves.Load, t.end)
+	t.idle = inbound.NewIdler(inbound.IdleTunnel, t.moves.Load, t.end)
 	defer t.idle.Stop()
 	var down sync.WaitGroup
 	down.Go(t.download)
@@ -119,7 +89,7 @@ func (t *tunnel) upload(b []byte, patience time.Duration) {
 	switch {
 	case errors.Is(err, io.EOF):
 		_ = t.dst.CloseWrite()
-		t.idle.Within(thinkTime)
+		t.idle.Within(inbound.ThinkTime)
 	case errors.As(err, &gone): // it takes no more, but may have something to say
 		t.idle.Within(inbound.Linger)
 	case errors.Is(err, errForged):

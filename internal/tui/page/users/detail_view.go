@@ -142,7 +142,7 @@ func (v *view) quota(u *vpn.UserInfo) {
 	if u.Limits.Throttle > 0 {
 		v.field("beyond it", "throttled to "+vpn.FormatRate(u.Limits.Throttle))
 	}
-	if period := periodText(u.Limits.Period); period != "" {
+	if period := widget.Clean(u.Limits.Period.String()); period != "" {
 		v.field("period", period)
 	}
 	if !u.ResetsAt.IsZero() {
@@ -152,24 +152,6 @@ func (v *view) quota(u *vpn.UserInfo) {
 		}
 		v.field(what, moment(u.ResetsAt)+t.Muted.Render(", "+distance(u.ResetsAt, v.now)))
 	}
-}
-
-func periodText(p vpn.Period) string {
-	var parts []string
-	switch {
-	case p.Every == vpn.NoCycle:
-		return ""
-	case p.Every == vpn.Rolling:
-		parts = []string{"the last 30 days"}
-	case p.ResetsOn != "":
-		parts = []string{string(p.Every) + ", from " + p.ResetsOn}
-	default:
-		parts = []string{string(p.Every)}
-	}
-	if p.TimeZone != "" {
-		parts = append(parts, p.TimeZone)
-	}
-	return widget.Clean(strings.Join(parts, ", "))
 }
 
 func (v *view) limits(l vpn.Limits) {
