@@ -35,6 +35,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/probe", "internal/vpn"},
 	{"internal/service", "internal/vpn internal/selfupdate"},
 	{"internal/selfupdate", "internal/vpn"},
+	{"internal/docker", "internal/vpn"},
 
 	{"internal/protocol", "internal/vpn"},
 	{"internal/protocol/all", "internal/protocol internal/protocol/*"},
@@ -103,6 +104,8 @@ var only = map[string]string{
 	"github.com/skip2/go-qrcode":      "internal/qr",
 	"github.com/google/nftables":      "internal/router",
 	"github.com/mdlayher/netlink":     "internal/router",
+	"github.com/moby/moby":            "internal/docker internal/runtime/docker",
+	"github.com/containerd/errdefs":   "internal/docker",
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/engine/proxy internal/probe internal/runtime/process test/e2e/* test/xfer",

@@ -1,0 +1,241 @@
+// Package docker is the connection to the Docker engine of this machine: which
+// one is meant, whether it can run servers, and what its errors mean. Nothing
+// is asked of it, and next to no memory taken, before the first call.
+//
+// The package decides nothing about containers. It refuses an engine on
+// another machine, since a server is where its control plane is.
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+
+	"vpn/internal/vpn"
+)
+
+// minAPI is that of engine 20.10, the oldest that is tried in tests.
+const minAPI = "1.41"
+
+// checkTimeout bounds the questions that a new connection begins with.
+const checkTimeout = 5 * time.Second
+
+// Options say which engine is meant. The zero value is the one that the
+// docker command of this process's user would take.
+type Options struct {
+	// Host is the engine's address, such as unix:///run/docker.sock. If it is
+	// empty, DOCKER_HOST, then the current Docker context, then
+	// [DefaultHost] are asked.
+	Host string
+
+	// Getenv looks up the environment; nil is os.Getenv.
+	Getenv func(string) string
+}
+
+// DefaultHost is where an engine listens unless told otherwise.
+const DefaultHost = "unix:///var/run/docker.sock"
+
+// Facts are what an engine says of itself.
+type Facts struct {
+	Version      string // of the engine
+	API          string // that is spoken with it
+	Architecture string // as GOARCH names it; "" if it is none that is known
+	Remapped     bool   // user ids in containers are not those outside
+	Root         string // where it keeps its data
+}
+
+// Engine is a Docker engine of this machine. Methods may be called
+// concurrently.
+type Engine struct {
+	options Options
+
+	mu     sync.Mutex
+	client *client.Client
+	facts  *Facts // of the engine that client has last been found good for
+}
+
+// New returns an engine. It does not connect to it.
+func New(o Options) *Engine {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	return &Engine{options: o}
+}
+
+// Host returns the engine's address; of kind [vpn.Unavailable] is the error of
+// one that cannot be used from here.
+func (e *Engine) Host() (string, error) {
+	host, from, err := e.options.host()
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(host)
+	if err != nil || u.Scheme == "" {
+		return "", vpn.Errorf(vpn.Unavailable, "%q is not the address of a Docker engine (%s)", host, from).
+			WithHint("an address looks like %s", DefaultHost)
+	}
+	if u.Scheme != "unix" {
+		return "", vpn.Errorf(vpn.Unavailable, "the Docker engine at %s is reached over the network (%s): servers run on this machine", u.Redacted(), from).
+			WithHint("name a local socket, such as DOCKER_HOST=%s, and run vpn on the engine's machine", DefaultHost)
+	}
+	return host, nil
+}
+
+// Client returns a connection to the engine, after it was found to be one
+// that can run servers. The caller sees to time-outs and passes errors on
+// through [Engine.Error]; [Call] does both.
+func (e *Engine) Client(ctx context.Context) (*client.Client, error) {
+	c, _, err := e.open(ctx)
+	return c, err
+}
+
+// Facts returns what the engine says of itself.
+func (e *Engine) Facts(ctx context.Context) (Facts, error) {
+	_, f, err := e.open(ctx)
+	if err != nil {
+		return Facts{}, err
+	}
+	return *f, nil
+}
+
+// Close lets go of the connections. The engine may be used again.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.client == nil {
+		return nil
+	}
+	c := e.client
+	e.client, e.facts = nil, nil
+	return c.Close()
+}
+
+// forget makes the next call look at the engine anew: another one may have
+// taken its place.
+func (e *Engine) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.facts = nil
+}
+
+func (e *Engine) open(ctx context.Context) (*client.Client, *Facts, error) {
+	e.mu.Lock()
+	c, facts := e.client, e.facts
+	e.mu.Unlock()
+	if facts != nil {
+		return c, facts, nil
+	}
+	host, err := e.Host()
+	if err != nil {
+		return nil, nil, err
+	}
+	if c == nil || c.DaemonHost() != host {
+		if c, err = client.New(client.WithHost(host)); err != nil {
+			return nil, nil, fmt.Errorf("prepare a connection to the Docker engine: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	facts, err = look(ctx, c)
+	if err != nil {
+		_ = c.Close()
+		return nil, nil, e.Error("ask what it is", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.facts != nil { // another call was faster
+		_ = c.Close()
+		return e.client, e.facts, nil
+	}
+	e.client, e.facts = c, facts
+	return c, facts, nil
+}
+
+// look asks the engine what it is, and refuses one that cannot run servers.
+func look(ctx context.Context, c *client.Client) (*Facts, error) {
+	// Forced: the engine may be another one than last time.
+	ping, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true, ForceNegotiate: true})
+	if err != nil {
+		return nil, err
+	}
+	if ping.APIVersion == "" || versions.LessThan(ping.APIVersion, minAPI) {
+		return nil, vpn.Errorf(vpn.Unavailable, "the Docker engine speaks API version %s, and %s is the oldest that servers can run on",
+			orNone(ping.APIVersion), minAPI).WithHint("upgrade Docker to 20.10 or later")
+	}
+	version, err := c.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range version.Components {
+		if strings.Contains(strings.ToLower(part.Name), "podman") {
+			// It has no daemon that restarts what has ended and asks for health.
+			return nil, vpn.Errorf(vpn.Unavailable, "this is Podman %s, which neither watches the health of a container nor brings it back after a boot", part.Version).
+				WithHint("let DOCKER_HOST name the socket of a Docker engine, or run servers as processes: --runtime process")
+		}
+	}
+	info, err := c.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if info.Info.OSType != "linux" {
+		return nil, vpn.Errorf(vpn.Unavailable, "the Docker engine runs containers of %s", orNone(info.Info.OSType)).
+			WithHint("servers need an engine for Linux containers")
+	}
+	has := func(option string) bool {
+		return slices.ContainsFunc(info.Info.SecurityOptions, func(o string) bool { return o == option || strings.HasPrefix(o, option+",") })
+	}
+	if has("name=rootless") {
+		return nil, vpn.Errorf(vpn.Unavailable, "the Docker engine runs without root, so its containers have no access to this machine's network").
+			WithHint("use the system's engine, or run servers as processes: --runtime process")
+	}
+	return &Facts{
+		Version: info.Info.ServerVersion, API: c.ClientVersion(), Architecture: goarch(info.Info.Architecture),
+		Remapped: has("name=userns"), Root: info.Info.DockerRootDir,
+	}, nil
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// goarch translates what uname calls a machine.
+func goarch(machine string) string {
+	switch machine {
+	case "x86_64", "amd64":
+		return "amd64"
+	case "aarch64", "arm64":
+		return "arm64"
+	case "i386", "i686", "x86":
+		return "386"
+	case "riscv64":
+		return "riscv64"
+	}
+	if strings.HasPrefix(machine, "arm") {
+		return "arm"
+	}
+	return ""
+}
+
+// reach says why no connection can be made; nil if one can.
+func reach(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", strings.TrimPrefix(host, "unix://"))
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
