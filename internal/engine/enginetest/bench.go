@@ -51,7 +51,7 @@ func newBench(t testing.TB, h Harness, n int) *bench {
 		if vpn.KindOf(err) != vpn.Conflict {
 			break
 		}
-		b.spec.Server.Port = freePort(t, h)
+		b.spec.Server.Port = FreePort(t, 1)
 		err = b.push()
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func newIdleBench(t testing.TB, h Harness, n int) *bench {
 	t.Helper()
 	b := &bench{TB: t, h: h, spec: vpn.Spec{Generation: "test", Server: h.Server(t)}}
 	s := &b.spec.Server
-	s.ID, s.Name, s.Listen, s.Port, s.Allow = "server", "test", netip.IPv6Unspecified(), freePort(t, h), slices.Clone(loopback)
+	s.ID, s.Name, s.Listen, s.Port, s.Allow = "server", "test", netip.IPv6Unspecified(), FreePort(t, 1), slices.Clone(loopback)
 	for _, a := range []netip.Addr{h.Host4, h.Host6} {
 		if a.IsValid() {
 			s.Allow = append(s.Allow, netip.PrefixFrom(a, a.BitLen()))
@@ -368,17 +368,6 @@ func eventually(within time.Duration, ok func() bool) bool {
 		}
 		time.Sleep(pause)
 	}
-}
-
-// freePort returns a port that nobody listens on.
-func freePort(t testing.TB, h Harness) uint16 {
-	t.Helper()
-	ln, err := occupy(h, nil, ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.port
 }
 
 // An occupied port is one that somebody else listens on.

@@ -222,7 +222,7 @@ func datagramsAtAnotherPort(t *testing.T, h Harness) {
 			t.Fatal(err)
 		}
 		_ = conn.Close()
-		b.spec.Server.Port = freePort(t, h)
+		b.spec.Server.Port = FreePort(t, 1)
 		b.apply()
 	}
 	b.spec.Server.Listen = netip.MustParseAddr("127.0.0.1")

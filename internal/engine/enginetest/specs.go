@@ -173,7 +173,7 @@ func anotherPort(t *testing.T, h Harness) {
 		}
 	}
 	t.Run("port", func(t *testing.T) {
-		b.spec.Server.Port = freePort(t, h)
+		b.spec.Server.Port = FreePort(t, 1)
 		check(t)
 		if listening(t, h, fmt.Sprintf("127.0.0.1:%d", old)) {
 			t.Error("the old port is still open")

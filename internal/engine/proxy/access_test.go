@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/engine/enginetest"
 	protocol "vpn/internal/protocol/proxy"
 	"vpn/internal/vpn"
 )
@@ -15,7 +16,7 @@ import (
 // then on the account that the operator named.
 func TestAnonymous(t *testing.T) {
 	r := start(t, protocol.Mixed, `{"anonymous_user": "alice", "anonymous_sources": ["198.51.100.0/24"]}`)
-	echo := listenEcho(t, "127.0.0.1")
+	echo := enginetest.ListenEcho(t, "127.0.0.1")
 	connect := fmt.Sprintf("CONNECT %s HTTP/1.1\r\nHost: x\r\n\r\n", echo)
 	if _, err := socks(r.connect(), "", "", 1, echo); !errors.Is(err, errNoPassword) {
 		t.Errorf("from elsewhere: %v", err)
@@ -28,7 +29,7 @@ func TestAnonymous(t *testing.T) {
 	if _, err := socks(conn, "", "", 1, echo); err != nil {
 		t.Fatal(err)
 	}
-	if err := echoes(conn); err != nil {
+	if err := enginetest.Echoes(conn); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.used(); got.Up != 5 || got.Down != 5 {
@@ -44,14 +45,14 @@ func TestAnonymous(t *testing.T) {
 	if _, err := socks(r.connect(), "", "", 1, echo); !errors.Is(err, errNoPassword) {
 		t.Errorf("on nobody's account: %v", err)
 	}
-	if err := echoes(conn); err != nil {
+	if err := enginetest.Echoes(conn); err != nil {
 		t.Errorf("a change of the settings broke a connection: %v", err)
 	}
 }
 
 func TestSources(t *testing.T) {
 	r := start(t, protocol.Mixed, `{"sources": ["127.0.0.0/8"]}`)
-	echo := listenEcho(t, "127.0.0.1")
+	echo := enginetest.ListenEcho(t, "127.0.0.1")
 	conn, _, err := r.socks(1, echo)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,7 @@ func TestSources(t *testing.T) {
 	if _, _, err := r.socks(1, echo); err == nil {
 		t.Error("from elsewhere somebody gets in")
 	}
-	if err := echoes(conn); err != nil {
+	if err := enginetest.Echoes(conn); err != nil {
 		t.Errorf("a change of the settings broke a connection: %v", err)
 	}
 }
@@ -74,7 +75,7 @@ func TestAllowedDestinationsOnly(t *testing.T) {
 		if at == "" {
 			at = host
 		}
-		echo := listenEcho(t, at)
+		echo := enginetest.ListenEcho(t, at)
 		if _, _, err := r.socks(1, echo[:0]+"["+host+"]"+echo[len(at):]); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", host, err, want)
 		}
@@ -108,7 +109,7 @@ func TestRequestRate(t *testing.T) {
 // that does not; a user who was there before does not.
 func TestGuessing(t *testing.T) {
 	r := start(t, protocol.SOCKS5, `{}`)
-	echo := listenEcho(t, "127.0.0.1")
+	echo := enginetest.ListenEcho(t, "127.0.0.1")
 	guess := func(name string) time.Duration {
 		begin := time.Now()
 		if _, err := socks(r.connect(), name, "wrong", 1, echo); !errors.Is(err, errNoPassword) {

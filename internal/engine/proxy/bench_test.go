@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/engine/enginetest"
 	protocol "vpn/internal/protocol/proxy"
 	"vpn/internal/vpn"
 )
@@ -95,13 +96,13 @@ func BenchmarkForward(b *testing.B) {
 
 func BenchmarkConnect(b *testing.B) {
 	r := start(b, protocol.SOCKS5, `{}`)
-	echo := listenEcho(b, "127.0.0.1")
+	echo := enginetest.ListenEcho(b, "127.0.0.1")
 	for b.Loop() {
 		conn, _, err := r.socks(1, echo)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := echoes(conn); err != nil {
+		if err := enginetest.Echoes(conn); err != nil {
 			b.Fatal(err)
 		}
 		_ = conn.(*net.TCPConn).SetLinger(0) // or ports run out
@@ -118,7 +119,7 @@ func BenchmarkIdle(b *testing.B) {
 	}{{"http", protocol.HTTP}, {"socks5", protocol.SOCKS5}} {
 		b.Run(tt.name, func(b *testing.B) {
 			r := start(b, tt.protocol, `{}`)
-			echo := listenEcho(b, "127.0.0.1")
+			echo := enginetest.ListenEcho(b, "127.0.0.1")
 			var before, after runtime.MemStats
 			for b.Loop() {
 				runtime.GC()
@@ -137,7 +138,7 @@ func BenchmarkIdle(b *testing.B) {
 							b.Fatal(err)
 						}
 					}
-					if err := echoes(conn); err != nil {
+					if err := enginetest.Echoes(conn); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -148,7 +149,7 @@ func BenchmarkIdle(b *testing.B) {
 					_ = conn.(*net.TCPConn).SetLinger(0)
 					_ = conn.Close()
 				}
-				if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+				if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 					b.Fatal("tunnels are left")
 				}
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -96,7 +95,7 @@ func start(t testing.TB, name vpn.Protocol, settings string) *running {
 func startWith(t testing.TB, newEngine engine.New, name vpn.Protocol, settings string) *running {
 	t.Helper()
 	s := newServer(t, name, settings)
-	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), freePort(t)
+	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), enginetest.FreePort(t, 1)
 	s.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	r := &running{TB: t, spec: vpn.Spec{Server: s, Grants: []vpn.Grant{{Credential: "c", User: "u", Name: "alice", Secret: newSecret()}}}}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -166,56 +165,4 @@ func (r *running) used() vpn.Traffic {
 		}
 	}
 	return vpn.Traffic{}
-}
-
-// listenEcho starts a service that sends back what comes.
-func listenEcho(t testing.TB, host string) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				_, _ = io.Copy(conn, conn)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
-
-// echoes sends a word and waits for it.
-func echoes(conn net.Conn) error {
-	const word = "hello"
-	if _, err := io.WriteString(conn, word); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(conn, make([]byte, len(word)))
-	return err
-}
-
-func eventually(ok func() bool) bool {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
-		if ok() {
-			return true
-		}
-	}
-	return false
-}
-
-func freePort(t testing.TB) uint16 {
-	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).AddrPort().Port()
 }

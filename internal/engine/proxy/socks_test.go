@@ -11,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/engine/enginetest"
 	protocol "vpn/internal/protocol/proxy"
 )
 
 func TestSOCKSReplies(t *testing.T) {
 	r := start(t, protocol.SOCKS5, `{"deny_ports": ["25"]}`)
-	echo := listenEcho(t, "127.0.0.1")
+	echo := enginetest.ListenEcho(t, "127.0.0.1")
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,7 @@ func TestSOCKSReplies(t *testing.T) {
 			continue
 		}
 		if tt.want == nil {
-			if err := echoes(conn); err != nil {
+			if err := enginetest.Echoes(conn); err != nil {
 				t.Errorf("%s: %v", tt.what, err)
 			}
 		} else if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
@@ -65,7 +66,7 @@ func TestSOCKSAllAtOnce(t *testing.T) {
 	r := start(t, protocol.Mixed, `{}`)
 	conn := r.connect()
 	b := fmt.Appendf(nil, "\x05\x01\x02\x01\x05alice%c%s\x05\x01\x00", len(r.password()), r.password())
-	b = append(append(b, socksAddr(listenEcho(t, "127.0.0.1"))...), "early"...)
+	b = append(append(b, socksAddr(enginetest.ListenEcho(t, "127.0.0.1"))...), "early"...)
 	if _, err := conn.Write(b); err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +74,14 @@ func TestSOCKSAllAtOnce(t *testing.T) {
 	if _, err := io.ReadFull(conn, got); err != nil || !bytes.HasSuffix(got, []byte("early")) {
 		t.Fatalf("%q, %v", got, err)
 	}
-	if err := echoes(conn); err != nil {
+	if err := enginetest.Echoes(conn); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestSOCKSPasswords(t *testing.T) {
 	r := start(t, protocol.SOCKS5, `{}`)
-	echo := listenEcho(t, "127.0.0.1")
+	echo := enginetest.ListenEcho(t, "127.0.0.1")
 	for what, login := range map[string][2]string{
 		"none":           {"", ""},
 		"a wrong one":    {"alice", "x" + r.password()[1:]},
@@ -195,7 +196,7 @@ func TestAssociation(t *testing.T) {
 		t.Errorf("counted %+v", got)
 	}
 	_ = control.Close()
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		t.Fatal("the association outlives its control connection")
 	}
 	if again, err := net.ListenPacket("udp", bound.String()); err != nil {
@@ -209,7 +210,7 @@ func TestAssociation(t *testing.T) {
 // not the end of the other.
 func TestHalfClosed(t *testing.T) {
 	r := start(t, protocol.SOCKS5, `{}`)
-	conn, _, err := r.socks(1, listenEcho(t, "127.0.0.1"))
+	conn, _, err := r.socks(1, enginetest.ListenEcho(t, "127.0.0.1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func TestHalfClosed(t *testing.T) {
 	if err != nil || !bytes.Equal(got, sent) {
 		t.Errorf("%d of %d bytes came back, %v", len(got), len(sent), err)
 	}
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		t.Error("it does not end")
 	}
 }

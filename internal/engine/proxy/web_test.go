@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/engine/enginetest"
 	"vpn/internal/engine/proxy"
 	protocol "vpn/internal/protocol/proxy"
 	"vpn/internal/vpn"
@@ -137,7 +138,7 @@ func TestForwardedRequests(t *testing.T) {
 			t.Errorf("request %d: the site has got %d bytes, sent were %d", i, len(heard), len(tt.body))
 		}
 	}
-	if !eventually(func() bool {
+	if !enginetest.Eventually(func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return r.used() == s.counted
@@ -198,7 +199,7 @@ func TestUpgrade(t *testing.T) {
 	if err != nil || res.StatusCode != 101 || res.Header.Get("Upgrade") != "echo" {
 		t.Fatalf("%v, %v", res, err)
 	}
-	if err := echoes(&readAhead{conn, in}); err != nil {
+	if err := enginetest.Echoes(&readAhead{conn, in}); err != nil {
 		t.Error(err)
 	}
 	r.spec.Grants[0].Blocked = true
@@ -207,7 +208,7 @@ func TestUpgrade(t *testing.T) {
 	if _, err := in.ReadByte(); err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("after a block: %v", err)
 	}
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		t.Error("the flow is still there")
 	}
 }
@@ -281,7 +282,7 @@ func TestRefusedRequests(t *testing.T) {
 	if got := r.used(); got.Total() > 0 {
 		t.Errorf("counted %+v", got)
 	}
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		t.Error("flows are left")
 	}
 }

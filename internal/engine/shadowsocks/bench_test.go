@@ -16,6 +16,7 @@ import (
 	sdk "github.com/Jigsaw-Code/outline-sdk/transport/shadowsocks"
 	"github.com/Jigsaw-Code/outline-ss-server/service"
 
+	"vpn/internal/engine/enginetest"
 	"vpn/internal/engine/shadowsocks"
 	settings "vpn/internal/protocol/shadowsocks"
 )
@@ -159,11 +160,11 @@ func BenchmarkUpload(b *testing.B) {
 }
 
 func BenchmarkConnect(b *testing.B) {
-	echo := listenEcho(b)
+	echo := enginetest.ListenEcho(b, "127.0.0.1")
 	each(b, func(b *testing.B, dial func(string) net.Conn) {
 		for b.Loop() {
 			conn := dial(echo)
-			if err := echoes(conn); err != nil {
+			if err := enginetest.Echoes(conn); err != nil {
 				b.Fatal(err)
 			}
 			_ = conn.Close()
@@ -174,7 +175,7 @@ func BenchmarkConnect(b *testing.B) {
 // BenchmarkIdle tells what is kept for a silent connection.
 func BenchmarkIdle(b *testing.B) {
 	const conns = 1000
-	echo := listenEcho(b)
+	echo := enginetest.ListenEcho(b, "127.0.0.1")
 	each(b, func(b *testing.B, dial func(string) net.Conn) {
 		var before, after runtime.MemStats
 		for b.Loop() {
@@ -184,7 +185,7 @@ func BenchmarkIdle(b *testing.B) {
 			for range conns {
 				conn := dial(echo)
 				all = append(all, conn)
-				if err := echoes(conn); err != nil {
+				if err := enginetest.Echoes(conn); err != nil {
 					b.Fatal(err)
 				}
 			}

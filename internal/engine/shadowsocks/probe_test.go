@@ -52,7 +52,7 @@ func start(t testing.TB, m settings.Method, set string, users int) *running {
 func startWith(t testing.TB, newEngine engine.New, m settings.Method, set string, users int) *running {
 	t.Helper()
 	s := newServer(t, `{"method": "`+string(m)+`"`+set+`}`)
-	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), freePort(t)
+	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), enginetest.FreePort(t, 8)
 	s.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	r := &running{TB: t, spec: vpn.Spec{Server: s}, method: m}
 	for i := range users {
@@ -190,7 +190,7 @@ func TestProbesOfCutAndChangedHandshakes(t *testing.T) {
 		t.Run(string(m), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, m, "", 3)
-			echo := listenEcho(t)
+			echo := enginetest.ListenEcho(t, "127.0.0.1")
 			var probes []probe
 			for n := range 50 {
 				whole := r.hello(echo, "hello")
@@ -213,7 +213,7 @@ func TestProbesAtTheLimit(t *testing.T) {
 	var probes []probe
 	for range 20 {
 		for _, n := range []int{49, 50, 51} {
-			probes = append(probes, probe{fmt.Sprintf("%d random bytes", n), random(n)}, probe{fmt.Sprintf("%d of a handshake", n), r.hello(listenEcho(t), "hello")[:n]})
+			probes = append(probes, probe{fmt.Sprintf("%d random bytes", n), random(n)}, probe{fmt.Sprintf("%d of a handshake", n), r.hello(enginetest.ListenEcho(t, "127.0.0.1"), "hello")[:n]})
 		}
 	}
 	r.silent(probes)
@@ -225,7 +225,7 @@ func TestReplays(t *testing.T) {
 		t.Run(string(m), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, m, "", 3)
-			echo := listenEcho(t)
+			echo := enginetest.ListenEcho(t, "127.0.0.1")
 			hello := r.hello(echo, "hello, and a text that is long enough for a handshake of the server's own")
 			conn, err := net.Dial("tcp", r.addr())
 			if err != nil {
@@ -253,8 +253,8 @@ func TestReplays(t *testing.T) {
 // has used a key from there before does not notice, and others wait.
 func TestManyWithoutAKey(t *testing.T) {
 	r := startWith(t, shadowsocks.NewImpatient(5*time.Second), settings.ChaCha20, "", 3)
-	echo := listenEcho(t)
-	if err := echoes(r.dial(0, "tcp", echo)); err != nil {
+	echo := enginetest.ListenEcho(t, "127.0.0.1")
+	if err := enginetest.Echoes(r.dial(0, "tcp", echo)); err != nil {
 		t.Fatal(err)
 	}
 	for range 75 {
@@ -269,14 +269,14 @@ func TestManyWithoutAKey(t *testing.T) {
 	}
 	begin := time.Now()
 	for range 10 {
-		if err := echoes(r.dial(0, "tcp", echo)); err != nil {
+		if err := enginetest.Echoes(r.dial(0, "tcp", echo)); err != nil {
 			t.Fatalf("a key that was used from there: %v", err)
 		}
 	}
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("connections with a key that was used from there took %v", took)
 	}
-	if err := echoes(r.dial(1, "tcp", echo)); err != nil {
+	if err := enginetest.Echoes(r.dial(1, "tcp", echo)); err != nil {
 		t.Errorf("a key that was not used from there: %v", err)
 	}
 	c := r.client(2)
@@ -287,7 +287,7 @@ func TestManyWithoutAKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := echoes(conn); err != nil || time.Since(begin) > time.Second {
+	if err := enginetest.Echoes(conn); err != nil || time.Since(begin) > time.Second {
 		t.Errorf("from elsewhere: %v, after %v", err, time.Since(begin))
 	}
 }
@@ -296,7 +296,7 @@ func TestManyWithoutAKey(t *testing.T) {
 // end for that.
 func TestAStreamThatWasChanged(t *testing.T) {
 	r := start(t, settings.ChaCha20, "", 1)
-	hello := r.hello(listenEcho(t), "hello")
+	hello := r.hello(enginetest.ListenEcho(t, "127.0.0.1"), "hello")
 	conn, err := net.Dial("tcp", r.addr())
 	if err != nil {
 		t.Fatal(err)
@@ -344,12 +344,12 @@ func TestDatagramsWithoutAKey(t *testing.T) {
 // Users beyond the cap are at the ports that follow, and at no other.
 func TestUsersAreSpreadOverPorts(t *testing.T) {
 	r := start(t, settings.ChaCha20, `, "keys_per_port": "2"`, 5)
-	echo, packets := listenEcho(t), listenPackets(t)
+	echo, packets := enginetest.ListenEcho(t, "127.0.0.1"), enginetest.ListenPackets(t, "127.0.0.1")
 	for i := range 5 {
-		if err := echoes(r.dial(i, "tcp", echo)); err != nil {
+		if err := enginetest.Echoes(r.dial(i, "tcp", echo)); err != nil {
 			t.Errorf("user %d: %v", i, err)
 		}
-		if err := echoes(r.dial(i, "udp", packets)); err != nil {
+		if err := enginetest.Echoes(r.dial(i, "udp", packets)); err != nil {
 			t.Errorf("user %d, datagrams: %v", i, err)
 		}
 	}
@@ -361,18 +361,18 @@ func TestUsersAreSpreadOverPorts(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(200 * time.Millisecond))
-	if err := echoes(conn); err == nil {
+	if err := enginetest.Echoes(conn); err == nil {
 		t.Error("a user is let in at another's port")
 	}
 	// A port that nobody needs any more is closed, and the others' connections
 	// live.
 	live := r.dial(0, "tcp", echo)
-	if err := echoes(live); err != nil {
+	if err := enginetest.Echoes(live); err != nil {
 		t.Fatal(err)
 	}
 	r.spec.Grants = r.spec.Grants[:2]
 	r.apply()
-	if err := echoes(live); err != nil {
+	if err := enginetest.Echoes(live); err != nil {
 		t.Errorf("a connection broke: %v", err)
 	}
 	for port := r.spec.Server.Port; port <= r.spec.Server.Port+2; port++ {
@@ -395,7 +395,7 @@ func TestUsersAreSpreadOverPorts(t *testing.T) {
 	if err := r.engine.Apply(t.Context(), r.spec); vpn.KindOf(err) != vpn.Conflict {
 		t.Errorf("a taken port: %v", err)
 	}
-	if err := echoes(live); err != nil {
+	if err := enginetest.Echoes(live); err != nil {
 		t.Errorf("a connection broke: %v", err)
 	}
 }
@@ -403,20 +403,20 @@ func TestUsersAreSpreadOverPorts(t *testing.T) {
 // Streams outlive a change of the method, which is for those that follow.
 func TestAnotherMethod(t *testing.T) {
 	r := start(t, settings.ChaCha20, "", 1)
-	echo, packets := listenEcho(t), listenPackets(t)
+	echo, packets := enginetest.ListenEcho(t, "127.0.0.1"), enginetest.ListenPackets(t, "127.0.0.1")
 	live := r.dial(0, "tcp", echo)
-	if err := echoes(live); err != nil {
+	if err := enginetest.Echoes(live); err != nil {
 		t.Fatal(err)
 	}
 	r.spec.Server.Settings = newServer(t, `{"method": "aes-256-gcm"}`).Settings
 	r.apply()
-	if err := echoes(live); err != nil {
+	if err := enginetest.Echoes(live); err != nil {
 		t.Errorf("a connection broke: %v", err)
 	}
-	if err := echoes(r.dial(0, "tcp", echo)); err != nil {
+	if err := enginetest.Echoes(r.dial(0, "tcp", echo)); err != nil {
 		t.Errorf("by the new method: %v", err)
 	}
-	if err := echoes(r.dial(0, "udp", packets)); err != nil {
+	if err := enginetest.Echoes(r.dial(0, "udp", packets)); err != nil {
 		t.Errorf("datagrams by the new method: %v", err)
 	}
 }
@@ -425,10 +425,10 @@ func TestAnotherMethod(t *testing.T) {
 // back.
 func TestAMethodOfTheOtherKind(t *testing.T) {
 	r := startWith(t, shadowsocks.New, settings.ChaCha20, "", 1)
-	echo := listenEcho(t)
+	echo := enginetest.ListenEcho(t, "127.0.0.1")
 	for range 2 {
 		live := r.dial(0, "tcp", echo)
-		if err := echoes(live); err != nil {
+		if err := enginetest.Echoes(live); err != nil {
 			t.Fatal(err)
 		}
 		was := r.spec.Server
@@ -448,8 +448,8 @@ func TestAMethodOfTheOtherKind(t *testing.T) {
 // is who it is.
 func TestAnotherClientAtTheSameAddress(t *testing.T) {
 	r := start(t, settings.ChaCha20, "", 2)
-	packets := listenPackets(t)
-	from := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(freePort(t))}
+	packets := enginetest.ListenPackets(t, "127.0.0.1")
+	from := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(enginetest.FreePort(t, 1))}
 	for i := range 2 {
 		key, err := sdk.NewEncryptionKey(string(r.method), r.spec.Grants[i].Secret.Reveal())
 		if err != nil {
@@ -484,70 +484,4 @@ func TestAnotherClientAtTheSameAddress(t *testing.T) {
 			t.Errorf("%s: %+v", c.Credential, c.Traffic)
 		}
 	}
-}
-
-func listenEcho(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				_, _ = io.Copy(conn, conn)
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
-
-func listenPackets(t testing.TB) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	go func() {
-		b := make([]byte, 64<<10)
-		for {
-			n, from, err := conn.ReadFrom(b)
-			if err != nil {
-				return
-			}
-			_, _ = conn.WriteTo(b[:n], from)
-		}
-	}()
-	return conn.LocalAddr().String()
-}
-
-// echoes sends a word and waits for it.
-func echoes(conn net.Conn) error {
-	const word = "hello"
-	if _, err := io.WriteString(conn, word); err != nil {
-		return err
-	}
-	b := make([]byte, 100)
-	n, err := io.ReadAtLeast(conn, b, len(word))
-	if err == nil && string(b[:n]) != word {
-		err = fmt.Errorf("%q came back", b[:n])
-	}
-	return err
-}
-
-func freePort(t testing.TB) uint16 {
-	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).AddrPort().Port()
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/engine/enginetest"
 	protocol "vpn/internal/protocol/vless"
 )
 
@@ -103,7 +104,7 @@ func TestFlowsOfOneConnection(t *testing.T) {
 	c.expect(t, 3, "allowed")
 	c.send(t, muxEnd, 3, muxUDP, to, "", "")
 	c.expect(t, 3, "")
-	if !eventually(func() bool { return r.meter.Conns() == 2 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 2 }) {
 		t.Errorf("%d flows", r.meter.Conns())
 	}
 	c.send(t, muxKeep, 1, muxUDP, forbidden, "", "no")
@@ -120,7 +121,7 @@ func TestFlowsOfOneConnection(t *testing.T) {
 	})
 	t.Run("end", func(t *testing.T) {
 		c.send(t, muxEnd, 2, muxUDP, to, "", "")
-		if !eventually(func() bool { return r.meter.Conns() == 1 }) {
+		if !enginetest.Eventually(func() bool { return r.meter.Conns() == 1 }) {
 			t.Errorf("%d flows", r.meter.Conns())
 		}
 	})
@@ -129,7 +130,7 @@ func TestFlowsOfOneConnection(t *testing.T) {
 		idle.send(t, muxNew, 1, muxUDP, to, "", "x")
 		idle.expect(t, 1, "x")
 		idle.send(t, muxEnd, 1, muxUDP, to, "", "")
-		if !eventually(func() bool { return r.meter.Conns() == 1 }) {
+		if !enginetest.Eventually(func() bool { return r.meter.Conns() == 1 }) {
 			t.Errorf("%d flows", r.meter.Conns())
 		}
 		r.spec.Grants = nil
@@ -217,7 +218,7 @@ func TestFlowMovesToAnotherConnection(t *testing.T) {
 	r.spec.Grants[0].Blocked = true
 	r.apply(t)
 	last.send(t, muxKeep, 1, muxUDP, to, "", "no")
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) || len(from()) != len(ports) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) || len(from()) != len(ports) {
 		t.Error("the flow of a blocked user goes on")
 	}
 	r.spec.Grants[0].Blocked = false

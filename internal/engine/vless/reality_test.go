@@ -23,6 +23,7 @@ import (
 
 	"github.com/xtls/reality"
 
+	"vpn/internal/engine/enginetest"
 	protocol "vpn/internal/protocol/vless"
 	"vpn/internal/vpn"
 )
@@ -102,7 +103,7 @@ func TestStrangersSeeTheTarget(t *testing.T) {
 	if letIn(dial(t, client, wrong, "tcp", addr)) || len(from()) > 0 {
 		t.Errorf("a client with a wrong short id is let in")
 	}
-	if err := echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
+	if err := enginetest.Echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
 		t.Errorf("a client is not let in: %v", err)
 	}
 }
@@ -129,7 +130,7 @@ func TestTargetDown(t *testing.T) {
 	}
 	r.spec.Server = newServerLike(t, r.spec.Server, protocol.SelfTarget)
 	r.apply(t)
-	if err := echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
+	if err := enginetest.Echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
 		t.Errorf("another target does not help: %v", err)
 	}
 }
@@ -172,7 +173,7 @@ func TestFirstSessionDoesNotWait(t *testing.T) {
 	addr, _ := listenEcho(t, "tcp")
 	r := start(t, newServer(t, target.Listener.Addr().String()))
 	began := time.Now()
-	if err := echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
+	if err := enginetest.Echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
 		t.Fatal(err)
 	}
 	took := time.Since(began)
@@ -201,7 +202,7 @@ func TestSessionsBeginAsTheTargetsDo(t *testing.T) {
 	// Go's server sends its session ticket with its side of the handshake, and
 	// with HTTP/2 its settings afterwards.
 	want := []int{visit(t, target)}
-	if !eventually(func() bool { return slices.Equal(lengths(2), want) }) {
+	if !enginetest.Eventually(func() bool { return slices.Equal(lengths(2), want) }) {
 		t.Errorf("%v; a visitor sees %v", lengths(2), want)
 	}
 	if l := lengths(1); len(l) > 0 {

@@ -100,7 +100,7 @@ type running struct {
 
 func start(t testing.TB, s vpn.ServerSpec) *running {
 	t.Helper()
-	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), freePort(t)
+	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), enginetest.FreePort(t, 1)
 	s.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	r := &running{log: &lockedBuffer{}, spec: vpn.Spec{Server: s, Grants: []vpn.Grant{{
 		Credential: vpn.CredentialID(vpn.NewID()), User: "user", Secret: newSecret(),
@@ -205,40 +205,11 @@ func listenEcho(t testing.TB, network string) (addr string, from func() []int) {
 	return ln.Addr().String(), from
 }
 
-// echoes sends a word and waits for it.
-func echoes(conn net.Conn) error {
-	const word = "hello"
-	if _, err := io.WriteString(conn, word); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(conn, make([]byte, len(word)))
-	return err
-}
-
 // letIn reports whether an echo answers soon. Clients try for longer when a
 // server does not let them in.
 func letIn(conn net.Conn) bool {
 	_ = conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
-	return echoes(conn) == nil
-}
-
-func eventually(ok func() bool) bool {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
-		if ok() {
-			return true
-		}
-	}
-	return false
-}
-
-func freePort(t testing.TB) uint16 {
-	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).AddrPort().Port()
+	return enginetest.Echoes(conn) == nil
 }
 
 type lockedBuffer struct {
@@ -283,7 +254,7 @@ func TestChangedSettings(t *testing.T) {
 	addr, _ := listenEcho(t, "tcp")
 	old := r.way()
 	conn := dial(t, client, old, "tcp", addr)
-	if err := echoes(conn); err != nil {
+	if err := enginetest.Echoes(conn); err != nil {
 		t.Fatal(err)
 	}
 	r.spec.Server = change(t, r.spec.Server, func(s *protocol.Settings) {
@@ -291,10 +262,10 @@ func TestChangedSettings(t *testing.T) {
 		s.ServerNames = []string{"other.example.test"}
 	})
 	r.apply(t)
-	if err := echoes(conn); err != nil {
+	if err := enginetest.Echoes(conn); err != nil {
 		t.Errorf("a live connection broke: %v", err)
 	}
-	if err := echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
+	if err := enginetest.Echoes(dial(t, client, r.way(), "tcp", addr)); err != nil {
 		t.Errorf("the new settings do not work: %v", err)
 	}
 	if letIn(dial(t, client, old, "tcp", addr)) {
@@ -314,7 +285,7 @@ func TestEveryNameAndShortIDIsLetIn(t *testing.T) {
 	w := r.way()
 	for _, w.ServerName = range []string{serverName, "other.example.test"} {
 		for _, w.ShortID = range []string{"0123456789abcdef", "ab", ""} {
-			if err := echoes(dial(t, client, w, "tcp", addr)); err != nil {
+			if err := enginetest.Echoes(dial(t, client, w, "tcp", addr)); err != nil {
 				t.Errorf("%s with %q is not let in: %v", w.ServerName, w.ShortID, err)
 			}
 		}
@@ -369,20 +340,20 @@ func TestClientKilled(t *testing.T) {
 			client := startClient(t)
 			r := start(t, newServer(t, protocol.SelfTarget))
 			conn := tls.Client(dial(t, client, r.way(), "tcp", addr), &tls.Config{InsecureSkipVerify: true})
-			if err := echoes(conn); err != nil {
+			if err := enginetest.Echoes(conn); err != nil {
 				t.Fatal(err)
 			}
 			if reading {
 				go func() { _, _ = io.Copy(io.Discard, conn) }()
 			}
-			if !eventually(func() bool { return r.meter.Usage(0).Counters[0].Down > 1<<20 }) {
+			if !enginetest.Eventually(func() bool { return r.meter.Usage(0).Counters[0].Down > 1<<20 }) {
 				t.Fatal("no download")
 			}
 			if err := client.cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
 			killed := time.Now()
-			if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+			if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 				t.Error("still counted as live")
 			} else if took := time.Since(killed); took > time.Second {
 				t.Errorf("counted as live for %v", took)
@@ -446,7 +417,7 @@ func TestTheKernelMovesBothWays(t *testing.T) {
 	}()
 	conn := tls.Client(dial(t, client, r.way(), "tcp", ln.Addr().String()), &tls.Config{InsecureSkipVerify: true})
 	for range 5 { // word by word: Vision has to see where a record ends
-		if err := echoes(conn); err != nil {
+		if err := enginetest.Echoes(conn); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -479,10 +450,10 @@ func TestLogTellsNoSecrets(t *testing.T) {
 	withoutFlow.Flow = ""
 	unknown.UUID = uuid.NewString()
 	for _, w := range []way{withoutFlow, unknown} {
-		if err := echoes(dial(t, client, w, "tcp", addr)); err == nil {
+		if err := enginetest.Echoes(dial(t, client, w, "tcp", addr)); err == nil {
 			t.Errorf("%+v is let in", w)
 		}
-		if !eventually(func() bool { return strings.Count(r.log.String(), "connection ended") > 0 }) {
+		if !enginetest.Eventually(func() bool { return strings.Count(r.log.String(), "connection ended") > 0 }) {
 			t.Error("the log says nothing")
 		}
 	}

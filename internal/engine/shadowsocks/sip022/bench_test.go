@@ -6,7 +6,8 @@ import (
 	"net"
 	"runtime"
 	"testing"
-	"time"
+
+	"vpn/internal/engine/enginetest"
 )
 
 // What a byte and a connection cost, over loopback, client and destination
@@ -116,7 +117,7 @@ func BenchmarkPacket(b *testing.B) {
 	for method := range sizes {
 		b.Run(method, func(b *testing.B) {
 			r := start(b, method)
-			echo := listenEcho(b)
+			echo := enginetest.ListenPackets(b, "127.0.0.1")
 			a, err := dialUDP(b.Context(), r.client(), echo)
 			if err != nil {
 				b.Fatal(err)
@@ -160,21 +161,10 @@ func BenchmarkIdle(b *testing.B) {
 			_ = conn.SetLinger(0)
 			_ = conn.Close()
 		}
-		if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+		if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 			b.Fatal("tunnels are left")
 		}
 	}
 	// The client and the destination are in it.
 	b.ReportMetric(float64(after.HeapInuse+after.StackInuse-before.HeapInuse-before.StackInuse)/conns, "B/conn")
-}
-
-func eventually(ok func() bool) bool {
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			return false
-		}
-		<-time.After(time.Millisecond)
-	}
-	return true
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/engine/enginetest"
 	"vpn/internal/vpn"
 )
 
@@ -70,7 +71,7 @@ func TestPackets(t *testing.T) {
 	for method, size := range sizes {
 		t.Run(method, func(t *testing.T) {
 			r := start(t, method)
-			echo := listenEcho(t)
+			echo := enginetest.ListenPackets(t, "127.0.0.1")
 			stranger, bob := make([]byte, size), loginOf(r.clientOf(1)).user
 			_, _ = rand.Read(stranger)
 			for name, tt := range map[string]struct {
@@ -171,7 +172,7 @@ func socksName(name, like string) []byte {
 
 func TestRepeatedPackets(t *testing.T) {
 	r := start(t, "2022-blake3-aes-256-gcm")
-	a := r.associate(listenEcho(t))
+	a := r.associate(enginetest.ListenPackets(t, "127.0.0.1"))
 	numbered := func(n uint64) []byte {
 		d := a.next([]byte("x"))
 		d.number = n
@@ -262,7 +263,7 @@ func (r *running) receives(a *association, want string) {
 // Two networks that take turns in one session are two devices.
 func TestClientMovesTooFar(t *testing.T) {
 	r := start(t, "2022-blake3-aes-128-gcm")
-	echo := listenEcho(t)
+	echo := enginetest.ListenPackets(t, "127.0.0.1")
 	r.spec.Grants[0].Devices = 1
 	r.apply()
 	other := r.associate(echo) // holds the one network
@@ -293,7 +294,7 @@ func TestSessionsEnd(t *testing.T) {
 	o.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	o.sweep, o.idle = 5*time.Millisecond, 10*time.Second
 	r := startWith(t, "2022-blake3-aes-256-gcm", o)
-	a := r.associate(listenEcho(t))
+	a := r.associate(enginetest.ListenPackets(t, "127.0.0.1"))
 	packet := a.next([]byte("x"))
 	packet.sent = time.Now().Add(25 * time.Second)
 	wire := packet.bytes()
@@ -301,7 +302,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Fatalf("%d answers", got)
 	}
 	ahead.Store(int64(11 * time.Second))
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		t.Fatal("a silent session keeps its socket")
 	}
 	ahead.Store(int64(50 * time.Second)) // the packet is good for 5 s more
@@ -331,7 +332,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Errorf("another answer came first: %q, %v", body, err)
 	}
 	ahead.Store(int64(3 * time.Minute))
-	if !eventually(func() bool { return known() == 0 }) {
+	if !enginetest.Eventually(func() bool { return known() == 0 }) {
 		t.Errorf("%d sessions are known for ever", known())
 	}
 	if n := len(r.engine.sessions.by); n > 0 {
@@ -378,7 +379,7 @@ func TestSessionsAreBounded(t *testing.T) {
 
 func TestSessionComesBackAfterAKick(t *testing.T) {
 	r := start(t, "2022-blake3-aes-256-gcm")
-	a := r.associate(listenEcho(t))
+	a := r.associate(enginetest.ListenPackets(t, "127.0.0.1"))
 	wire := a.next([]byte("x")).bytes()
 	if got := a.sendRaw(t, wire); got != 1 {
 		t.Fatalf("%d answers", got)
@@ -386,7 +387,7 @@ func TestSessionComesBackAfterAKick(t *testing.T) {
 	if n := r.meter.Kick("u-alice"); n != 1 {
 		t.Errorf("%d flows kicked", n)
 	}
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		t.Fatal("a flow is left")
 	}
 	if got := a.sendRaw(t, wire, a.next([]byte("y")).bytes()); got != 1 {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vpn/internal/engine/enginetest"
 )
 
 // probed is an engine that strangers look at, and whose patience with them is
@@ -63,7 +65,7 @@ func (r *running) mute(probes []probe) {
 	if last-first > time.Second {
 		r.Errorf("the first probe ended after %v, the last after %v", first, last)
 	}
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		r.Error("flows are left")
 	}
 	if n := r.total() - r.base; n > 0 {
@@ -199,7 +201,7 @@ func TestRepeatedRequests(t *testing.T) {
 			}
 			defer func() { _ = conn.Close() }()
 			_, _ = conn.Write(first)
-			if !eventually(func() bool { return r.meter.Conns() == 1 }) {
+			if !enginetest.Eventually(func() bool { return r.meter.Conns() == 1 }) {
 				t.Fatal("the first was not taken")
 			}
 			_ = conn.Close()
@@ -228,7 +230,7 @@ func TestRepeatedRequests(t *testing.T) {
 // forgetUsage waits until nothing is carried, and begins to count anew.
 func (r *running) forgetUsage() {
 	r.Helper()
-	if !eventually(func() bool { return r.meter.Conns() == 0 }) {
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 0 }) {
 		r.Fatal("flows are left")
 	}
 	r.base = r.total()

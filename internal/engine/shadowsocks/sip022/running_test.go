@@ -3,7 +3,6 @@ package sip022
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -47,7 +46,7 @@ func start(t testing.TB, method string) *running {
 func startWith(t testing.TB, method string, o options) *running {
 	t.Helper()
 	s := newServer(t, method)
-	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), freePort(t)
+	s.ID, s.Name, s.Listen, s.Port = "server", "test", netip.IPv6Unspecified(), enginetest.FreePort(t, 1)
 	s.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	r := &running{TB: t, spec: vpn.Spec{Server: s}}
 	for _, name := range []string{"alice", "bob"} {
@@ -86,35 +85,4 @@ func (r *running) clientOf(i int) enginetest.Client {
 		Server: r.spec.Server, Grant: r.spec.Grants[i],
 		Via: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), r.spec.Server.Port),
 	}
-}
-
-func freePort(t testing.TB) uint16 {
-	t.Helper()
-	ln, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).AddrPort().Port()
-}
-
-// listenEcho starts a UDP service that sends back what comes.
-func listenEcho(t testing.TB) string {
-	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	go func() {
-		buf := make([]byte, 64<<10)
-		for {
-			n, from, err := conn.ReadFromUDPAddrPort(buf)
-			if err != nil {
-				return
-			}
-			_, _ = conn.WriteToUDPAddrPort(buf[:n], from)
-		}
-	}()
-	return conn.LocalAddr().String()
 }
