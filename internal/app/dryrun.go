@@ -68,11 +68,11 @@ func (f follower) Sync(ctx context.Context, servers ...vpn.ServerID) bool {
 }
 
 // Restart is [Reconciler.Restart].
-func (f follower) Restart(ctx context.Context, id vpn.ServerID) error {
+func (f follower) Restart(ctx context.Context, at Place) error {
 	if f.dry {
 		return mayRestart(f.Reconciler)
 	}
-	return f.Reconciler.Restart(ctx, id)
+	return f.Reconciler.Restart(ctx, at)
 }
 
 // kick drops a user's live connections, or counts them.

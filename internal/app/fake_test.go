@@ -17,7 +17,7 @@ import (
 type fakeWorkers struct {
 	mu      sync.Mutex
 	live    map[vpn.ServerID]*fakeWorker
-	remains map[vpn.ServerID]*vpn.Counters
+	remains map[vpn.ServerID][]vpn.Counters
 	starts  map[vpn.ServerID]int
 	fail    error // if set, Start fails with it
 }
@@ -25,15 +25,15 @@ type fakeWorkers struct {
 func newFakeWorkers() *fakeWorkers {
 	return &fakeWorkers{
 		live:    map[vpn.ServerID]*fakeWorker{},
-		remains: map[vpn.ServerID]*vpn.Counters{},
+		remains: map[vpn.ServerID][]vpn.Counters{},
 		starts:  map[vpn.ServerID]int{},
 	}
 }
 
-func (f *fakeWorkers) Find(_ context.Context, s vpn.ServerID) (app.Worker, error) {
+func (f *fakeWorkers) Find(_ context.Context, p app.Place) (app.Worker, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if w := f.live[s]; w != nil && !w.ended() {
+	if w := f.live[p.Server]; w != nil && w.runtime == p.Runtime && !w.ended() {
 		return w, nil
 	}
 	return nil, nil
@@ -49,32 +49,32 @@ func (f *fakeWorkers) Start(_ context.Context, s vpn.Server) (app.Worker, error)
 		panic("a second worker was started")
 	}
 	w := newFakeWorker(f, s.ID)
+	w.runtime = s.Runtime
 	f.live[s.ID] = w
 	f.starts[s.ID]++
-	delete(f.remains, s.ID)
 	return w, nil
 }
 
-func (f *fakeWorkers) Remains(_ context.Context, s vpn.ServerID) (*vpn.Counters, error) {
+func (f *fakeWorkers) Remains(_ context.Context, p app.Place) ([]vpn.Counters, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.remains[s], nil
+	return slices.Clone(f.remains[p.Server]), nil
 }
 
-func (f *fakeWorkers) Discard(_ context.Context, s vpn.ServerID) error {
+func (f *fakeWorkers) Discard(_ context.Context, p app.Place, epochs ...string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.remains, s)
+	f.remains[p.Server] = slices.DeleteFunc(slices.Clone(f.remains[p.Server]), func(cs vpn.Counters) bool { return slices.Contains(epochs, cs.Epoch) })
 	return nil
 }
 
-func (f *fakeWorkers) List(context.Context) ([]vpn.ServerID, error) {
+func (f *fakeWorkers) List(context.Context) ([]app.Place, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []vpn.ServerID
+	var out []app.Place
 	for id, w := range f.live {
 		if !w.ended() {
-			out = append(out, id)
+			out = append(out, app.Place{Server: id, Runtime: w.runtime})
 		}
 	}
 	return out, nil
@@ -97,9 +97,10 @@ func (f *fakeWorkers) started(s vpn.ServerID) int {
 }
 
 type fakeWorker struct {
-	home   *fakeWorkers
-	server vpn.ServerID
-	done   chan struct{}
+	home    *fakeWorkers
+	server  vpn.ServerID
+	runtime string
+	done    chan struct{}
 
 	mu       sync.Mutex
 	epoch    string
@@ -415,9 +416,14 @@ func (w *fakeWorker) leave() {
 	cs := w.counters()
 	w.mu.Unlock()
 	w.home.mu.Lock()
-	w.home.remains[w.server] = &cs
+	w.home.remains[w.server] = append(w.home.remains[w.server], cs)
 	w.home.mu.Unlock()
 	w.crash()
+}
+
+// admit lets a credential in, as the last control plane did.
+func (w *fakeWorker) admit(c vpn.Credential) {
+	w.see(func(w *fakeWorker) { w.grants[c.ID] = vpn.Grant{Credential: c.ID, User: c.User} })
 }
 
 func (w *fakeWorker) see(f func(*fakeWorker)) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,9 @@ type keeper struct {
 
 	samples uint64 // counted by the one goroutine that samples
 
-	// Guarded by stepping: what the worker has been told.
+	// Guarded by stepping: where the worker lives, or is to live, and what it
+	// has been told.
+	at        Place
 	spec      *vpn.ServerSpec // nil: not known, tell everything
 	revision  uint64
 	born      time.Time
@@ -39,7 +42,8 @@ type face struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	name     string // of the server, once it is known
+	name     string   // of the server, once it is known
+	strays   []string // runtimes where it has a worker that it should not have
 	state    vpn.ServerState
 	problem  string
 	worker   Worker
@@ -51,9 +55,10 @@ type face struct {
 	fresh    bool // the worker was started from here, and so holds only what it was given from here
 }
 
-func newKeeper(r *Reconciler, id vpn.ServerID) *keeper {
+func newKeeper(r *Reconciler, at Place) *keeper {
+	id := at.Server
 	tell := func(action, subject, detail string) { r.feeds.tell(byItself(r.clock.Now(), action, subject, detail)) }
-	return &keeper{r: r, id: id, steps: newSteps(), face: face{tell: tell, name: string(id), state: vpn.Starting}}
+	return &keeper{r: r, id: id, at: at, steps: newSteps(), face: face{tell: tell, name: string(id), state: vpn.Starting}}
 }
 
 const (
@@ -149,8 +154,9 @@ func (k *keeper) step(ctx context.Context) (gone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if want != nil {
-		k.call(want.Name)
+	if err := moveIn(ctx, k, want); err != nil {
+		k.show(vpn.Unresponsive, err.Error())
+		return false, err
 	}
 	if want == nil || !want.Enabled {
 		if err := k.end(ctx); err != nil {
@@ -214,6 +220,60 @@ func (k *keeper) want(ctx context.Context) (*vpn.Server, error) {
 	return &s, nil
 }
 
+// stray notes that the server has workers where it should have none.
+func (f *face) stray(runtimes []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range runtimes {
+		if !slices.Contains(f.strays, r) {
+			f.strays = append(f.strays, r)
+		}
+	}
+}
+
+// strayed returns the runtimes that stray has noted, until ended forgets one.
+func (f *face) strayed() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.strays)
+}
+
+func (f *face) ended(runtime string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.strays = slices.DeleteFunc(f.strays, func(s string) bool { return s == runtime })
+}
+
+// moveIn moves to where the store wants the server: workers of it that live
+// elsewhere, as after a restore, are ended first, so that there are never two.
+func moveIn(ctx context.Context, k *keeper, want *vpn.Server) error {
+	if want != nil {
+		k.call(want.Name)
+		if want.Runtime != k.at.Runtime {
+			if k.current() != nil {
+				if err := k.end(ctx); err != nil {
+					return err
+				}
+			}
+			k.at.Runtime = want.Runtime
+		}
+	}
+	for _, runtime := range k.strayed() {
+		if runtime != k.at.Runtime { // it may be meant to be there by now
+			k.r.log.Warn("a worker lives where it should not, and is ended", slog.String("server", k.label()), slog.String("runtime", runtime))
+			err := endAt(ctx, k.r, Place{Server: k.id, Runtime: runtime})
+			if err != nil && k.current() != nil {
+				continue // who serves is not held up by who cannot be reached
+			}
+			if err != nil {
+				return err
+			}
+		}
+		k.ended(runtime)
+	}
+	return nil
+}
+
 // attach finds the server's worker or, under supervision, starts one.
 func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 	if w := k.current(); w != nil {
@@ -236,14 +296,16 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 			}
 		}
 	}
-	w, err := k.r.workers.Find(ctx, k.id)
+	w, err := k.r.workers.Find(ctx, k.at)
 	if err != nil {
 		return err
 	}
+	// Also of one that lives: those before it may have come and gone while
+	// nobody looked.
+	if err := k.r.settle(ctx, k.at); err != nil {
+		return err
+	}
 	if w == nil {
-		if err := k.r.settle(ctx, k.id); err != nil {
-			return err
-		}
 		k.found(false)
 		if !k.r.Supervising() {
 			return nil
@@ -301,7 +363,7 @@ func (k *keeper) bury(ctx context.Context) error {
 	k.mu.Lock()
 	epoch := k.health.Epoch
 	k.mu.Unlock()
-	if err := k.r.settle(ctx, k.id); err != nil {
+	if err := k.r.settle(ctx, k.at); err != nil {
 		return err
 	}
 	if epoch != "" {
@@ -330,13 +392,13 @@ func (k *keeper) end(ctx context.Context) error {
 	w := k.current()
 	if w == nil {
 		var err error
-		if w, err = k.r.workers.Find(ctx, k.id); err != nil {
+		if w, err = k.r.workers.Find(ctx, k.at); err != nil {
 			return err
 		}
 	}
 	if w == nil {
 		k.found(false)
-		return errors.Join(k.r.settle(ctx, k.id), k.r.tunnels.Remove(k.id))
+		return errors.Join(k.r.settle(ctx, k.at), k.r.tunnels.Remove(k.id))
 	}
 	k.mu.Lock()
 	epoch := k.health.Epoch
@@ -362,7 +424,7 @@ func (k *keeper) end(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(k.r.settle(ctx, k.id), k.r.tunnels.Remove(k.id))
+	return errors.Join(k.r.settle(ctx, k.at), k.r.tunnels.Remove(k.id))
 }
 
 // restart ends the worker; the keeper's goroutine starts the next.

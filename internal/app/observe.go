@@ -18,20 +18,20 @@ func (r *Reconciler) glance(ctx context.Context) {
 	if r.Supervising() {
 		return
 	}
-	ids, err := r.workers.List(ctx)
+	places, err := r.workers.List(ctx)
 	if err != nil {
 		return
 	}
 	var wg sync.WaitGroup
-	for _, id := range ids {
-		k := r.keeper(id)
+	for _, at := range places {
+		k := r.keeper(at)
 		wg.Go(func() {
 			k.stepping.Lock()
 			defer k.stepping.Unlock()
-			if k.current() != nil {
+			if k.current() != nil || k.at.Runtime != at.Runtime {
 				return
 			}
-			w, err := r.workers.Find(ctx, id)
+			w, err := r.workers.Find(ctx, at)
 			if err != nil || w == nil {
 				return
 			}

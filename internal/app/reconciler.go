@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -76,13 +78,14 @@ const (
 func (r *Reconciler) Run(ctx context.Context) error {
 	r.mu.Lock()
 	r.supervised = ctx
-	for _, k := range r.keepers { // whoever asked before has made some
-		r.running.Go(func() { k.run(ctx) })
-	}
+	before := slices.Collect(maps.Values(r.keepers)) // whoever asked before has made some
 	r.mu.Unlock()
 	err := r.ledger.refresh(ctx)
 	if err == nil {
 		err = r.discover(ctx)
+	}
+	for _, k := range before { // not before it is known which workers there are
+		r.running.Go(func() { k.run(ctx) })
 	}
 	if err == nil {
 		tidy(r)
@@ -151,22 +154,25 @@ func (r *Reconciler) discover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known := map[vpn.ServerID]bool{}
+	found, listed := r.workers.List(ctx)
+	living := map[vpn.ServerID]bool{}
 	for _, s := range servers {
-		known[s.ID] = true
-		r.keeper(s.ID)
+		living[s.ID] = true
+		var strays []string
+		for _, at := range found {
+			if at.Server == s.ID && at.Runtime != s.Runtime {
+				strays = append(strays, at.Runtime)
+			}
+		}
+		r.keeper(Place{s.ID, s.Runtime}, strays...)
 	}
-	found, err := r.workers.List(ctx)
-	if err != nil {
-		return err
-	}
-	for _, id := range found {
-		if !known[id] {
-			r.log.Info("ending the worker of a server that is gone", slog.String("server", string(id)))
-			r.keeper(id)
+	for _, at := range found {
+		if !living[at.Server] {
+			r.log.Info("ending the worker of a server that is gone", slog.String("server", string(at.Server)))
+			r.keeper(at)
 		}
 	}
-	return nil
+	return listed
 }
 
 // tidy removes what is left of the tunnels of servers that are gone. Those
@@ -182,17 +188,21 @@ func tidy(r *Reconciler) {
 }
 
 // keeper returns the server's keeper, made and, under supervision, started if
-// need be.
-func (r *Reconciler) keeper(id vpn.ServerID) *keeper {
+// need be. It learns of the runtimes where there is a worker that should not
+// be before it does anything.
+func (r *Reconciler) keeper(at Place, strays ...string) *keeper {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k := r.keepers[id]
+	k := r.keepers[at.Server]
 	if k == nil {
-		k = newKeeper(r, id)
-		r.keepers[id] = k
+		k = newKeeper(r, at)
+		k.stray(strays)
+		r.keepers[at.Server] = k
 		if ctx := r.supervised; ctx != nil && ctx.Err() == nil {
 			r.running.Go(func() { k.run(ctx) })
 		}
+	} else {
+		k.stray(strays)
 	}
 	return k
 }
@@ -278,11 +288,11 @@ func (r *Reconciler) Sync(ctx context.Context, servers ...vpn.ServerID) bool {
 }
 
 // Restart ends a server's worker in order and starts a new one.
-func (r *Reconciler) Restart(ctx context.Context, id vpn.ServerID) error {
+func (r *Reconciler) Restart(ctx context.Context, at Place) error {
 	if err := mayRestart(r); err != nil {
 		return err
 	}
-	return r.keeper(id).restart(ctx)
+	return r.keeper(at).restart(ctx)
 }
 
 func mayRestart(r *Reconciler) error {
@@ -352,23 +362,50 @@ func (r *Reconciler) purses() []purse {
 	return out
 }
 
-// settle commits the final counters that a server's dead worker left in a
-// file, before the next worker's start overwrites it.
-func (r *Reconciler) settle(ctx context.Context, id vpn.ServerID) error {
-	cs, err := r.workers.Remains(ctx, id)
+// settle commits the final counters that a server's dead workers left behind,
+// before the next worker's start may overwrite them. What the store does not
+// have yet stays where it is.
+func (r *Reconciler) settle(ctx context.Context, at Place) error {
+	left, err := r.workers.Remains(ctx, at)
 	if err != nil {
 		return err
 	}
-	if cs != nil {
-		if err := r.ledger.observe(ctx, id, *cs); err != nil {
+	epochs := make([]string, 0, len(left))
+	for _, cs := range left {
+		if err := r.ledger.observe(ctx, at.Server, cs); err != nil {
 			return err
 		}
 		r.allots.forget(cs.Epoch)
 		if stored, err := r.books.finish(ctx, cs.Epoch); err != nil || !stored {
 			return err
 		}
+		epochs = append(epochs, cs.Epoch)
 	}
-	return r.workers.Discard(ctx, id)
+	return r.workers.Discard(ctx, at, epochs...)
+}
+
+// endAt ends the worker at a place that is not its server's, if there is one,
+// and commits what it counted.
+func endAt(ctx context.Context, r *Reconciler, at Place) error {
+	w, err := r.workers.Find(ctx, at)
+	if err != nil {
+		return err
+	}
+	if w != nil {
+		final, err := w.Stop(ctx)
+		if err != nil {
+			return fmt.Errorf("stop a worker: %w", err)
+		}
+		if final != nil {
+			if err := r.ledger.observe(ctx, at.Server, *final); err != nil {
+				return err
+			}
+			if _, err := r.books.finish(ctx, final.Epoch); err != nil {
+				return err
+			}
+		}
+	}
+	return r.settle(ctx, at)
 }
 
 func (r *Reconciler) purge(ctx context.Context) {

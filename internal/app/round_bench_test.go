@@ -220,8 +220,8 @@ func (l listener) SetCeilings(ctx context.Context, epoch string, cs vpn.Ceilings
 	return l.Worker.SetCeilings(ctx, epoch, cs)
 }
 
-func (x *inside) Find(_ context.Context, s vpn.ServerID) (app.Worker, error) {
-	if w := x.workers[s]; w != nil {
+func (x *inside) Find(_ context.Context, p app.Place) (app.Worker, error) {
+	if w := x.workers[p.Server]; w != nil {
 		return w, nil
 	}
 	return nil, nil
@@ -230,13 +230,13 @@ func (x *inside) Find(_ context.Context, s vpn.ServerID) (app.Worker, error) {
 func (x *inside) Start(context.Context, vpn.Server) (app.Worker, error) {
 	return nil, vpn.Errorf(vpn.Unavailable, "workers are started by the benchmark")
 }
-func (x *inside) Remains(context.Context, vpn.ServerID) (*vpn.Counters, error) { return nil, nil }
-func (x *inside) Discard(context.Context, vpn.ServerID) error                  { return nil }
-func (x *inside) List(context.Context) (ids []vpn.ServerID, err error) {
+func (x *inside) Remains(context.Context, app.Place) ([]vpn.Counters, error) { return nil, nil }
+func (x *inside) Discard(context.Context, app.Place, ...string) error        { return nil }
+func (x *inside) List(context.Context) (places []app.Place, err error) {
 	for id := range x.workers {
-		ids = append(ids, id)
+		places = append(places, app.Place{Server: id, Runtime: vpn.RuntimeProcess})
 	}
-	return ids, nil
+	return places, nil
 }
 
 // A process is a worker's life.

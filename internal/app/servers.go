@@ -82,7 +82,7 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 	}
 	now := s.Now()
 	srv := vpn.Server{
-		ID: vpn.ServerID(vpn.NewID()), Name: in.Name, Protocol: in.Protocol, Runtime: "process",
+		ID: vpn.ServerID(vpn.NewID()), Name: in.Name, Protocol: in.Protocol, Runtime: vpn.RuntimeProcess,
 		Listen: in.Listen, Port: in.Port, PublicHost: in.PublicHost, Enabled: true, Allow: in.Allow,
 		Settings: in.Settings, CreatedAt: now, UpdatedAt: now,
 	}
@@ -365,7 +365,7 @@ func (s *Servers) Restart(ctx context.Context, name string) (vpn.ServerChange, e
 		return vpn.ServerChange{}, err
 	}
 	live := s.live(ctx, srv)
-	if err := s.reconciler.Restart(ctx, srv.ID); err != nil {
+	if err := s.reconciler.Restart(ctx, Place{srv.ID, srv.Runtime}); err != nil {
 		return vpn.ServerChange{}, err
 	}
 	change := s.changed(ctx, srv, nil)

@@ -68,7 +68,7 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 	live := 0
 	if effects.Drops {
 		live = s.live(ctx, old)
-		if err := s.reconciler.Restart(ctx, srv.ID); err != nil {
+		if err := s.reconciler.Restart(ctx, Place{srv.ID, srv.Runtime}); err != nil {
 			return vpn.ServerChange{}, err
 		}
 	}

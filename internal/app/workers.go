@@ -6,28 +6,41 @@ import (
 	"vpn/internal/vpn"
 )
 
+// A Place is where the worker of a server lives, or could: one of the
+// server's runtimes.
+type Place struct {
+	Server  vpn.ServerID
+	Runtime string // as [vpn.Server.Runtime]
+}
+
 // Workers is where servers' workers live: it starts, finds and ends them.
 // Package runtimetest says what an implementation promises. At most one
-// worker per server lives at any time, whatever happens to the control plane.
-// Methods may be called concurrently.
+// worker per place lives at any time, whatever happens to the control plane.
+// Methods may be called concurrently. They fail with kind [vpn.Unavailable] if
+// it cannot be known how the worker is; that is no sign of its end.
 type Workers interface {
 	// Find returns the server's worker, or nil if it has none. It waits for
 	// one that is just being born. A worker that lives but does not answer is
 	// returned too.
-	Find(ctx context.Context, s vpn.ServerID) (Worker, error)
+	Find(ctx context.Context, p Place) (Worker, error)
 
 	// Start starts a worker for a server that has none, and returns once it
 	// answers. It knows nothing yet: the caller pushes a spec.
 	Start(ctx context.Context, s vpn.Server) (Worker, error)
 
-	// Remains returns the final counters that the server's last worker left
-	// behind, or nil. They stay until Discard, which removes all that it left,
-	// or the next Start. Of a living worker Discard removes nothing.
-	Remains(ctx context.Context, s vpn.ServerID) (*vpn.Counters, error)
-	Discard(ctx context.Context, s vpn.ServerID) error
+	// Remains returns the final counters that workers of the server left
+	// behind: one for each that ended in order since they were last discarded,
+	// as far as the runtime keeps them. A Start may forget them, and they may
+	// be there while the next worker lives.
+	Remains(ctx context.Context, p Place) ([]vpn.Counters, error)
 
-	// List returns the servers that have a worker here, of this store.
-	List(ctx context.Context) ([]vpn.ServerID, error)
+	// Discard removes the counters of the epochs, and of no others. Once there
+	// are none left, and no worker that lives or will live again by itself, it
+	// removes all else that was made for the server: nothing is left of it.
+	Discard(ctx context.Context, p Place, epochs ...string) error
+
+	// List returns the places that have a worker, of this store.
+	List(ctx context.Context) ([]Place, error)
 }
 
 // Worker is one running worker. Its calls fail with kind [vpn.Unavailable]

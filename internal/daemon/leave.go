@@ -90,13 +90,13 @@ func sweep(dir string) error {
 
 // stopIn ends all workers there are.
 func stopIn(ctx context.Context, workers *process.Workers) error {
-	ids, err := workers.List(ctx)
+	places, err := workers.List(ctx)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, id := range ids {
-		w, err := workers.Find(ctx, id)
+	for _, at := range places {
+		w, err := workers.Find(ctx, at)
 		if err == nil && w != nil {
 			_, err = w.Stop(ctx)
 		}
@@ -119,8 +119,8 @@ func countWorkers(ctx context.Context, o Options, base string) (n int, err error
 		if err != nil {
 			return n, err
 		}
-		ids, err := workers.List(ctx)
-		n += len(ids)
+		places, err := workers.List(ctx)
+		n += len(places)
 		if err := errors.Join(err, workers.Close()); err != nil {
 			return n, err
 		}
@@ -275,8 +275,8 @@ func needs(ctx context.Context, workers *process.Workers, dir string) (bool, err
 			return true, nil
 		}
 	}
-	ids, err := workers.List(ctx)
-	return len(ids) > 0 || counted(dir), err
+	places, err := workers.List(ctx)
+	return len(places) > 0 || counted(dir), err
 }
 
 // counted reports whether a worker has left counters in dir that no store

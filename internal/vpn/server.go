@@ -9,12 +9,18 @@ import (
 // Protocol names what a client speaks on the wire, such as "vless".
 type Protocol string
 
+// Where a server's worker lives.
+const (
+	RuntimeProcess = "process" // a process of this machine
+	RuntimeDocker  = "docker"  // a container of the local engine
+)
+
 // A Server is one listening endpoint, run by one worker.
 type Server struct {
 	ID         ServerID        `json:"id"`
 	Name       string          `json:"name"` // unique among the living; see [ValidName]
 	Protocol   Protocol        `json:"protocol"`
-	Runtime    string          `json:"runtime"`               // where its worker lives: "process"
+	Runtime    string          `json:"runtime"`               // where its worker lives, such as [RuntimeProcess]
 	Listen     netip.Addr      `json:"listen"`                // the address to bind; :: is every one, IPv4 too
 	Port       uint16          `json:"port"`                  //
 	PublicHost string          `json:"public_host,omitempty"` // what clients dial; empty: the address of the default route

@@ -126,7 +126,7 @@ func TestLostSocket(t *testing.T) {
 	if err := os.Remove(socketOf(b)); err != nil {
 		t.Fatal(err)
 	}
-	if ids, err := b.Workers.List(b.Context()); err != nil || len(ids) != 1 || ids[0] != b.Server.ID {
+	if ids, err := b.Workers.List(b.Context()); err != nil || len(ids) != 1 || ids[0].Server != b.Server.ID {
 		t.Errorf("List = %v, %v", ids, err)
 	}
 	if _, err := w.Stop(b.Context()); err != nil {
@@ -141,7 +141,7 @@ func TestLostSocket(t *testing.T) {
 func TestDiscardLeavesNothing(t *testing.T) {
 	b := runtimetest.NewBench(t, open)
 	w := b.Start()
-	if err := b.Workers.Discard(b.Context(), b.Server.ID); err != nil {
+	if err := b.Workers.Discard(b.Context(), b.Place()); err != nil {
 		t.Fatal(err)
 	}
 	b.Put(w, b.Spec(1, "alice")) // a living worker's socket and file are not remains
@@ -150,7 +150,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 	}
 	kill(t, b, w)
 	<-w.Done()
-	if err := b.Workers.Discard(b.Context(), b.Server.ID); err != nil {
+	if err := b.Workers.Discard(b.Context(), b.Place()); err != nil {
 		t.Fatal(err)
 	}
 	left, err := filepath.Glob(filepath.Join(b.Dir, string(b.Server.ID)+".[sf]*")) // all but its log
@@ -193,7 +193,7 @@ func TestCountersThatCannotBeRead(t *testing.T) {
 		if err := os.WriteFile(final, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if cs, err := b.Workers.Remains(b.Context(), b.Server.ID); cs != nil || err != nil {
+		if cs, err := b.Workers.Remains(b.Context(), b.Place()); cs != nil || err != nil {
 			t.Errorf("%q is read as %+v, %v", content, cs, err)
 		}
 	}
@@ -274,7 +274,7 @@ func TestNothingLeaks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adopted, err := other.Find(b.Context(), b.Server.ID)
+	adopted, err := other.Find(b.Context(), b.Place())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,8 @@ func (w *Workers) Close() error {
 }
 
 // Find returns the server's worker, or nil if it has none.
-func (w *Workers) Find(ctx context.Context, id vpn.ServerID) (app.Worker, error) {
+func (w *Workers) Find(ctx context.Context, at app.Place) (app.Worker, error) {
+	id := at.Server
 	p, err := w.take(ctx, id)
 	if err != nil {
 		return nil, err
@@ -116,8 +117,16 @@ func (w *Workers) find(ctx context.Context, id vpn.ServerID, p *place) (*attache
 }
 
 // Remains returns the final counters that the server's last worker left
-// behind, or nil.
-func (w *Workers) Remains(_ context.Context, id vpn.ServerID) (*vpn.Counters, error) {
+// behind, if it did. The next Start forgets them.
+func (w *Workers) Remains(_ context.Context, at app.Place) ([]vpn.Counters, error) {
+	cs, err := final(w, at.Server)
+	if cs == nil || err != nil {
+		return nil, err
+	}
+	return []vpn.Counters{*cs}, nil
+}
+
+func final(w *Workers, id vpn.ServerID) (*vpn.Counters, error) {
 	if !validID.MatchString(string(id)) {
 		return nil, badID(id)
 	}
@@ -147,8 +156,10 @@ func readSome(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, 64<<20))
 }
 
-// Discard removes what the server's last worker left behind.
-func (w *Workers) Discard(ctx context.Context, id vpn.ServerID) error {
+// Discard removes what the server's last worker left behind, unless that is
+// counters of an epoch that is not named.
+func (w *Workers) Discard(ctx context.Context, at app.Place, epochs ...string) error {
+	id := at.Server
 	p, err := w.take(ctx, id)
 	if err != nil {
 		return err
@@ -157,13 +168,16 @@ func (w *Workers) Discard(ctx context.Context, id vpn.ServerID) error {
 	if a, err := w.find(ctx, id, p); a != nil || err != nil {
 		return err // what is there is a living worker's
 	}
+	if cs, err := final(w, id); err != nil || cs != nil && !slices.Contains(epochs, cs.Epoch) {
+		return err
+	}
 	return remove(w.path(id, finalSuffix))
 }
 
 // List returns the servers that have a worker here, in the order of their
 // ids. Those whose socket somebody has removed are among them as long as this
 // process holds them.
-func (w *Workers) List(ctx context.Context) ([]vpn.ServerID, error) {
+func (w *Workers) List(ctx context.Context) ([]app.Place, error) {
 	entries, err := os.ReadDir(w.options.RunDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list the workers: %w", err)
@@ -184,7 +198,11 @@ func (w *Workers) List(ctx context.Context) ([]vpn.ServerID, error) {
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out), nil
+	var places []app.Place
+	for _, id := range slices.Compact(out) {
+		places = append(places, app.Place{Server: id, Runtime: vpn.RuntimeProcess})
+	}
+	return places, nil
 }
 
 // held returns the servers whose worker this process holds, but for those

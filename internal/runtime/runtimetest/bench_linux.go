@@ -58,7 +58,7 @@ func NewBench(t *testing.T, open Open) *Bench {
 func newServer(t *testing.T) vpn.Server {
 	t.Helper()
 	return vpn.Server{
-		ID: vpn.ServerID(vpn.NewID()), Name: "s-" + vpn.NewID(), Protocol: Echo,
+		ID: vpn.ServerID(vpn.NewID()), Name: "s-" + vpn.NewID(), Protocol: Echo, Runtime: vpn.RuntimeProcess,
 		Listen: netip.MustParseAddr("127.0.0.1"), Port: freePort(t), Enabled: true,
 	}
 }
@@ -76,12 +76,12 @@ func freePort(t *testing.T) uint16 {
 func (b *Bench) killAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	ids, err := b.Workers.List(ctx)
+	places, err := b.Workers.List(ctx)
 	if err != nil {
 		b.T.Error(err)
 	}
-	for _, id := range ids {
-		w, err := b.Workers.Find(ctx, id)
+	for _, at := range places {
+		w, err := b.Workers.Find(ctx, at)
 		if err == nil && w != nil {
 			err = w.Kill(ctx)
 		}
@@ -98,6 +98,9 @@ func (b *Bench) Context() context.Context {
 	return ctx
 }
 
+// Place is where the bench's server has its worker.
+func (b *Bench) Place() app.Place { return app.Place{Server: b.Server.ID, Runtime: b.Server.Runtime} }
+
 // Start starts the bench's server.
 func (b *Bench) Start() app.Worker {
 	b.T.Helper()
@@ -111,7 +114,7 @@ func (b *Bench) Start() app.Worker {
 // Find returns the worker of the bench's server, or nil.
 func (b *Bench) Find() app.Worker {
 	b.T.Helper()
-	w, err := b.Workers.Find(b.Context(), b.Server.ID)
+	w, err := b.Workers.Find(b.Context(), b.Place())
 	if err != nil {
 		b.T.Fatal(err)
 	}

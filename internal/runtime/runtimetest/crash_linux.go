@@ -35,7 +35,7 @@ func testKillSeen(t *testing.T, open Open) {
 		if w := b.Find(); w != nil {
 			t.Fatal("a worker that was killed is found")
 		}
-		if cs, err := b.Workers.Remains(b.Context(), b.Server.ID); cs != nil || err != nil {
+		if cs, err := b.Workers.Remains(b.Context(), b.Place()); cs != nil || err != nil {
 			t.Errorf("a worker that was killed left %+v, %v", cs, err)
 		}
 	}
@@ -71,7 +71,7 @@ func testSuspendedKill(t *testing.T, open Open) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := other.Find(b.Context(), b.Server.ID)
+	found, err := other.Find(b.Context(), b.Place())
 	if err != nil || found == nil {
 		t.Fatalf("a suspended worker is not found: %v, %v", found, err)
 	}
@@ -142,11 +142,11 @@ func testReplace(t *testing.T, open Open) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w, err := next.Find(b.Context(), b.Server.ID); err != nil {
+	if w, err := next.Find(b.Context(), b.Place()); err != nil {
 		t.Fatal(err)
 	} else if w != nil {
 		b.wantEnd(w) // it was faster than the kill
-		if w, err = next.Find(b.Context(), b.Server.ID); w != nil || err != nil {
+		if w, err = next.Find(b.Context(), b.Place()); w != nil || err != nil {
 			t.Fatalf("a dead worker is found: %v, %v", w, err)
 		}
 	}
@@ -193,10 +193,10 @@ func testAdoption(t *testing.T, open Open) {
 		t.Fatal(err)
 	}
 	ids, err := next.List(b.Context())
-	if err != nil || len(ids) != 1 || ids[0] != b.Server.ID {
+	if err != nil || len(ids) != 1 || ids[0] != b.Place() {
 		t.Fatalf("the next control plane lists %v, %v", ids, err)
 	}
-	if w, err = next.Find(b.Context(), b.Server.ID); w == nil || err != nil {
+	if w, err = next.Find(b.Context(), b.Place()); w == nil || err != nil {
 		t.Fatalf("the next control plane finds %v, %v", w, err)
 	}
 	after := b.Health(w)

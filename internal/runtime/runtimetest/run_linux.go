@@ -107,25 +107,31 @@ func testLife(t *testing.T, open Open) {
 
 func testRemains(t *testing.T, open Open) {
 	b := NewBench(t, open)
-	remains := func() *vpn.Counters {
+	remains := func() []vpn.Counters {
 		t.Helper()
-		cs, err := b.Workers.Remains(b.Context(), b.Server.ID)
+		cs, err := b.Workers.Remains(b.Context(), b.Place())
 		if err != nil {
 			t.Fatal(err)
 		}
 		return cs
 	}
-	if cs := remains(); cs != nil {
+	discard := func(epochs ...string) {
+		t.Helper()
+		if err := b.Workers.Discard(b.Context(), b.Place(), epochs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cs := remains(); len(cs) != 0 {
 		t.Fatalf("a server that was never started left %+v", cs)
 	}
 	for _, how := range []string{"stop", "SIGTERM"} {
 		w := b.Start()
-		if cs := remains(); cs != nil {
-			t.Fatalf("a start keeps what an earlier worker left: %+v", cs)
-		}
 		b.Put(w, b.Spec(1, "alice"))
 		b.bounce(b.Connect("alice"), 1000)
 		h := b.Health(w)
+		if cs := remains(); len(cs) != 0 {
+			t.Fatalf("a living worker left %+v", cs)
+		}
 		if how == "stop" {
 			if _, err := w.Stop(b.Context()); err != nil {
 				t.Fatal(err)
@@ -134,17 +140,17 @@ func testRemains(t *testing.T, open Open) {
 			b.Signal(h.PID, syscall.SIGTERM)
 		}
 		b.wantEnd(w)
+		discard()
+		discard("another")
 		cs := remains()
-		if cs == nil || cs.Epoch != h.Epoch || trafficOf(*cs, "alice").Total() != 2000 {
+		if len(cs) != 1 || cs[0].Epoch != h.Epoch || trafficOf(cs[0], "alice").Total() != 2000 {
 			t.Fatalf("after %s the worker left %+v", how, cs)
 		}
-	}
-	for range 2 {
-		if err := b.Workers.Discard(b.Context(), b.Server.ID); err != nil {
-			t.Fatal(err)
-		}
-		if cs := remains(); cs != nil {
-			t.Fatalf("what was discarded is still there: %+v", cs)
+		for range 2 {
+			discard(h.Epoch)
+			if cs := remains(); len(cs) != 0 {
+				t.Fatalf("what was discarded is still there: %+v", cs)
+			}
 		}
 	}
 }
@@ -367,7 +373,7 @@ func testOneWorker(t *testing.T, open Open) {
 			if i%2 == 0 {
 				workers[i], errs[i] = b.Workers.Start(b.Context(), b.Server)
 			} else {
-				_, errs[i] = b.Workers.Find(b.Context(), b.Server.ID)
+				_, errs[i] = b.Workers.Find(b.Context(), b.Place())
 			}
 		})
 	}
@@ -388,7 +394,7 @@ func testOneWorker(t *testing.T, open Open) {
 	}
 	b.wantProcesses(1)
 	ids, err := b.Workers.List(b.Context())
-	if err != nil || len(ids) != 1 || ids[0] != b.Server.ID {
+	if err != nil || len(ids) != 1 || ids[0] != b.Place() {
 		t.Errorf("list gives %v, %v", ids, err)
 	}
 }
@@ -398,7 +404,7 @@ func testPanic(t *testing.T, open Open) {
 	wantEnd := func(w app.Worker) {
 		t.Helper()
 		b.wantEnd(w)
-		cs, err := b.Workers.Remains(b.Context(), b.Server.ID)
+		cs, err := b.Workers.Remains(b.Context(), b.Place())
 		if cs != nil || err != nil {
 			t.Errorf("a worker that panicked left %+v, %v", cs, err)
 		}
@@ -441,11 +447,11 @@ func testBadServer(t *testing.T, open Open) {
 		_, err := b.Workers.Start(b.Context(), bad)
 		wantKind(t, err, vpn.Invalid)
 	}
-	_, err := b.Workers.Find(b.Context(), "..")
+	_, err := b.Workers.Find(b.Context(), app.Place{Server: "..", Runtime: b.Server.Runtime})
 	wantKind(t, err, vpn.Invalid)
-	_, err = b.Workers.Remains(b.Context(), "..")
+	_, err = b.Workers.Remains(b.Context(), app.Place{Server: "..", Runtime: b.Server.Runtime})
 	wantKind(t, err, vpn.Invalid)
-	wantKind(t, b.Workers.Discard(b.Context(), "../x"), vpn.Invalid)
+	wantKind(t, b.Workers.Discard(b.Context(), app.Place{Server: "../x", Runtime: b.Server.Runtime}), vpn.Invalid)
 }
 
 func testTwoStores(t *testing.T, open Open) {
