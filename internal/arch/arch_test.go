@@ -60,8 +60,9 @@ var may = []struct{ pkg, imports string }{
 	{"internal/store/storetest", "internal/vpn internal/app"},
 	{"internal/store/*", "internal/vpn internal/app"},
 
-	{"internal/api", "internal/vpn"},
-	{"internal/client", "internal/vpn"},
+	{"internal/fields", ""},
+	{"internal/api", "internal/vpn internal/fields"},
+	{"internal/client", "internal/vpn internal/fields"},
 	{"internal/tui/theme", "internal/vpn"},
 	{"internal/tui/widget", "internal/tui/theme"},
 	{"internal/tui/key", "internal/vpn"},
