@@ -74,7 +74,21 @@ func (p *program) sayError(message, hint string) {
 // printable makes one harmless line of text that may come from anywhere: what
 // would steer a terminal becomes a replacement character.
 func printable(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	return visible(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
+}
+
+// isPlain reports whether s is a line of ASCII that is printable as it is, as
+// most text is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s == "" || s[0] != ' ' && s[len(s)-1] != ' '
 }
 
 // visible is printable for a line whose spaces matter.

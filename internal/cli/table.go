@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,8 +38,10 @@ func cellOf(v any) cell {
 		return c
 	}
 	s, _ := v.(string)
-	return cell{s, s}
+	return textCell(s)
 }
+
+func textCell(s string) cell { return cell{s, s} }
 
 // Cells of quantities: raw they are bytes, bytes per second, RFC 3339.
 
@@ -79,6 +82,10 @@ func rawTime(t time.Time) string {
 // columnGap parts two columns.
 const columnGap = "  "
 
+// maxRoom is how much room a table's text is given before it is written: one
+// long cell makes every line long.
+const maxRoom = 4 << 20
+
 // column is one that is shown: its place in the rows, and how it looks.
 type column struct {
 	at, width int
@@ -104,23 +111,24 @@ func (o *printer) table(t *table) error {
 		return nil
 	}
 	columns := o.columns(t)
-	rows := make([][]string, 0, 1+len(t.rows))
-	head := make([]string, 0, len(columns))
+	texts := make([]string, 0, (1+len(t.rows))*len(columns)) // row after row, the head first
 	for _, c := range columns {
-		head = append(head, c.head)
+		texts = append(texts, c.head)
 	}
-	rows = append(rows, head)
 	for _, row := range t.rows {
-		cells := make([]string, 0, len(columns))
 		for i := range columns {
 			text := printable(row[columns[i].at].text)
 			columns[i].width = max(columns[i].width, utf8.RuneCountInString(text))
-			cells = append(cells, text)
+			texts = append(texts, text)
 		}
-		rows = append(rows, cells)
+	}
+	line := 1
+	for _, c := range columns {
+		line += c.width + len(columnGap)
 	}
 	var b strings.Builder
-	for _, row := range rows {
+	b.Grow(min((1+len(t.rows))*line, maxRoom))
+	for row := range slices.Chunk(texts, len(columns)) {
 		o.row(&b, row, columns)
 	}
 	return o.print(b.String())
@@ -133,16 +141,17 @@ func (o *printer) row(b *strings.Builder, cells []string, columns []column) {
 	}
 	for i, text := range cells[:last+1] {
 		pad := strings.Repeat(" ", columns[i].width-utf8.RuneCountInString(text))
-		text = o.paintOut(stateColours[text], text)
-		switch {
-		case columns[i].right:
-			b.WriteString(pad + text)
-		case i < last:
-			b.WriteString(text + pad)
-		default:
-			b.WriteString(text) // no spaces at the end of a line
+		if columns[i].right {
+			b.WriteString(pad)
 		}
-		if i < last {
+		if o.paintsOut {
+			text = paint(true, stateColours[text], text)
+		}
+		b.WriteString(text)
+		if i < last { // no spaces at the end of a line
+			if !columns[i].right {
+				b.WriteString(pad)
+			}
 			b.WriteString(columnGap)
 		}
 	}

@@ -95,8 +95,9 @@ func listUsers(ctx context.Context, out *printer, users userLister, f vpn.UserFi
 // ten thousand.
 func briefUserTable(list ...vpn.UserInfo) *table {
 	t := &table{head: []string{"NAME", "STATUS", ">USED", ">QUOTA", "EXPIRES", ">ONLINE", ">UP", ">DOWN"}}
-	for _, u := range list {
-		t.add(userCells(u)...)
+	t.rows = make([][]cell, 0, len(list))
+	for i := range list {
+		t.rows = append(t.rows, userCells(&list[i]))
 	}
 	return t
 }
@@ -119,9 +120,9 @@ func userTable(list ...vpn.UserInfo) *table {
 	return t
 }
 
-func userCells(u vpn.UserInfo) []any {
-	return []any{
-		u.Name, userStatusCell(u), usedCell(u.Used), limitCell(u.Limits.Quota, vpn.FormatSize), endCell(u),
-		strconv.Itoa(u.Online), nowCell(u.Rate.Up), nowCell(u.Rate.Down),
+func userCells(u *vpn.UserInfo) []cell {
+	return []cell{
+		textCell(u.Name), userStatusCell(*u), usedCell(u.Used), limitCell(u.Limits.Quota, vpn.FormatSize), endCell(*u),
+		textCell(strconv.Itoa(u.Online)), nowCell(u.Rate.Up), nowCell(u.Rate.Down),
 	}
 }

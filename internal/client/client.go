@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"strings"
 
+	"vpn/internal/fields"
 	"vpn/internal/vpn"
 )
 
@@ -75,8 +76,40 @@ func call[Out any](ctx context.Context, c *caller, method, path string, in any) 
 	return out, nil
 }
 
+// maxExpected is how much room an answer is given before it has come.
+const maxExpected = 16 << 20
+
+// list asks for a list of which it is said which fields are wanted.
+func list[T any](ctx context.Context, c *caller, path string, paths []string) ([]T, error) {
+	resp, err := c.exchange(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var b bytes.Buffer
+	b.Grow(int(min(max(resp.ContentLength, 0), maxExpected)) + bytes.MinRead)
+	if _, err := b.ReadFrom(resp.Body); err != nil {
+		return nil, broken(ctx, err)
+	}
+	out, err := fields.Read[T](b.Bytes(), paths)
+	if err != nil {
+		return nil, broken(ctx, err)
+	}
+	return out, nil
+}
+
 // open makes one exchange and returns the answer's body.
 func (c *caller) open(ctx context.Context, method, path string, in any) (io.ReadCloser, error) {
+	resp, err := c.exchange(ctx, method, path, in)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// exchange sends a request and returns what it is answered, unless that is a
+// refusal.
+func (c *caller) exchange(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -103,7 +136,7 @@ func (c *caller) open(ctx context.Context, method, path string, in any) (io.Read
 		defer resp.Body.Close()
 		return nil, refusal(resp)
 	}
-	return resp.Body, nil
+	return resp, nil
 }
 
 func withQuery(path, query string) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 )
 
@@ -47,6 +48,10 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-done // what the handler holds (a store, a lock) must be free when we return
 		return nil, context.Cause(r.Context())
 	}
+	length, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = -1 // not said
+	}
 	return &http.Response{
 		Status:        http.StatusText(w.status),
 		StatusCode:    w.status,
@@ -55,7 +60,7 @@ func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		ProtoMinor:    1,
 		Header:        w.sent,
 		Body:          &pipeBody{PipeReader: pr, cancel: cancel, done: done},
-		ContentLength: -1,
+		ContentLength: length,
 		Request:       r,
 	}, nil
 }

@@ -25,7 +25,7 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 // ListFields is List with those fields only, such as "name" and
 // "limits.quota"; the others are zero. No fields are all of them. With many
 // users it takes a fraction of the time.
-func (u *Users) ListFields(ctx context.Context, f vpn.UserFilter, fields ...string) ([]vpn.UserInfo, error) {
+func (u *Users) ListFields(ctx context.Context, f vpn.UserFilter, paths ...string) ([]vpn.UserInfo, error) {
 	query := url.Values{}
 	if f.Status != "" {
 		query.Set("status", string(f.Status))
@@ -36,7 +36,10 @@ func (u *Users) ListFields(ctx context.Context, f vpn.UserFilter, fields ...stri
 	if f.Search != "" {
 		query.Set("search", f.Search)
 	}
-	setIf(query, "fields", strings.Join(fields, ","))
+	if len(paths) > 0 {
+		query.Set("fields", strings.Join(paths, ","))
+		return list[vpn.UserInfo](ctx, u.c, withValues("/v1/users", query), paths)
+	}
 	return call[[]vpn.UserInfo](ctx, u.c, http.MethodGet, withValues("/v1/users", query), nil)
 }
 

@@ -1,14 +1,12 @@
 package service
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"regexp"
 	"strings"
-	"text/template"
 
 	"vpn/internal/vpn"
 )
@@ -32,8 +30,12 @@ const (
 	Foreign File = "foreign"  // this program did not write it
 )
 
+// The definitions have {{names}} in them, which fill knows. Package
+// text/template would do it too, and make the program a third larger: where it
+// is, the linker has to keep every method of every type.
+
 //go:embed vpn.service.tmpl
-var systemdTemplate string
+var systemdTemplate string // docs/service.md explains each line
 
 //go:embed vpn.openrc.tmpl
 var openRCTemplate string
@@ -85,18 +87,23 @@ func fill(text string, s Settings) string {
 	if err != nil {
 		panic(err) // strings only
 	}
-	var out bytes.Buffer
-	err = template.Must(template.New("").Parse(text)).Execute(&out, map[string]string{
-		"Settings":  settingsMark + string(settings),
-		"Sum":       sumMark,
-		"Program":   s.Binary,
-		"Arguments": s.arguments(),
-		"DataDir":   s.DataDir,
-	})
-	if err != nil {
-		panic(err) // the templates are part of the program
+	out := strings.NewReplacer(
+		"{{settings}}", settingsMark+string(settings),
+		"{{sum}}", sumMark,
+		"{{program}}", s.Binary,
+		"{{arguments}}", s.arguments(),
+		"{{storage}}", s.storage(),
+	).Replace(text)
+	return strings.Replace(out, sumMark+"\n", sumMark+sum(out)+"\n", 1)
+}
+
+// storage are the lines of a unit that let the service write to the data
+// directory.
+func (s Settings) storage() string {
+	if s.DataDir == "/var/lib/vpn" {
+		return "StateDirectory=vpn\nStateDirectoryMode=0700"
 	}
-	return strings.Replace(out.String(), sumMark+"\n", sumMark+sum(out.String())+"\n", 1)
+	return "ReadWritePaths=" + s.DataDir
 }
 
 // sum is the checksum of a definition but for the line with the checksum.

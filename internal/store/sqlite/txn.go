@@ -154,7 +154,11 @@ func (t *txn) each(fn func(scanner) error, query string, args ...any) error {
 
 // collect returns what scan makes of each row.
 func collect[T any](t *txn, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	var out []T
+	return collectInto[T](nil, t, scan, query, args...)
+}
+
+// collectInto is collect after what is in out.
+func collectInto[T any](out []T, t *txn, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
 	err := t.each(func(row scanner) error {
 		v, err := scan(row)
 		out = append(out, v)

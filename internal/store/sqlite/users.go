@@ -88,11 +88,17 @@ func (s users) List(f vpn.UserFilter) ([]vpn.User, error) { return s.list(f, use
 func (s users) Brief(f vpn.UserFilter) ([]vpn.User, error) { return s.list(f, briefColumns, scanBrief) }
 
 func (s users) list(f vpn.UserFilter, columns string, scan func(scanner) (vpn.User, error)) ([]vpn.User, error) {
-	query := `SELECT ` + columns + ` FROM users`
+	from := ` FROM users`
 	if !f.Deleted {
-		query += ` WHERE deleted_at = 0`
+		from += ` WHERE deleted_at = 0`
 	}
-	us, err := collect(s.t, scan, query)
+	// They are many and large: to let the list grow would cost as much as to
+	// read them.
+	n, _, err := find(s.t, scanNumber, `SELECT COUNT(*)`+from)
+	if err != nil {
+		return nil, err
+	}
+	us, err := collectInto(make([]vpn.User, 0, n), s.t, scan, `SELECT `+columns+from)
 	slices.SortFunc(us, func(a, b vpn.User) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
 			return c
