@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		// reports that are being written. There are hundreds of programs here.
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=10")
 	}
-	testscript.Main(m, map[string]func(){"vpn": vpnMain})
+	testscript.Main(m, map[string]func(){"vpn": vpnMain, "leader": leaderMain})
 }
 
 // vpnMain is main of cmd/vpn.
