@@ -148,7 +148,7 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	}
 	p.app = app.New(app.Config{
 		Store: store, Workers: p.workers, Protocols: protocols,
-		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store}},
+		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store: store}},
 		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logsAt, p.ending}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now, Leaving: p.ending,
 		Process: self, Configuration: &configuration{sources: o.Sources, inForce: inForce, replace: o.Replace},

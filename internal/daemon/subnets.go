@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"vpn/internal/app"
 	"vpn/internal/network"
@@ -18,7 +19,33 @@ import (
 // subnets chooses those of a WireGuard server that are left open, and checks
 // those that were given: what of this machine has addresses already would be
 // out of reach, for this machine or for the clients.
-type subnets struct{ store app.Store }
+type subnets struct {
+	store  app.Store
+	docker dockerNetworks // nil: nobody asks
+}
+
+// dockerNetworks tells which addresses the networks of this machine's Docker
+// engine have. Not all of them have a route: overlay and macvlan networks live
+// elsewhere, and a bridge that was taken away comes back with the next
+// container.
+type dockerNetworks interface {
+	Networks(ctx context.Context) ([]network.Use, error)
+}
+
+// dockerPatience is how long an engine may take to tell its networks. One that
+// hangs holds nobody up for longer.
+const dockerPatience = time.Second
+
+// Pick returns an IPv4 and an IPv6 subnet that nothing of this machine has.
+// The error is of kind [vpn.Conflict] if there is none.
+func (n subnets) Pick(ctx context.Context) (four, six netip.Prefix, err error) {
+	uses, _, err := n.uses(ctx, "")
+	if err != nil {
+		return four, six, err
+	}
+	four, err = network.PickSubnet4(uses)
+	return four, network.PickSubnet6(uses), err
+}
 
 func (n subnets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Server, []string, error) {
 	set, err := wireguard.ParseSettings(s.Settings)
@@ -29,7 +56,7 @@ func (n subnets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Serv
 	if err != nil {
 		return s, nil, err
 	}
-	uses, err := n.uses(ctx, s.ID)
+	uses, warnings, err := n.uses(ctx, s.ID)
 	if err != nil {
 		return s, nil, err
 	}
@@ -40,7 +67,6 @@ func (n subnets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Serv
 			}
 		}
 	}
-	var warnings []string
 	for _, p := range []netip.Prefix{given.Four, given.Six} {
 		if p.IsValid() && !network.Private(p) {
 			warnings = append(warnings, fmt.Sprintf("subnet %s is not private: devices cannot reach those on the internet whose addresses these are", p))
@@ -62,16 +88,18 @@ func (n subnets) Settle(ctx context.Context, s vpn.Server, check bool) (vpn.Serv
 }
 
 // uses returns the addresses that are somebody else's: of this machine, and of
-// the other servers, those that do not run among them.
-func (n subnets) uses(ctx context.Context, own vpn.ServerID) ([]network.Use, error) {
-	uses, err := network.Uses()
-	if err != nil {
-		return nil, err
+// the other servers, those that do not run among them, and of Docker. Warnings
+// say what could not be known.
+func (n subnets) uses(ctx context.Context, own vpn.ServerID) (uses []network.Use, warnings []string, err error) {
+	if uses, err = network.Uses(); err != nil {
+		return nil, nil, err
 	}
 	if own != "" {
 		device := " " + router.Device(own)
 		uses = slices.DeleteFunc(uses, func(u network.Use) bool { return strings.HasSuffix(u.By, device) })
 	}
+	of, warnings := n.ofDocker(ctx)
+	uses = append(of, uses...) // of what has two names, people know this one
 	var servers []vpn.Server
 	err = n.store.View(ctx, func(tx app.Tx) (err error) {
 		servers, err = tx.Servers.List()
@@ -95,5 +123,23 @@ func (n subnets) uses(ctx context.Context, own vpn.ServerID) ([]network.Use, err
 			}
 		}
 	}
-	return uses, err
+	return uses, warnings, err
+}
+
+// ofDocker returns the addresses of Docker's networks. That there is no
+// engine, or that it does not speak with whoever asks, is nobody's concern.
+func (n subnets) ofDocker(ctx context.Context) ([]network.Use, []string) {
+	if n.docker == nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dockerPatience)
+	defer cancel()
+	uses, err := n.docker.Networks(ctx)
+	switch {
+	case err == nil:
+		return uses, nil
+	case ctx.Err() != nil:
+		return nil, []string{"Docker's engine does not answer, so it is not known whether one of its networks has the same addresses: docker network ls"}
+	}
+	return nil, nil
 }

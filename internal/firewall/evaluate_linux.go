@@ -51,6 +51,7 @@ type finding struct {
 	base   *chain
 	passed []string // the chains that the packet entered, or may have
 	in     string   // the chain that drops it
+	policy bool     // it is the policy of base that drops it, which no rule let it past
 }
 
 // walker takes one packet through one base chain.
@@ -80,6 +81,7 @@ func (r *ruleset) drops(p packet) []finding {
 		}
 		w := &walker{ruleset: r, packet: p, untracked: untracked}
 		end := w.chain(base, 0)
+		policy := end&^(goesOn|returns) == 0
 		if end&(goesOn|returns) != 0 {
 			end &^= goesOn | returns
 			if base.policy == verdictDrop {
@@ -94,7 +96,7 @@ func (r *ruleset) drops(p packet) []finding {
 		}
 		untracked = w.untracked
 		if end == dropped {
-			out = append(out, finding{packet: p, base: base, passed: w.passed, in: w.in})
+			out = append(out, finding{packet: p, base: base, passed: w.passed, in: w.in, policy: policy})
 		}
 	}
 	return out

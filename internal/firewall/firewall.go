@@ -25,6 +25,7 @@ type Block struct {
 	Port    uint16
 	Device  string   // whose packets are not forwarded; then there is no port
 	Over    string   // "IPv4" or "IPv6" if the other one gets in or is not there; else empty
+	Why     string   // what makes the firewall do so, if it may surprise
 	Open    []string // commands that open the port, one after the other; none is known if empty
 	Lasts   bool     // they hold over a reboot, and a reload of the firewall
 	See     string   // without Open: the command that shows the rules
@@ -41,6 +42,9 @@ func (b Block) String() string {
 		what = "what clients send through " + b.Device
 	}
 	text := fmt.Sprintf("this host's firewall (%s) blocks %s%s", b.By, what, over)
+	if b.Why != "" {
+		text += ": " + b.Why
+	}
 	switch {
 	case len(b.Open) == 0:
 		return text + "; see its rules: " + b.See

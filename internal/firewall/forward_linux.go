@@ -26,7 +26,7 @@ func (f *Firewall) ForwardBlocks(device string, addresses []netip.Prefix) []Bloc
 				versions++
 			}
 			for _, found := range rules.drops(p) {
-				blocks = add(blocks, found.forward(device))
+				blocks = add(blocks, found.forward(rules, device))
 			}
 		}
 	})
@@ -34,6 +34,12 @@ func (f *Firewall) ForwardBlocks(device string, addresses []netip.Prefix) []Bloc
 	for _, b := range blocks {
 		if versions == 2 && len(b.over) == 1 {
 			b.Over = b.over[0]
+		}
+		if b.By == byDocker {
+			b.Why = whyDocker
+			if !slices.Contains(b.over, "IPv6") {
+				b.Why += whyDocker4
+			}
 		}
 		out = append(out, b.Block)
 	}
@@ -77,6 +83,17 @@ func (p packet) passes(hook uint32) bool {
 	return true
 }
 
+const byDocker = "Docker"
+
+// What makes Docker do so. Of IPv4 it drops what it does not know if it was
+// itself that had to switch forwarding on. Of IPv6 there is no such advice: a
+// host that forwards from the beginning gets no route from its router unless
+// more is changed, and old engines drop all the same.
+const (
+	whyDocker  = "it forwards nothing but its own"
+	whyDocker4 = ", unless net.ipv4.ip_forward=1 is set before it starts, as in /etc/sysctl.d"
+)
+
 type forwardBlock struct {
 	Block
 	over []string // the versions of IP
@@ -101,7 +118,7 @@ func add(blocks []forwardBlock, b forwardBlock) []forwardBlock {
 }
 
 // forward says who does not let the packet through, and what does.
-func (f finding) forward(device string) forwardBlock {
+func (f finding) forward(rules *ruleset, device string) forwardBlock {
 	b := forwardBlock{Block: Block{Device: device}, over: []string{"IPv4"}}
 	if f.packet.v6 {
 		b.over = []string{"IPv6"}
@@ -110,16 +127,17 @@ func (f finding) forward(device string) forwardBlock {
 	table, family := f.base.table, familyName(f.base.family)
 	switch {
 	case table == "firewalld", f.entered("FORWARD_IN_ZONES"), f.entered("FORWARD_POLICIES"):
-		b.By, b.Lasts = "firewalld", true
+		b.By, b.Lasts, b.Why = "firewalld", true, "it forwards nothing from this device's zone"
 		command := "firewall-cmd --zone=trusted --change-interface=" + device
 		b.Open = []string{command, command + " --permanent"}
 	case f.entered("ufw-user-forward"), f.entered("ufw6-user-forward"):
-		b.By, b.Lasts = "ufw", true
+		b.By, b.Lasts, b.Why = "ufw", true, "it forwards nothing that no rule of its allows"
 		b.Open = []string{"ufw route allow in on " + device}
 		if strings.HasSuffix(f.in, "-user-forward") {
+			b.Why = "a rule of its denies it"
 			b.Open = []string{"ufw route prepend allow in on " + device}
 		}
-	case f.iptablesForward(&b.Block, device, answer):
+	case f.iptablesForward(rules, &b.Block, device, answer):
 	default:
 		b.By = fmt.Sprintf("nftables, chain %s of table %s %s", f.base.name, family, table)
 		what := "iifname " + device
@@ -131,7 +149,7 @@ func (f finding) forward(device string) forwardBlock {
 	return b
 }
 
-func (f finding) iptablesForward(b *Block, device string, answer bool) bool {
+func (f finding) iptablesForward(rules *ruleset, b *Block, device string, answer bool) bool {
 	if f.base.family == unix.NFPROTO_INET || f.base.table != "filter" || f.base.name != "FORWARD" {
 		return false
 	}
@@ -140,9 +158,12 @@ func (f finding) iptablesForward(b *Block, device string, answer bool) bool {
 		return false
 	}
 	b.By = "iptables"
+	if _, ok := rules.chains[chainKey{f.base.family, f.base.table, "DOCKER"}]; ok && f.policy {
+		b.By = byDocker // who else would leave it at a policy
+	}
 	chain := "FORWARD"
 	if f.entered("DOCKER-USER") {
-		b.By, chain = "Docker", "DOCKER-USER" // which Docker leaves to people, and sees first
+		chain = "DOCKER-USER" // which Docker leaves to people, and sees first; old ones not of IPv6
 	}
 	what := "-i " + device
 	if answer {

@@ -73,7 +73,7 @@ func (p path) forwardBlocks() []firewall.Block {
 func TestForward(t *testing.T) {
 	const nothing = ""
 	docker := func(program string) string {
-		return program + ` -w -N DOCKER-USER && ` + program + ` -w -A DOCKER-USER -j RETURN && ` + program + ` -w -A FORWARD -j DOCKER-USER && ` +
+		return program + ` -w -N DOCKER && ` + program + ` -w -N DOCKER-USER && ` + program + ` -w -A DOCKER-USER -j RETURN && ` + program + ` -w -A FORWARD -j DOCKER-USER && ` +
 			program + ` -w -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT && ` + program + ` -w -P FORWARD DROP`
 	}
 	for name, c := range map[string]struct{ set, by, open string }{
@@ -82,6 +82,16 @@ func TestForward(t *testing.T) {
 			docker("iptables-nft") + " && " + docker("ip6tables-nft"), "Docker",
 			"iptables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && iptables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +
 				"ip6tables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && ip6tables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+		},
+		"docker that has no chain for people of IPv6": {
+			docker("iptables-nft") + " && ip6tables-nft -w -N DOCKER && ip6tables-nft -w -P FORWARD DROP", "Docker",
+			"iptables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && iptables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +
+				"ip6tables -I FORWARD -i vpn-abcdefghij -j ACCEPT && ip6tables -I FORWARD -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+		},
+		"people, beside docker": {
+			docker("iptables-nft") + " && iptables-nft -w -P FORWARD ACCEPT && iptables-nft -w -A FORWARD -j DROP && ip6tables-nft -w -P FORWARD DROP", "iptables",
+			"iptables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && iptables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +
+				"ip6tables -I FORWARD -i vpn-abcdefghij -j ACCEPT && ip6tables -I FORWARD -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
 		},
 		"iptables that lets answers through": {
 			`for i in iptables-nft ip6tables-nft; do $i -w -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && $i -w -A FORWARD -p tcp --dport 22 -j ACCEPT && $i -w -A FORWARD -j REJECT; done`, "iptables",
@@ -141,27 +151,35 @@ func TestForwardOverOneVersion(t *testing.T) {
 	}
 }
 
-// ufw lets nothing through that it was not told about.
+// ufw lets nothing through that it was not told about, and a rule of somebody's
+// has the first word.
 func TestForwardByUFW(t *testing.T) {
 	needProgram(t, "ufw")
-	p, dir := newPath(t), t.TempDir()
-	if out, err := exec.Command("cp", "-a", "/etc/ufw/.", dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	for name, c := range map[string]struct{ set, open string }{
+		"by default": {`true`, "ufw route allow in on " + device},
+		"by a rule":  {`ufw route deny from any to any`, "ufw route prepend allow in on " + device},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, dir := newPath(t), t.TempDir()
+			if out, err := exec.Command("cp", "-a", "/etc/ufw/.", dir).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			ufw := func(command string) {
+				t.Helper()
+				p.host.Run(t, "", "unshare", "-m", "sh", "-c", "mount --bind "+dir+" /etc/ufw && "+command)
+			}
+			ufw("ufw --force enable && " + c.set)
+			found := p.forwardBlocks()
+			if len(found) != 1 || found[0].By != "ufw" || strings.Join(found[0].Open, " && ") != c.open || !found[0].Lasts {
+				t.Fatalf("found %v, want: %s", found, c.open)
+			}
+			p.wantThrough(t, false)
+			ufw(c.open)
+			if found := p.forwardBlocks(); len(found) != 0 {
+				t.Errorf("it is open, and this is said: %v", found)
+			}
+			p.wantThrough(t, true)
+		})
 	}
-	ufw := func(command string) {
-		t.Helper()
-		p.host.Run(t, "", "unshare", "-m", "sh", "-c", "mount --bind "+dir+" /etc/ufw && "+command)
-	}
-	ufw("ufw --force enable")
-	found := p.forwardBlocks()
-	const open = "ufw route allow in on " + device
-	if len(found) != 1 || found[0].By != "ufw" || strings.Join(found[0].Open, " && ") != open || !found[0].Lasts {
-		t.Fatalf("found %v, want: %s", found, open)
-	}
-	p.wantThrough(t, false)
-	ufw(open)
-	if found := p.forwardBlocks(); len(found) != 0 {
-		t.Errorf("it is open, and this is said: %v", found)
-	}
-	p.wantThrough(t, true)
 }

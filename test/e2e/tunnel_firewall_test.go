@@ -1,0 +1,155 @@
+//go:build linux && e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"vpn/internal/vpn"
+	"vpn/test/e2e/rig"
+)
+
+// A host's own firewall that lets no client of a tunnel through is named,
+// wherever one looks, with the commands that do; typed as they are shown they
+// do, nothing is said any more, and it stays so when the firewall's owner goes
+// on with his work.
+func TestTunnelBehindAFirewall(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set  func(*testing.T, *rig.Host) (again func())
+		open string // what is to be typed; DEV stands for the tunnel's device
+	}{
+		"ufw": {func(t *testing.T, h *rig.Host) func() {
+			setUFW(t, h)
+			h.Output(t, "ufw", "allow", "51820/udp")
+			return func() { h.Output(t, "ufw", "reload") }
+		}, "ufw route allow in on DEV"},
+		"firewalld": {func(t *testing.T, h *rig.Host) func() {
+			setFirewalld(t, h)
+			h.Output(t, "firewall-cmd", "--permanent", "--add-port=51820/udp")
+			h.Output(t, "firewall-cmd", "--reload")
+			return func() { h.Output(t, "firewall-cmd", "--reload") }
+		}, "firewall-cmd --zone=trusted --change-interface=DEV && firewall-cmd --zone=trusted --change-interface=DEV --permanent"},
+		"Docker": {func(t *testing.T, h *rig.Host) func() {
+			stop := setDocker(t, h)
+			return func() {
+				stop()
+				setDocker(t, h)
+			}
+		}, dockerUser("iptables")},
+		"Docker with IPv6": {func(t *testing.T, h *rig.Host) func() {
+			setDocker(t, h, "--experimental", "--ip6tables")
+			return nil
+		}, dockerUser("iptables") + " && " + strings.ReplaceAll(dockerUser("ip6tables"), "DOCKER-USER", "FORWARD")},
+		"nftables": {func(t *testing.T, h *rig.Host) func() {
+			h.Output(t, "nft", "table inet filter { chain forward { type filter hook forward priority 0; policy drop; }; }")
+			return nil
+		}, "nft insert rule inet filter forward iifname DEV accept && nft insert rule inet filter forward oifname DEV ct state established,related accept"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := &tunnelled{Instance: rig.NewWorld(t).Instance(t)}
+			again := c.set(t, x.World.Server)
+			x.World.Resolver(t)
+			x.whoAmI(t)
+			x.Serve()
+			created := x.Run("server", "create", "wg", "--protocol", "wireguard", "--carrier", "tun", "--dns", rig.OutsideAddr, "--public-host", rig.ServerAddr)
+			var shown vpn.ServerDetail
+			x.JSON(&shown, "server", "show", "wg")
+			open := strings.ReplaceAll(c.open, "DEV", "vpn-"+string(shown.ID)[:10])
+			if blocked := aboutTunnels(created.Err); created.Status != 0 || len(blocked) != 1 || !strings.HasSuffix(blocked[0], ": "+open) {
+				t.Fatalf("server create says %d:\n%s\nwant: %s", created.Status, created.Err, open)
+			}
+			looks := [][]string{{"status"}, {"server", "show", "wg"}, {"server", "status", "wg"}, {"server", "start", "wg"}}
+			for _, args := range looks {
+				if r := x.Run(args...); strings.Count(r.Err, open+"\n") != 1 || len(aboutTunnels(r.Err)) != 1 {
+					t.Errorf("%s tells a person:\n%s\nwant: %s", strings.Join(args, " "), r.Err, open)
+				}
+			}
+			p := x.World.Phone(t, 0, x.file(t, "alice"))
+			if err := echoed(t, p.Host, net.JoinHostPort(rig.OutsideAddr, "9000"), 100); err == nil {
+				t.Error("it is said that the tunnel is blocked, and it is not")
+			}
+
+			x.World.Server.Output(t, "sh", "-c", open)
+			wantOpen := func(since string) {
+				for _, args := range looks {
+					if r := x.Run(args...); r.Status != 0 || len(aboutTunnels(r.Err)) != 0 {
+						t.Errorf("after %s %s says %d:\n%s", since, strings.Join(args, " "), r.Status, r.Err)
+					}
+				}
+				x.wantInternet(t, p)
+			}
+			wantOpen(open)
+			if again != nil {
+				again()
+				wantOpen("the firewall began anew")
+			}
+		})
+	}
+}
+
+// dockerUser returns what lets a tunnel through beside Docker.
+func dockerUser(program string) string {
+	return program + " -I DOCKER-USER -i DEV -j ACCEPT && " + program + " -I DOCKER-USER -o DEV -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
+}
+
+// aboutTunnels returns those lines that name something that blocks a tunnel.
+func aboutTunnels(text string) (lines []string) {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "blocks what clients send") {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return lines
+}
+
+// Docker does nothing to the tunnels of a host that forwarded before it
+// started, as the warning promises, and nothing is said then.
+func TestTunnelBesideDocker(t *testing.T) {
+	t.Parallel()
+	x := &tunnelled{Instance: rig.NewWorld(t).Instance(t)}
+	x.World.Server.Output(t, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+	setDocker(t, x.World.Server)
+	x.World.Resolver(t)
+	x.whoAmI(t)
+	x.Serve()
+	x.CreateServer("wg", wgPort, "--protocol", "wireguard", "--carrier", "tun", "--dns", rig.OutsideAddr)
+	var shown vpn.ServerDetail
+	if x.JSON(&shown, "server", "show", "wg"); shown.Worker == nil || shown.Worker.Carrier != "tun" || len(aboutTunnels(strings.Join(shown.Warnings, "\n"))) != 0 {
+		t.Errorf("false alarm: %+v: %q", shown.Worker, shown.Warnings)
+	}
+	x.wantInternet(t, x.World.Phone(t, 0, x.file(t, "alice")))
+}
+
+// setDocker runs Docker's daemon on this host alone, which makes a host that
+// does not forward one that forwards nothing but containers' packets. The
+// function that it returns ends it.
+func setDocker(t *testing.T, h *rig.Host, flags ...string) (stop func()) {
+	t.Helper()
+	if _, err := os.Stat("/usr/sbin/dockerd"); err != nil {
+		if os.Getenv("CI") == "" {
+			t.Skip("Docker is not installed, and installing it here would start it")
+		}
+		t.Fatalf("%v\nhint: make deps", err)
+	}
+	dir := t.TempDir()
+	socket := dir + "/sock"
+	d := h.Spawn(t, nil, "/usr/sbin/dockerd", append(flags, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid", "--host", "unix://"+socket)...)
+	t.Cleanup(func() { d.Stop(t) }) // it unmounts what it has mounted
+	rig.Until(t, 40*time.Second, func() error {
+		if err := d.Running(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(d.Output(), "API listen on "+socket) {
+			return fmt.Errorf("Docker does not serve yet")
+		}
+		return nil
+	})
+	return func() { d.Stop(t) }
+}
