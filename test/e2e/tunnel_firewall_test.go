@@ -23,33 +23,35 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  func(*testing.T, *rig.Host) (again func())
 		open string // what is to be typed; DEV stands for the tunnel's device
+		back string // what takes it back, where the guide says so
 	}{
 		"ufw": {func(t *testing.T, h *rig.Host) func() {
 			setUFW(t, h)
 			h.Output(t, "ufw", "allow", "51820/udp")
 			return func() { h.Output(t, "ufw", "reload") }
-		}, "ufw route allow in on DEV"},
+		}, "ufw route allow in on DEV", "ufw route delete allow in on DEV"},
 		"firewalld": {func(t *testing.T, h *rig.Host) func() {
 			setFirewalld(t, h)
 			h.Output(t, "firewall-cmd", "--permanent", "--add-port=51820/udp")
 			h.Output(t, "firewall-cmd", "--reload")
 			return func() { h.Output(t, "firewall-cmd", "--reload") }
-		}, "firewall-cmd --zone=trusted --change-interface=DEV && firewall-cmd --zone=trusted --change-interface=DEV --permanent"},
+		}, "firewall-cmd --zone=trusted --change-interface=DEV && firewall-cmd --zone=trusted --change-interface=DEV --permanent",
+			"firewall-cmd --zone=trusted --remove-interface=DEV && firewall-cmd --zone=trusted --remove-interface=DEV --permanent"},
 		"Docker": {func(t *testing.T, h *rig.Host) func() {
 			stop := setDocker(t, h)
 			return func() {
 				stop()
 				setDocker(t, h)
 			}
-		}, dockerUser("iptables")},
+		}, dockerUser("iptables"), ""},
 		"Docker with IPv6": {func(t *testing.T, h *rig.Host) func() {
 			setDocker(t, h, "--experimental", "--ip6tables")
 			return nil
-		}, dockerUser("iptables") + " && " + strings.ReplaceAll(dockerUser("ip6tables"), "DOCKER-USER", "FORWARD")},
+		}, dockerUser("iptables") + " && " + strings.ReplaceAll(dockerUser("ip6tables"), "DOCKER-USER", "FORWARD"), ""},
 		"nftables": {func(t *testing.T, h *rig.Host) func() {
 			h.Output(t, "nft", "table inet filter { chain forward { type filter hook forward priority 0; policy drop; }; }")
 			return nil
-		}, "nft insert rule inet filter forward iifname DEV accept && nft insert rule inet filter forward oifname DEV ct state established,related accept"},
+		}, "nft insert rule inet filter forward iifname DEV accept && nft insert rule inet filter forward oifname DEV ct state established,related accept", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +63,8 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 			created := x.Run("server", "create", "wg", "--protocol", "wireguard", "--carrier", "tun", "--dns", rig.OutsideAddr, "--public-host", rig.ServerAddr)
 			var shown vpn.ServerDetail
 			x.JSON(&shown, "server", "show", "wg")
-			open := strings.ReplaceAll(c.open, "DEV", "vpn-"+string(shown.ID)[:10])
+			device := strings.NewReplacer("DEV", "vpn-"+string(shown.ID)[:10])
+			open := device.Replace(c.open)
 			if blocked := aboutTunnels(created.Err); created.Status != 0 || len(blocked) != 1 || !strings.HasSuffix(blocked[0], ": "+open) {
 				t.Fatalf("server create says %d:\n%s\nwant: %s", created.Status, created.Err, open)
 			}
@@ -89,6 +92,12 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 			if again != nil {
 				again()
 				wantOpen("the firewall began anew")
+			}
+			if c.back != "" {
+				x.World.Server.Output(t, "sh", "-c", device.Replace(c.back))
+				if r := x.Run("status"); strings.Count(r.Err, open+"\n") != 1 {
+					t.Errorf("after it was taken back, status tells a person:\n%s\nwant: %s", r.Err, open)
+				}
 			}
 		})
 	}
