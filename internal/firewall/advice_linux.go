@@ -115,7 +115,7 @@ func (f finding) iptables(b *Block, e endpoint) bool {
 	if f.base.family == unix.NFPROTO_INET || !slices.Contains([]string{"filter", "mangle", "raw", "security"}, table) {
 		return false
 	}
-	program, ok := program(f.packet.v6)
+	program, ok := program(f.packet.v6, f.base.legacy)
 	if !ok || f.base.name != strings.ToUpper(f.base.name) {
 		return false
 	}
@@ -129,21 +129,24 @@ func (f finding) iptables(b *Block, e endpoint) bool {
 	return true
 }
 
-// program returns the name under which the nft backend of iptables is found.
-func program(v6 bool) (string, bool) {
-	name := "iptables"
+// program returns the name under which a backend of iptables is found. Before
+// there were two of them, it was the legacy one.
+func program(v6, legacy bool) (string, bool) {
+	name, backend := "iptables", "nft"
 	if v6 {
 		name = "ip6tables"
 	}
+	if legacy {
+		backend = "legacy"
+	}
 	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/bin"} {
-		if _, err := os.Stat(filepath.Join(dir, name+"-nft")); err != nil {
-			continue
-		}
 		target, err := filepath.EvalSymlinks(filepath.Join(dir, name))
-		if err == nil && strings.Contains(filepath.Base(target), "nft") {
+		if err == nil && strings.Contains(filepath.Base(target), "nft") != legacy {
 			return name, true
 		}
-		return name + "-nft", true
+		if _, err := os.Stat(filepath.Join(dir, name+"-"+backend)); err == nil {
+			return name + "-" + backend, true
+		}
 	}
 	return "", false
 }

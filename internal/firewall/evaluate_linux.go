@@ -75,7 +75,7 @@ const (
 func (r *ruleset) drops(p packet) []finding {
 	var out []finding
 	untracked := false
-	for _, base := range r.bases {
+	for _, base := range r.inOrder() {
 		if base.family != unix.NFPROTO_INET && base.family != p.family() || !p.passes(base.hook) {
 			continue
 		}
@@ -152,7 +152,7 @@ func (w *walker) decide(c *chain, v verdict, depth int) outcome {
 	case verdictReturn:
 		return returns
 	case verdictJump, verdictGoto:
-		end := w.chain(w.chains[chainKey{c.family, c.table, v.chain}], depth+1)
+		end := w.chain(w.beside(c, v.chain), depth+1)
 		if end&(goesOn|returns) == 0 {
 			return end
 		}
@@ -200,6 +200,10 @@ func (w *walker) expression(c *chain, x *registers, e expression) (answer, []ver
 		return w.match(as), nil
 	case "target":
 		return w.target(as)
+	case headerName:
+		return w.header(as[0]), nil
+	case verdictName:
+		return yes, []verdict{verdictOf(as)}
 	case "notrack":
 		w.untracked = true
 		return yes, nil

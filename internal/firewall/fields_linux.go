@@ -148,12 +148,12 @@ func (w *walker) match(as attributes) answer {
 	case name == "multiport" && rev == 1 && len(info) >= 48:
 		return w.multiport(info)
 	case name == "conntrack" && rev >= 1 && rev <= 3 && len(info) >= 154:
-		const ofState = 1
+		const ofState, alias = 1, 0x2000 // it was written as a match of the name "state"
 		mask := uint32(info[150])
 		if rev > 1 {
 			mask = uint32(u16(150))
 		}
-		if w.untracked || u16(146) != ofState {
+		if w.untracked || u16(146)&^alias != ofState {
 			return maybe
 		}
 		return flip(answerOf(mask&w.packet.state != 0), u16(148)&ofState != 0)

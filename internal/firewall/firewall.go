@@ -1,14 +1,13 @@
 // Package firewall says whether this host's own firewall lets strangers in to
 // a port, and how to open it. It asks the kernel over netlink what the packet
 // filter does with the first packet of a connection, whoever wrote the rules:
-// ufw, firewalld, Docker, iptables (its nft backend) or a person with nft. Of a
-// tunnel's device it says the same about packets that this host forwards.
+// ufw, firewalld, Docker, iptables (by either backend) or a person with nft. Of
+// a tunnel's device it says the same about packets that this host forwards.
 //
 // It changes nothing, runs no program, and reports only what is certain. What
 // it does not understand, or may not see, or what depends on who connects, is
-// no block: that a port has none is no promise that it is open. The rules of
-// the legacy iptables backend, and firewalls that are not on this host, it
-// does not see.
+// no block: that a port has none is no promise that it is open. Firewalls that
+// are not on this host it does not see.
 package firewall
 
 import (

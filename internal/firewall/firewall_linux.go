@@ -50,7 +50,7 @@ func (f *Firewall) look(use func(*ruleset)) bool {
 	if err := f.refresh(c); err != nil {
 		return false
 	}
-	f.rules.conn = c
+	f.rules.conn, f.rules.legacy = c, readLegacy() // nothing tells whether that changed
 	defer func() { f.rules.conn = nil }()
 	use(f.rules)
 	return true

@@ -153,12 +153,12 @@ func (f finding) iptablesForward(rules *ruleset, b *Block, device string, answer
 	if f.base.family == unix.NFPROTO_INET || f.base.table != "filter" || f.base.name != "FORWARD" {
 		return false
 	}
-	program, ok := program(f.packet.v6)
+	program, ok := program(f.packet.v6, f.base.legacy)
 	if !ok {
 		return false
 	}
 	b.By = "iptables"
-	if _, ok := rules.chains[chainKey{f.base.family, f.base.table, "DOCKER"}]; ok && f.policy {
+	if f.policy && rules.beside(f.base, "DOCKER") != nil {
 		b.By = byDocker // who else would leave it at a policy
 	}
 	chain := "FORWARD"

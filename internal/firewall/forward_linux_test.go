@@ -88,6 +88,14 @@ func TestForward(t *testing.T) {
 			"iptables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && iptables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +
 				"ip6tables -I FORWARD -i vpn-abcdefghij -j ACCEPT && ip6tables -I FORWARD -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
 		},
+		"docker, by legacy iptables": {
+			docker("iptables-legacy") + " && " + docker("ip6tables-legacy"), "Docker",
+			"iptables-legacy -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && iptables-legacy -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +
+				"ip6tables-legacy -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && ip6tables-legacy -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+		},
+		"legacy iptables that lets it through": {
+			`for i in iptables-legacy ip6tables-legacy; do $i -w -P FORWARD DROP && $i -w -A FORWARD -i vpn-+ -o wan0 -j ACCEPT && $i -w -A FORWARD ! -i vpn-+ -m conntrack --ctstate ESTABLISHED -j ACCEPT; done`, nothing, nothing,
+		},
 		"people, beside docker": {
 			docker("iptables-nft") + " && iptables-nft -w -P FORWARD ACCEPT && iptables-nft -w -A FORWARD -j DROP && ip6tables-nft -w -P FORWARD DROP", "iptables",
 			"iptables -I DOCKER-USER -i vpn-abcdefghij -j ACCEPT && iptables -I DOCKER-USER -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +

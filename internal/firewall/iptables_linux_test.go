@@ -10,10 +10,26 @@ import (
 	"vpn/internal/network/networktest"
 )
 
-// What iptables calls matches and targets reaches the kernel as C structures.
+// What iptables calls matches and targets reaches the kernel as C structures,
+// by nf_tables or, from its legacy backend, by itself.
 func TestIptables(t *testing.T) {
-	needProgram(t, "iptables-nft")
-	const open = "iptables -I INPUT -p tcp --dport 8443 -j ACCEPT && ip6tables -I INPUT -p tcp --dport 8443 -j ACCEPT"
+	for _, backend := range []string{"nft", "legacy"} {
+		t.Run(backend, func(t *testing.T) { testIptables(t, backend) })
+	}
+}
+
+// called returns commands as somebody types them who has this backend beside
+// the one of nf_tables.
+func called(backend, commands string) string {
+	if backend == "nft" {
+		return commands
+	}
+	return strings.NewReplacer("iptables ", "iptables-legacy ", "ip6tables ", "ip6tables-legacy ").Replace(commands)
+}
+
+func testIptables(t *testing.T, backend string) {
+	needProgram(t, "iptables-"+backend)
+	open := called(backend, "iptables -I INPUT -p tcp --dport 8443 -j ACCEPT && ip6tables -I INPUT -p tcp --dport 8443 -j ACCEPT")
 	for name, c := range map[string]struct {
 		rules string
 		open  string
@@ -37,6 +53,21 @@ func TestIptables(t *testing.T) {
 -A services -p tcp -m tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT
 -A services -p tcp -m tcp --dport 8443 ! --syn -j ACCEPT
 `, open},
+		"where from and to": {`:INPUT DROP
+:to -
+:far -
+-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A INPUT -i wa+ -g to
+-A INPUT -j ACCEPT
+-A to ! -i wan0 -j ACCEPT
+-A to -i lan0 -p tcp -j ACCEPT
+-A to ! -p tcp -j ACCEPT
+-A to -p tcp -j far
+-A to -p tcp -m tcp --dport 22
+-A far -p tcp -m tcp --dport 22 -j ACCEPT
+-A far -p tcp -m tcp --dport 8443 -j RETURN
+-A far -j ACCEPT
+`, open},
 		"multiport": {`:INPUT DROP
 -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
 -A INPUT -p tcp -m multiport --dports 80,8440:8450 -m conntrack --ctstate NEW -j ACCEPT
@@ -56,7 +87,7 @@ func TestIptables(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, f := newPair(t), &firewall.Firewall{}
-			for _, program := range []string{"iptables-nft-restore", "ip6tables-nft-restore"} {
+			for _, program := range []string{"iptables-" + backend + "-restore", "ip6tables-" + backend + "-restore"} {
 				rules := c.rules
 				if strings.HasPrefix(program, "ip6") {
 					rules = strings.ReplaceAll(rules, "127.0.0.1/32", "::1/128")
@@ -86,20 +117,47 @@ func TestIptables(t *testing.T) {
 
 // A table other than filter is named.
 func TestIptablesRaw(t *testing.T) {
-	needProgram(t, "iptables-nft")
+	for _, backend := range []string{"nft", "legacy"} {
+		needProgram(t, "iptables-"+backend)
+		p, f := newPair(t), &firewall.Firewall{}
+		p.host.Run(t, "", "iptables-"+backend, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "8000:9000", "-j", "DROP")
+		found := p.blocks(f, "tcp", "0.0.0.0")
+		open := called(backend, "iptables -t raw -I PREROUTING -p tcp --dport 8443 -j ACCEPT")
+		if len(found) != 1 || found[0].Open[0] != open || found[0].By != "iptables, table raw" {
+			t.Fatalf("found %v, want: %s", found, open)
+		}
+		if p.reaches(hostV4, 200*time.Millisecond) {
+			t.Error("the kernel sees it otherwise")
+		}
+		p.host.Run(t, "", "sh", "-c", open)
+		if !p.reaches(hostV4, 5*time.Second) {
+			t.Error("the command does not open the port")
+		}
+	}
+}
+
+// Both backends have their say, whoever came first; looking makes no tables.
+func TestIptablesTwice(t *testing.T) {
 	p, f := newPair(t), &firewall.Firewall{}
-	p.host.Run(t, "", "iptables-nft", "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "8000:9000", "-j", "DROP")
+	p.host.Run(t, "", "iptables-nft", "-P", "INPUT", "DROP")
+	if found := p.blocks(f, "tcp", "0.0.0.0"); len(found) != 1 {
+		t.Errorf("found %v", found)
+	}
+	if tables := p.host.Run(t, "", "cat", "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"); strings.TrimSpace(tables) != "" {
+		t.Errorf("looking has made the tables %q", tables)
+	}
+	p.host.Run(t, "", "iptables-legacy", "-A", "INPUT", "-p", "tcp", "-j", "DROP")
+	p.host.Run(t, "", "iptables-nft", "-P", "INPUT", "ACCEPT")
 	found := p.blocks(f, "tcp", "0.0.0.0")
-	const open = "iptables -t raw -I PREROUTING -p tcp --dport 8443 -j ACCEPT"
-	if len(found) != 1 || found[0].Open[0] != open || found[0].By != "iptables, table raw" {
-		t.Fatalf("found %v, want: %s", found, open)
+	if len(found) != 1 || !strings.HasPrefix(found[0].Open[0], "iptables-legacy ") {
+		t.Errorf("found %v", found)
 	}
 	if p.reaches(hostV4, 200*time.Millisecond) {
 		t.Error("the kernel sees it otherwise")
 	}
-	p.host.Run(t, "", "sh", "-c", open)
-	if !p.reaches(hostV4, 5*time.Second) {
-		t.Error("the command does not open the port")
+	p.host.Run(t, "", "iptables-legacy", "-F", "INPUT") // of which no number tells
+	if found := p.blocks(f, "tcp", "0.0.0.0"); len(found) != 0 {
+		t.Errorf("false alarm: %v", found)
 	}
 }
 

@@ -86,7 +86,12 @@ func (c *conn) receive(dump bool, each func(byte, attributes)) (done bool, err e
 	if err != nil {
 		return false, os.NewSyscallError("receive", err)
 	}
-	for b := c.buf[:n]; len(b) >= 16; {
+	return c.messages(c.buf[:n], dump, each)
+}
+
+// messages reads what came with one datagram.
+func (c *conn) messages(b []byte, dump bool, each func(byte, attributes)) (done bool, err error) {
+	for len(b) >= 16 {
 		size, kind, flags, seq := int(binary.NativeEndian.Uint32(b)), binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), binary.NativeEndian.Uint32(b[8:])
 		if size < 16 || size > len(b) {
 			return false, errOutOfOrder

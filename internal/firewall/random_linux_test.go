@@ -30,19 +30,33 @@ var (
 // about a connection's first packet; the others pass. Where everything is certain, it says the one or the other; with doubtful
 // conditions it may be silent, but never wrong.
 func TestRandomRules(t *testing.T) {
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any will do
+	wantKernel(t, uint64(time.Now().UnixNano()), 150, randomRules, "nft", "-f", "-") //nolint:gosec // any will do
+}
+
+// The same by iptables, whose rules are structures of C.
+func TestRandomIptables(t *testing.T) {
+	for _, backend := range []string{"nft", "legacy"} {
+		t.Run(backend, func(t *testing.T) {
+			needProgram(t, "iptables-"+backend)
+			wantKernel(t, 1, 100, randomIptables, "iptables-"+backend+"-restore")
+		})
+	}
+}
+
+// wantKernel compares so many random sets of rules, which a program loads.
+func wantKernel(t *testing.T, seed uint64, rounds int, random func(r *rand.Rand, sure bool) string, program string, args ...string) {
+	t.Helper()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	p, f := newPair(t), &firewall.Firewall{}
 	blocked, silent, refused := 0, 0, 0
-	const rounds = 150
 	for n := 0; n < rounds; {
 		if refused > 5*rounds {
-			t.Fatal("nft takes next to none of these rules")
+			t.Fatalf("%s takes next to none of these rules", program)
 		}
 		sure := r.IntN(3) > 0
-		rules := randomRules(r, sure)
-		if _, err := p.host.Try(rules, "nft", "-f", "-"); err != nil { // tcp and udp at once, and the like
+		rules := random(r, sure)
+		if _, err := p.host.Try(rules, program, args...); err != nil { // tcp and udp at once, and the like
 			refused++
 			continue
 		}
@@ -99,4 +113,52 @@ func randomRules(r *rand.Rand, sure bool) string {
 		b.WriteString("}\n")
 	}
 	return strings.ReplaceAll(b.String()+"}\n", ": meta l4proto tcp reject with tcp reset", ": goto no")
+}
+
+// What iptables asks, of the protocol and of the rest.
+var (
+	protocols = []string{
+		"", "-p tcp", "! -p tcp", "-p udp", "-p icmp", "-p tcp -m tcp --dport 8443", "-p tcp -m tcp ! --dport 8443", "-p tcp -m tcp --dport 8000:9000",
+		"-p tcp -m tcp ! --dport 8000:9000", "-p tcp -m tcp --sport 1024:65535", "-p tcp -m tcp --sport 1:1000", "-p tcp -m tcp --syn", "-p tcp -m tcp ! --syn",
+		"-p tcp -m tcp --tcp-flags SYN,ACK SYN", "-p tcp -m tcp --tcp-flags ACK ACK", "-p tcp -m multiport --dports 22,8000:9000", "-p tcp -m multiport ! --dports 22,8443",
+		"-p tcp -m multiport --sports 22,80", "-p udp -m udp --dport 8443",
+	}
+	matches = []string{
+		"", "-i wan0", "! -i wan0", "-i wa+", "! -i wa+", "-i lan0", "-i +", "-d 192.0.2.1", "! -d 192.0.2.1", "-d 192.0.2.0/24", "! -d 192.0.0.0/16", "-d 10.0.0.0/8",
+		"-s 127.0.0.0/8", "! -s 127.0.0.1", "-f", "! -f", "-m conntrack --ctstate NEW", "-m conntrack ! --ctstate NEW", "-m conntrack --ctstate RELATED,INVALID",
+		"-m state --state NEW", "-m state --state ESTABLISHED", "-m addrtype --dst-type LOCAL", "-m addrtype ! --dst-type LOCAL", "-m pkttype --pkt-type unicast",
+		"-m pkttype --pkt-type broadcast", "-m comment --comment x",
+	}
+	doubts = []string{"-s 192.0.2.9", "! -s 192.0.2.9", "-s 192.0.2.0/24", "-m mark --mark 0", "-m ttl --ttl-eq 64", "-m limit --limit 1000/s", "-m conntrack --ctorigsrc 192.0.2.9"}
+)
+
+func randomIptables(r *rand.Rand, sure bool) string {
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	var b strings.Builder
+	const chains = 4
+	b.WriteString("*filter\n:INPUT ACCEPT\n:no -\n:c1 -\n:c2 -\n:c3 -\n-A no -p tcp -j REJECT --reject-with tcp-reset\n")
+	b.WriteString("-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n")
+	for n := range chains {
+		name := "INPUT"
+		if n > 0 {
+			name = fmt.Sprintf("c%d", n)
+		}
+		for range 1 + r.IntN(5) {
+			b.WriteString("-A " + name + " " + pick(protocols...))
+			for range r.IntN(3) {
+				if c := pick(matches...); sure || r.IntN(3) > 0 {
+					b.WriteString(" " + c)
+				} else {
+					b.WriteString(" " + pick(doubts...))
+				}
+			}
+			targets := []string{"-j ACCEPT", "-j no", "-g no", "-j RETURN", ""}
+			if n+1 < chains {
+				to := fmt.Sprintf("c%d", n+1+r.IntN(chains-n-1))
+				targets = append(targets, "-j "+to, "-j "+to, "-g "+to)
+			}
+			b.WriteString(" " + pick(targets...) + "\n")
+		}
+	}
+	return b.String() + "COMMIT\n"
 }

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -12,9 +13,10 @@ import (
 type ruleset struct {
 	generation uint32
 	chains     map[chainKey]*chain
-	bases      []*chain // in the order in which a packet passes them
+	bases      []*chain // those that packets come to by themselves
 	kinds      map[setKey]setKind
 	sets       map[setKey]*set // those that were looked into
+	legacy     *legacy         // what does the same beside nf_tables
 
 	conn *conn // to look into sets; set while rules are asked
 }
@@ -43,7 +45,24 @@ type chain struct {
 	hook     uint32 // of a base chain
 	priority int32
 	policy   uint32 // unix.NF_DROP, or NF_ACCEPT
+	legacy   bool   // it is not of nf_tables
 	rules    [][]expression
+}
+
+// inOrder returns all base chains in the order in which a packet passes them.
+func (r *ruleset) inOrder() []*chain {
+	return slices.SortedStableFunc(slices.Values(slices.Concat(r.bases, r.legacy.bases)), func(a, b *chain) int {
+		return cmp.Or(cmp.Compare(a.hook, b.hook), cmp.Compare(a.priority, b.priority))
+	})
+}
+
+// beside returns another chain of the same table, nil if there is none.
+func (r *ruleset) beside(c *chain, name string) *chain {
+	key := chainKey{c.family, c.table, name}
+	if c.legacy {
+		return r.legacy.chains[key]
+	}
+	return r.chains[key]
 }
 
 // verdicts of the kernel that package unix lacks.
@@ -87,12 +106,6 @@ func read(c *conn) (*ruleset, error) {
 	if err != nil || len(r.bases) == 0 {
 		return r, err
 	}
-	slices.SortStableFunc(r.bases, func(a, b *chain) int {
-		if a.hook != b.hook {
-			return int(a.hook) - int(b.hook)
-		}
-		return int(a.priority) - int(b.priority)
-	})
 	err = c.ask(unix.NFT_MSG_GETSET, unix.NFPROTO_UNSPEC, true, nil, func(family byte, as attributes) {
 		key := setKey{family, as.text(unix.NFTA_SET_TABLE), as.text(unix.NFTA_SET_NAME)}
 		r.kinds[key] = setKind{as.number(unix.NFTA_SET_FLAGS), int(as.number(unix.NFTA_SET_KEY_LEN))}
@@ -105,13 +118,16 @@ func read(c *conn) (*ruleset, error) {
 		if ch == nil {
 			return
 		}
-		var rule []expression
-		for _, e := range elements(as[unix.NFTA_RULE_EXPRESSIONS]) {
-			rule = append(rule, expression{e.text(unix.NFTA_EXPR_NAME), e.nest(unix.NFTA_EXPR_DATA)})
-		}
-		ch.rules = append(ch.rules, rule)
+		ch.rules = append(ch.rules, ruleOf(as))
 	})
 	return r, err
+}
+
+func ruleOf(as attributes) (rule []expression) {
+	for _, e := range elements(as[unix.NFTA_RULE_EXPRESSIONS]) {
+		rule = append(rule, expression{e.text(unix.NFTA_EXPR_NAME), e.nest(unix.NFTA_EXPR_DATA)})
+	}
+	return rule
 }
 
 // A set is what a rule looks a value up in.
