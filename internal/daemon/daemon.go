@@ -17,6 +17,7 @@ import (
 	"vpn/internal/api"
 	"vpn/internal/app"
 	"vpn/internal/config"
+	"vpn/internal/docker"
 	"vpn/internal/host"
 	"vpn/internal/protocol/all"
 	"vpn/internal/runtime/process"
@@ -142,13 +143,15 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 		return p, err
 	}
 	p.close = append(p.close, p.workers.Close)
+	engine := docker.New(docker.Options{Getenv: environ})
+	p.close = append(p.close, engine.Close)
 	inForce := func() config.Config { return o.Config }
 	if c, ok := self.(*control); ok {
 		inForce = c.inForce
 	}
 	p.app = app.New(app.Config{
 		Store: store, Workers: p.workers, Protocols: protocols,
-		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store: store}},
+		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store, dockerEngine{engine}}},
 		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logsAt, p.ending}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now, Leaving: p.ending,
 		Process: self, Configuration: &configuration{sources: o.Sources, inForce: inForce, replace: o.Replace},

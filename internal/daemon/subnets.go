@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vpn/internal/app"
+	"vpn/internal/docker"
 	"vpn/internal/network"
 	"vpn/internal/protocol/wireguard"
 	"vpn/internal/router"
@@ -30,6 +31,19 @@ type subnets struct {
 // container.
 type dockerNetworks interface {
 	Networks(ctx context.Context) ([]network.Use, error)
+}
+
+// dockerEngine is an engine that tells.
+type dockerEngine struct{ *docker.Engine }
+
+func (e dockerEngine) Networks(ctx context.Context) (uses []network.Use, err error) {
+	networks, err := e.Engine.Networks(ctx)
+	for _, n := range networks {
+		for _, p := range n.Subnets {
+			uses = append(uses, network.Use{Prefix: p, By: "Docker network " + n.Name})
+		}
+	}
+	return uses, err
 }
 
 // dockerPatience is how long an engine may take to tell its networks. One that

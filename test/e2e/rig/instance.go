@@ -110,6 +110,10 @@ func (i *Instance) cleanUp() {
 	}
 }
 
+// Setenv adds to the environment, such as DOCKER_HOST=…, of the daemons and
+// commands that follow.
+func Setenv(i *Instance, env ...string) { i.env = append(i.env, env...) }
+
 // Result is what a command has said.
 type Result struct {
 	Out, Err string
