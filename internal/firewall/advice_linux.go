@@ -112,7 +112,7 @@ func (f finding) zone() string {
 // change.
 func (f finding) iptables(b *Block, e endpoint) bool {
 	table := f.base.table
-	if f.base.family == unix.NFPROTO_INET || !slices.Contains([]string{"filter", "mangle", "raw", "security"}, table) {
+	if f.base.family == unix.NFPROTO_INET || !slices.Contains(iptablesTables, table) {
 		return false
 	}
 	program, ok := program(f.packet.v6, f.base.legacy)
@@ -148,5 +148,5 @@ func program(v6, legacy bool) (string, bool) {
 			return name + "-" + backend, true
 		}
 	}
-	return "", false
+	return name + "-legacy", legacy // nothing else can change its rules
 }

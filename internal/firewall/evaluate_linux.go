@@ -58,6 +58,7 @@ type finding struct {
 type walker struct {
 	*ruleset
 	packet    packet
+	early     bool // connection tracking has not seen the packet yet
 	untracked bool // perhaps: connection tracking knows nothing of the packet
 	redirect  bool // perhaps: it goes elsewhere
 	steps     int
@@ -79,7 +80,7 @@ func (r *ruleset) drops(p packet) []finding {
 		if base.family != unix.NFPROTO_INET && base.family != p.family() || !p.passes(base.hook) {
 			continue
 		}
-		w := &walker{ruleset: r, packet: p, untracked: untracked}
+		w := &walker{ruleset: r, packet: p, early: base.early(), untracked: untracked}
 		end := w.chain(base, 0)
 		policy := end&^(goesOn|returns) == 0
 		if end&(goesOn|returns) != 0 {

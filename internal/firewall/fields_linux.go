@@ -88,7 +88,7 @@ const (
 
 func (w *walker) tracked(key uint32) partial {
 	switch {
-	case w.untracked:
+	case w.untracked, w.early:
 		return unknown(16)
 	case key == unix.NFT_CT_STATE:
 		return host32(w.packet.state)
@@ -153,12 +153,12 @@ func (w *walker) match(as attributes) answer {
 		if rev > 1 {
 			mask = uint32(u16(150))
 		}
-		if w.untracked || u16(146)&^alias != ofState {
+		if w.untracked || w.early || u16(146)&^alias != ofState {
 			return maybe
 		}
 		return flip(answerOf(mask&w.packet.state != 0), u16(148)&ofState != 0)
 	case name == "state" && len(info) >= 4:
-		if w.untracked {
+		if w.untracked || w.early {
 			return maybe
 		}
 		return answerOf(binary.NativeEndian.Uint32(info)&w.packet.state != 0)

@@ -123,9 +123,7 @@ func (f finding) forward(rules *ruleset, device string) forwardBlock {
 	if f.packet.v6 {
 		b.over = []string{"IPv6"}
 	}
-	answer := f.packet.state == stateEstablished
-	table, family := f.base.table, familyName(f.base.family)
-	switch {
+	switch table, family := f.base.table, familyName(f.base.family); {
 	case table == "firewalld", f.entered("FORWARD_IN_ZONES"), f.entered("FORWARD_POLICIES"):
 		b.By, b.Lasts, b.Why = "firewalld", true, "it forwards nothing from this device's zone"
 		command := "firewall-cmd --zone=trusted --change-interface=" + device
@@ -137,20 +135,42 @@ func (f finding) forward(rules *ruleset, device string) forwardBlock {
 			b.Why = "a rule of its denies it"
 			b.Open = []string{"ufw route prepend allow in on " + device}
 		}
-	case f.iptablesForward(rules, &b.Block, device, answer):
+	case f.iptablesForward(rules, &b.Block, device):
 	default:
 		b.By = fmt.Sprintf("nftables, chain %s of table %s %s", f.base.name, family, table)
-		what := "iifname " + device
-		if answer {
-			what = "oifname " + device + " ct state established,related"
+		where := fmt.Sprintf("%s %s %s", family, table, f.base.name)
+		in, out, answers, ok := f.between(device)
+		switch what := "iifname " + in; {
+		case !ok:
+			b.See = "nft list chain " + where
+		case answers:
+			if out != "" {
+				what = "oifname " + out
+			}
+			b.Open = []string{"nft insert rule " + where + " " + what + " ct state established,related accept"}
+		default:
+			b.Open = []string{"nft insert rule " + where + " " + what + " accept"}
 		}
-		b.Open = []string{fmt.Sprintf("nft insert rule %s %s %s %s accept", family, table, f.base.name, what)}
 	}
 	return b
 }
 
-func (f finding) iptablesForward(rules *ruleset, b *Block, device string, answer bool) bool {
-	if f.base.family == unix.NFPROTO_INET || f.base.table != "filter" || f.base.name != "FORWARD" {
+// between tells the packet by the link that it comes by, or the one that it
+// leaves by, once that is known, and by whether it is an answer. It is false
+// if the chain sees neither what it leaves by, nor that it is an answer.
+func (f finding) between(device string) (in, out string, answers, ok bool) {
+	switch {
+	case f.packet.state == stateNew:
+		return device, "", false, true
+	case f.base.hook == unix.NF_INET_FORWARD:
+		return "", device, true, true
+	}
+	return f.packet.link, "", true, !f.base.early()
+}
+
+func (f finding) iptablesForward(rules *ruleset, b *Block, device string) bool {
+	table := f.base.table
+	if f.base.family == unix.NFPROTO_INET || !slices.Contains(iptablesTables, table) || f.base.name != strings.ToUpper(f.base.name) {
 		return false
 	}
 	program, ok := program(f.packet.v6, f.base.legacy)
@@ -158,16 +178,28 @@ func (f finding) iptablesForward(rules *ruleset, b *Block, device string, answer
 		return false
 	}
 	b.By = "iptables"
+	if table != "filter" {
+		b.By += ", table " + table
+		program += " -t " + table
+	}
 	if f.policy && rules.beside(f.base, "DOCKER") != nil {
 		b.By = byDocker // who else would leave it at a policy
 	}
-	chain := "FORWARD"
+	chain := f.base.name
 	if f.entered("DOCKER-USER") {
 		chain = "DOCKER-USER" // which Docker leaves to people, and sees first; old ones not of IPv6
 	}
-	what := "-i " + device
-	if answer {
-		what = "-o " + device + " -m conntrack --ctstate ESTABLISHED,RELATED"
+	in, out, answers, ok := f.between(device)
+	if !ok {
+		b.See = program + " -S"
+		return true
+	}
+	what := "-i " + in
+	if out != "" {
+		what = "-o " + out
+	}
+	if answers {
+		what += " -m conntrack --ctstate ESTABLISHED,RELATED"
 	}
 	b.Open = []string{fmt.Sprintf("%s -I %s %s -j ACCEPT", program, chain, what)}
 	return true

@@ -110,6 +110,16 @@ func TestForward(t *testing.T) {
 			"nftables, chain forward of table inet filter",
 			"nft insert rule inet filter forward iifname vpn-abcdefghij accept && nft insert rule inet filter forward oifname vpn-abcdefghij ct state established,related accept",
 		},
+		"nft, before routing": {
+			`nft 'table inet f { chain pre { type filter hook prerouting priority 0; policy drop; iifname "lan0" accept; }; }'`,
+			"nftables, chain pre of table inet f",
+			"nft insert rule inet f pre iifname vpn-abcdefghij accept && nft insert rule inet f pre iifname wan0 ct state established,related accept",
+		},
+		"iptables, another table": {
+			`iptables-nft -w -t mangle -P FORWARD DROP && ip6tables-nft -w -t mangle -P FORWARD DROP`, "iptables, table mangle",
+			"iptables -t mangle -I FORWARD -i vpn-abcdefghij -j ACCEPT && iptables -t mangle -I FORWARD -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT && " +
+				"ip6tables -t mangle -I FORWARD -i vpn-abcdefghij -j ACCEPT && ip6tables -t mangle -I FORWARD -o vpn-abcdefghij -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+		},
 		"nft that only takes care of the host": {
 			`nft 'table inet filter { chain input { type filter hook input priority 0; policy drop; }; chain forward { type filter hook forward priority 0; policy drop; oifname "wan*" accept; ct state established accept; }; }'`, nothing, nothing,
 		},
@@ -141,6 +151,37 @@ func TestForward(t *testing.T) {
 			}
 			p.wantThrough(t, true)
 		})
+	}
+}
+
+// Before connection tracking nobody can tell answers from the rest, so what
+// lets them in is up to a person.
+func TestForwardBeforeTracking(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ set, open, see string }{
+		"iptables":        {"iptables-nft -t raw -P PREROUTING DROP", "iptables -t raw -I PREROUTING -i " + device + " -j ACCEPT", "iptables -t raw -S"},
+		"legacy iptables": {"iptables-legacy -t raw -P PREROUTING DROP", "iptables-legacy -t raw -I PREROUTING -i " + device + " -j ACCEPT", "iptables-legacy -t raw -S"},
+		"nft": {
+			"nft 'table inet f { chain c { type filter hook prerouting priority raw; policy drop; meta nfproto ipv6 accept; }; }'",
+			"nft insert rule inet f c iifname " + device + " accept", "nft list chain inet f c",
+		},
+	} {
+		p := newPath(t)
+		p.host.Run(t, "", "sh", "-c", c.set)
+		if found := p.forwardBlocks(); len(found) != 1 || strings.Join(found[0].Open, " && ") != c.open || found[0].Over != "IPv4" {
+			t.Errorf("%s: found %v, want: %s", name, found, c.open)
+		}
+		p.host.Run(t, "", "sh", "-c", c.open)
+		if found := p.forwardBlocks(); len(found) != 1 || !strings.HasSuffix(found[0].String(), "; see its rules: "+c.see) {
+			t.Errorf("%s: found %v, want: %s", name, found, c.see)
+		}
+		p.host.Run(t, "", "sh", "-c", strings.NewReplacer(" -i "+device, " -i wan0", "iifname "+device, "iifname wan0").Replace(c.open))
+		if found := p.forwardBlocks(); len(found) != 0 {
+			t.Errorf("%s: false alarm: %v", name, found)
+		}
+		if !p.passes("192.0.2.9", 5*time.Second) {
+			t.Errorf("%s: the kernel sees it otherwise", name)
+		}
 	}
 }
 

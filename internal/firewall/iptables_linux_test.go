@@ -120,6 +120,11 @@ func TestIptablesRaw(t *testing.T) {
 	for _, backend := range []string{"nft", "legacy"} {
 		needProgram(t, "iptables-"+backend)
 		p, f := newPair(t), &firewall.Firewall{}
+		// Connection tracking comes later.
+		p.host.Run(t, "", "iptables-"+backend, "-t", "raw", "-A", "PREROUTING", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
+		if found := p.blocks(f, "tcp", "0.0.0.0"); len(found) != 0 || !p.reaches(hostV4, 5*time.Second) {
+			t.Errorf("what is not known yet: %v", found)
+		}
 		p.host.Run(t, "", "iptables-"+backend, "-t", "raw", "-A", "PREROUTING", "-p", "tcp", "--dport", "8000:9000", "-j", "DROP")
 		found := p.blocks(f, "tcp", "0.0.0.0")
 		open := called(backend, "iptables -t raw -I PREROUTING -p tcp --dport 8443 -j ACCEPT")

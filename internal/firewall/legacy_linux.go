@@ -54,6 +54,7 @@ func layouts() []layout {
 // readLegacy returns the rules of the legacy backend. What cannot be read is
 // left out, and tables that nobody has made are not made by looking.
 func readLegacy() *legacy {
+	priorities := [...]int32{-300, -150, 0, 50} // of iptablesTables, as in netfilter_ipv4.h
 	l := &legacy{chains: map[chainKey]*chain{}}
 	if bits.UintSize != 64 {
 		return l
@@ -64,15 +65,15 @@ func readLegacy() *legacy {
 			continue
 		}
 		for _, table := range strings.Fields(string(names)) {
-			at := slices.Index([]string{"raw", "mangle", "filter", "security"}, table)
+			at := slices.Index(iptablesTables, table)
 			if at < 0 {
-				continue // nat, which drops nothing
+				continue
 			}
 			info, block, err := lay.fetch(table)
 			if err != nil {
 				continue
 			}
-			l.add(lay, table, [...]int32{-300, -150, 0, 50}[at], info, block)
+			l.add(lay, table, priorities[at], info, block)
 		}
 	}
 	return l

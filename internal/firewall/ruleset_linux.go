@@ -65,6 +65,16 @@ func (r *ruleset) beside(c *chain, name string) *chain {
 	return r.chains[key]
 }
 
+// iptablesTables are the tables that iptables has, in the order in which a
+// packet passes them; nat drops nothing.
+var iptablesTables = []string{"raw", "mangle", "filter", "security"}
+
+// early reports whether the chain comes before connection tracking.
+func (c *chain) early() bool {
+	const tracking = -200 // NF_IP_PRI_CONNTRACK
+	return c.hook == unix.NF_INET_PRE_ROUTING && c.priority <= tracking
+}
+
 // verdicts of the kernel that package unix lacks.
 const (
 	verdictDrop   = 0

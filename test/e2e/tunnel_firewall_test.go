@@ -3,12 +3,10 @@
 package e2e
 
 import (
-	"fmt"
+	"errors"
 	"net"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"vpn/internal/vpn"
 	"vpn/test/e2e/rig"
@@ -38,14 +36,15 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 		}, "firewall-cmd --zone=trusted --change-interface=DEV && firewall-cmd --zone=trusted --change-interface=DEV --permanent",
 			"firewall-cmd --zone=trusted --remove-interface=DEV && firewall-cmd --zone=trusted --remove-interface=DEV --permanent"},
 		"Docker": {func(t *testing.T, h *rig.Host) func() {
-			stop := setDocker(t, h)
+			engine := h.Docker(t) // which makes a host that does not forward one that forwards nothing else
 			return func() {
-				stop()
-				setDocker(t, h)
+				if err := errors.Join(engine.Stop(), engine.Start()); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}, dockerUser("iptables"), ""},
 		"Docker with IPv6": {func(t *testing.T, h *rig.Host) func() {
-			setDocker(t, h, "--experimental", "--ip6tables")
+			h.Docker(t, "--experimental", "--ip6tables")
 			return nil
 		}, dockerUser("iptables") + " && " + strings.ReplaceAll(dockerUser("ip6tables"), "DOCKER-USER", "FORWARD"), ""},
 		"nftables": {func(t *testing.T, h *rig.Host) func() {
@@ -124,7 +123,7 @@ func TestTunnelBesideDocker(t *testing.T) {
 	t.Parallel()
 	x := &tunnelled{Instance: rig.NewWorld(t).Instance(t)}
 	x.World.Server.Output(t, "sysctl", "-qw", "net.ipv4.ip_forward=1")
-	setDocker(t, x.World.Server)
+	x.World.Server.Docker(t)
 	x.World.Resolver(t)
 	x.whoAmI(t)
 	x.Serve()
@@ -134,31 +133,4 @@ func TestTunnelBesideDocker(t *testing.T) {
 		t.Errorf("false alarm: %+v: %q", shown.Worker, shown.Warnings)
 	}
 	x.wantInternet(t, x.World.Phone(t, 0, x.file(t, "alice")))
-}
-
-// setDocker runs Docker's daemon on this host alone, which makes a host that
-// does not forward one that forwards nothing but containers' packets. The
-// function that it returns ends it.
-func setDocker(t *testing.T, h *rig.Host, flags ...string) (stop func()) {
-	t.Helper()
-	if _, err := os.Stat("/usr/sbin/dockerd"); err != nil {
-		if os.Getenv("CI") == "" {
-			t.Skip("Docker is not installed, and installing it here would start it")
-		}
-		t.Fatalf("%v\nhint: make deps", err)
-	}
-	dir := t.TempDir()
-	socket := dir + "/sock"
-	d := h.Spawn(t, nil, "/usr/sbin/dockerd", append(flags, "--data-root", dir+"/data", "--exec-root", dir+"/exec", "--pidfile", dir+"/pid", "--host", "unix://"+socket)...)
-	t.Cleanup(func() { d.Stop(t) }) // it unmounts what it has mounted
-	rig.Until(t, 40*time.Second, func() error {
-		if err := d.Running(); err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(d.Output(), "API listen on "+socket) {
-			return fmt.Errorf("Docker does not serve yet")
-		}
-		return nil
-	})
-	return func() { d.Stop(t) }
 }

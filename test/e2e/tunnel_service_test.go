@@ -32,6 +32,16 @@ func TestTunnelInTheService(t *testing.T) {
 		t.Errorf("server show says %s", text)
 	}
 	x.wantInternet(t, x.World.Phone(t, 0, change.Access[0].File.Text))
+	// The sandbox lets it see the firewall, rules of legacy iptables included.
+	blocked := func() int { return len(aboutTunnels(c.Run("vpn", "status").Err)) }
+	x.World.Server.Output(t, "iptables-legacy", "-P", "FORWARD", "DROP")
+	if n := blocked(); n != 1 {
+		t.Errorf("status names %d firewalls that block, not 1", n)
+	}
+	x.World.Server.Output(t, "iptables-legacy", "-P", "FORWARD", "ACCEPT")
+	if n := blocked(); n != 0 {
+		t.Errorf("status names %d firewalls that block, and none does", n)
+	}
 	status := c.Must("sh", "-c", fmt.Sprintf("grep CapPrm /proc/%d/status", shown.Worker.PID))
 	if !strings.Contains(status, "0000000000000000") {
 		t.Errorf("the worker has capabilities: %s", status)
