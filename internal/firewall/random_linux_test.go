@@ -37,6 +37,7 @@ func TestRandomRules(t *testing.T) {
 func TestRandomIptables(t *testing.T) {
 	for _, backend := range []string{"nft", "legacy"} {
 		t.Run(backend, func(t *testing.T) {
+			t.Parallel()
 			needProgram(t, "iptables-"+backend)
 			wantKernel(t, 1, 100, randomIptables, "iptables-"+backend+"-restore")
 		})

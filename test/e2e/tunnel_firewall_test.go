@@ -28,13 +28,15 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 			h.Output(t, "ufw", "allow", "51820/udp")
 			return func() { h.Output(t, "ufw", "reload") }
 		}, "ufw route allow in on DEV", "ufw route delete allow in on DEV"},
-		"firewalld": {func(t *testing.T, h *rig.Host) func() {
-			setFirewalld(t, h)
-			h.Output(t, "firewall-cmd", "--permanent", "--add-port=51820/udp")
-			h.Output(t, "firewall-cmd", "--reload")
-			return func() { h.Output(t, "firewall-cmd", "--reload") }
-		}, "firewall-cmd --zone=trusted --change-interface=DEV && firewall-cmd --zone=trusted --change-interface=DEV --permanent",
-			"firewall-cmd --zone=trusted --remove-interface=DEV && firewall-cmd --zone=trusted --remove-interface=DEV --permanent"},
+		"firewalld": {
+			func(t *testing.T, h *rig.Host) func() {
+				setFirewalld(t, h)
+				h.Output(t, "firewall-cmd", "--permanent", "--add-port=51820/udp")
+				h.Output(t, "firewall-cmd", "--reload")
+				return func() { h.Output(t, "firewall-cmd", "--reload") }
+			}, "firewall-cmd --zone=trusted --change-interface=DEV && firewall-cmd --zone=trusted --change-interface=DEV --permanent",
+			"firewall-cmd --zone=trusted --remove-interface=DEV && firewall-cmd --zone=trusted --remove-interface=DEV --permanent",
+		},
 		"Docker": {func(t *testing.T, h *rig.Host) func() {
 			engine := h.Docker(t) // which makes a host that does not forward one that forwards nothing else
 			return func() {
