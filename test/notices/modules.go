@@ -79,10 +79,10 @@ func list(arch, tags string) ([]linkedPackage, error) {
 }
 
 // legal is the name of a file that says under what licence the code beside and
-// below it is. A logo's licence is not about code.
+// below it is. The licence of a logo or of documentation is not about code.
 var (
 	legal = regexp.MustCompile(`(?i)^((un)?licen[sc]e|copying|notice|copyright)([-_.].*)?$`)
-	logo  = regexp.MustCompile(`(?i)logo`)
+	other = regexp.MustCompile(`(?i)logo|[.]docs$`)
 )
 
 // repeats is a file that lists what others in this list say themselves, and
@@ -97,7 +97,7 @@ func (m *module) read(root, dir string) error {
 			return err
 		}
 		for _, e := range entries {
-			if e.IsDir() || !legal.MatchString(e.Name()) || logo.MatchString(e.Name()) || m.path+"/"+e.Name() == repeats {
+			if e.IsDir() || !legal.MatchString(e.Name()) || other.MatchString(e.Name()) || m.path+"/"+e.Name() == repeats {
 				continue
 			}
 			path := filepath.Join(dir, e.Name())
