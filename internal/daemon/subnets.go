@@ -48,7 +48,7 @@ func (e dockerEngine) Networks(ctx context.Context) (uses []network.Use, err err
 
 // dockerPatience is how long an engine may take to tell its networks. One that
 // hangs holds nobody up for longer.
-const dockerPatience = time.Second
+const dockerPatience = 3 * time.Second
 
 // Pick returns an IPv4 and an IPv6 subnet that nothing of this machine has.
 // The error is of kind [vpn.Conflict] if there is none.

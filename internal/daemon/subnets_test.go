@@ -72,6 +72,7 @@ func (f networksOf) Networks(ctx context.Context) ([]network.Use, error) { retur
 // Networks of Docker's count that have no route on this machine. An engine
 // that hangs is not waited for, one that fails is nobody's concern.
 func TestSubnetsBesideDocker(t *testing.T) {
+	t.Parallel()
 	store, err := sqlite.Open(t.Context(), t.TempDir()+"/vpn.db", sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
