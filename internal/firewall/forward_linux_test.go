@@ -126,6 +126,9 @@ func TestForward(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if strings.Contains(c.set, "iptables-legacy") {
+				needBackend(t, "legacy")
+			}
 			p := newPath(t)
 			p.host.Run(t, "", "sh", "-c", c.set)
 			found := p.forwardBlocks()
@@ -166,6 +169,9 @@ func TestForwardBeforeTracking(t *testing.T) {
 			"nft insert rule inet f c iifname " + device + " accept", "nft list chain inet f c",
 		},
 	} {
+		if strings.Contains(c.set, "iptables-legacy") {
+			needBackend(t, "legacy")
+		}
 		p := newPath(t)
 		p.host.Run(t, "", "sh", "-c", c.set)
 		if found := p.forwardBlocks(); len(found) != 1 || strings.Join(found[0].Open, " && ") != c.open || found[0].Over != "IPv4" {

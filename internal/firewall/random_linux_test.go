@@ -38,7 +38,7 @@ func TestRandomIptables(t *testing.T) {
 	for _, backend := range []string{"nft", "legacy"} {
 		t.Run(backend, func(t *testing.T) {
 			t.Parallel()
-			needProgram(t, "iptables-"+backend)
+			needBackend(t, backend)
 			wantKernel(t, 1, 100, randomIptables, "iptables-"+backend+"-restore")
 		})
 	}
