@@ -44,6 +44,19 @@ func (f *fakeUsers) List(_ context.Context, filter vpn.UserFilter) ([]vpn.UserIn
 	return f.listed, f.err
 }
 
+func (f *fakeUsers) Each(ctx context.Context, filter vpn.UserFilter, fn func(*vpn.UserInfo) error) error {
+	list, err := f.List(ctx, filter)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if err := fn(&list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
 	f.name = name
 	return vpn.UserDetail{UserInfo: vpn.UserInfo{User: vpn.User{Name: name}}}, f.err

@@ -14,23 +14,31 @@ import (
 
 // This file is answers of which a client wants some fields only.
 
-// fieldsOf answers with those fields of each thing in a list.
-func fieldsOf[T any](list []T, paths []string) (*huma.StreamResponse, error) {
+// fieldsOf answers with those fields of each thing that each has.
+func fieldsOf[T any](each func(func(*T) error) error, paths []string) (*huma.StreamResponse, error) {
 	known := fields.Of[T]()
 	for _, path := range paths {
 		if !slices.Contains(known, path) {
 			return nil, unknownField(path, known)
 		}
 	}
-	b, err := fields.Append(make([]byte, 0, 2+128*len(list)), list, paths)
-	if err != nil {
+	w := fields.NewWriter[T](paths)
+	if err := each(w.Add); err != nil {
 		return nil, err
+	}
+	parts, length := w.End(), 0
+	for _, b := range parts {
+		length += len(b)
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
 		hc.SetHeader("Content-Type", "application/json")
-		hc.SetHeader("Content-Length", strconv.Itoa(len(b))) // whoever reads it needs one buffer
+		hc.SetHeader("Content-Length", strconv.Itoa(length)) // whoever reads it needs one buffer
 		hc.SetStatus(http.StatusOK)
-		_, _ = hc.BodyWriter().Write(b) // the client may have gone
+		for _, b := range parts {
+			if _, err := hc.BodyWriter().Write(b); err != nil {
+				return // the client has gone
+			}
+		}
 	}}, nil
 }
 

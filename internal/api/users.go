@@ -13,6 +13,7 @@ import (
 type Users interface {
 	Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, error)
 	List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, error)
+	Each(ctx context.Context, f vpn.UserFilter, fn func(*vpn.UserInfo) error) error
 	Show(ctx context.Context, user string) (vpn.UserDetail, error)
 	Update(ctx context.Context, user string, p vpn.UserPatch) (vpn.UserChange, error)
 	Deleted(ctx context.Context) ([]vpn.UserInfo, error)
@@ -71,20 +72,27 @@ func addUsers(a *api, to either[Users]) {
 		OperationID: "users.list", Method: http.MethodGet, Path: "/v1/users", Summary: "List the users",
 		Responses: onlyList[vpn.UserInfo](a, "Users, by name; the deleted ones by when they were"),
 	}, func(ctx context.Context, in *someUsers) (*huma.StreamResponse, error) {
-		list := func() ([]vpn.UserInfo, error) {
-			return users.List(ctx, vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search, Fields: in.Fields})
+		f := vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search, Fields: in.Fields}
+		switch {
+		case len(in.Fields) > 0 && in.Deleted:
+			return fieldsOf(func(fn func(*vpn.UserInfo) error) error {
+				deleted, err := users.Deleted(ctx)
+				if err != nil {
+					return err
+				}
+				for i := range deleted {
+					if err := fn(&deleted[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			}, in.Fields)
+		case len(in.Fields) > 0:
+			return fieldsOf(func(fn func(*vpn.UserInfo) error) error { return users.Each(ctx, f, fn) }, in.Fields)
+		case in.Deleted:
+			return whole(users.Deleted(ctx))
 		}
-		if in.Deleted {
-			list = func() ([]vpn.UserInfo, error) { return users.Deleted(ctx) }
-		}
-		if len(in.Fields) == 0 {
-			return whole(list())
-		}
-		found, err := list()
-		if err != nil {
-			return nil, err
-		}
-		return fieldsOf(found, in.Fields)
+		return whole(users.List(ctx, f))
 	})
 	add(a, huma.Operation{
 		OperationID: "users.show", Method: http.MethodGet, Path: "/v1/users/{user}",

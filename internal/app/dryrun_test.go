@@ -12,7 +12,7 @@ import (
 )
 
 // reading are the use cases that change nothing.
-var reading = []string{"List", "Show", "Access", "Logs", "Deleted"}
+var reading = []string{"List", "Each", "Show", "Access", "Logs", "Deleted"}
 
 // TestDryRun tries every change for real on the dry use cases: the answer is
 // that of the real run, and neither store nor worker can tell that there was

@@ -68,14 +68,48 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 
 // List returns those of the living users that f selects, by name.
 func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, error) {
-	if _, err := authorize(ctx, "users.list"); err != nil {
+	users, now, err := readUsers(ctx, u, f)
+	if err != nil {
 		return nil, err
+	}
+	out := make([]vpn.UserInfo, 0, len(users))
+	for i := range users {
+		if info := u.userInfo(users[i], now[users[i].ID]); f.Meets(info.User, info.Status) {
+			out = append(out, info)
+		}
+	}
+	return out, nil
+}
+
+// Each calls fn with each user that List would return, in the same order, and
+// returns fn's first error. What fn is given, it must not keep.
+func (u *Users) Each(ctx context.Context, f vpn.UserFilter, fn func(*vpn.UserInfo) error) error {
+	users, now, err := readUsers(ctx, u, f)
+	if err != nil {
+		return err
+	}
+	var info vpn.UserInfo
+	for i := range users {
+		if info = u.userInfo(users[i], now[users[i].ID]); !f.Meets(info.User, info.Status) {
+			continue
+		}
+		if err := fn(&info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readUsers returns the living users, by name, as far as f looks at them, and
+// what is live of them.
+func readUsers(ctx context.Context, u *Users, f vpn.UserFilter) (users []vpn.User, now map[vpn.UserID]live, err error) {
+	if _, err := authorize(ctx, "users.list"); err != nil {
+		return nil, nil, err
 	}
 	if err := checkFilter(f); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var users []vpn.User
-	err := u.Store.View(ctx, func(tx Tx) (err error) {
+	err = u.Store.View(ctx, func(tx Tx) (err error) {
 		list := tx.Users.List
 		if isBrief(f) {
 			list = tx.Users.Brief
@@ -84,17 +118,10 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	u.reconciler.glance(ctx)
-	now := u.reconciler.ledger.liveUsers()
-	out := make([]vpn.UserInfo, 0, len(users))
-	for _, usr := range users {
-		if info := u.info(usr, now[usr.ID]); f.Meets(info.User, info.Status) {
-			out = append(out, info)
-		}
-	}
-	return out, nil
+	return users, u.reconciler.ledger.liveUsers(), nil
 }
 
 // isBrief reports whether nothing is looked at but what [UserStore.Brief] has,
@@ -108,9 +135,6 @@ func isBrief(f vpn.UserFilter) bool {
 	more := func(field string) bool { return !slices.Contains(has, field) }
 	return len(f.Fields) > 0 && len(f.Tags) == 0 && f.Search == "" && !slices.ContainsFunc(f.Fields, more)
 }
-
-// info is [core.userInfo].
-func (u *Users) info(usr vpn.User, l live) vpn.UserInfo { return u.userInfo(usr, l) }
 
 // userInfo derives what is shown of usr from what is stored and what is live.
 func (c *core) userInfo(usr vpn.User, l live) vpn.UserInfo {
@@ -155,7 +179,7 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	u.reconciler.glance(ctx)
 	l := u.reconciler.ledger
 	pending := l.pendingOn(usr.ID)
-	out := vpn.UserDetail{UserInfo: u.info(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
+	out := vpn.UserDetail{UserInfo: u.userInfo(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
 	by := map[vpn.CredentialID]int{} // live connections
 	for _, s := range servers {
 		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Allowed: usr.MayUse(s.ID), Used: used[s.ID].Add(pending[s.ID])})

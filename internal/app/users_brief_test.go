@@ -25,6 +25,14 @@ func TestListsInBrief(t *testing.T) {
 		t.Helper()
 		got, err := b.app.Users.List(b.ctx, f)
 		b.do("list", err)
+		var each []vpn.UserInfo
+		b.do("each", b.app.Users.Each(b.ctx, f, func(u *vpn.UserInfo) error {
+			each = append(each, *u)
+			return nil
+		}))
+		if d := cmp.Diff(got, each, cmp.AllowUnexported(vpn.UserInfo{})); d != "" {
+			t.Errorf("one by one (-whole +each):\n%s", d)
+		}
 		return got
 	}
 	whole := list(vpn.UserFilter{})

@@ -46,5 +46,5 @@ func (u *Users) Reset(ctx context.Context, name string) (vpn.UserChange, error) 
 	if !u.dryRun() { // what is pending would have been counted before
 		now = u.reconciler.ledger.liveUsers()[usr.ID]
 	}
-	return vpn.UserChange{User: u.info(usr, now), Synced: synced, DryRun: u.dryRun()}, nil
+	return vpn.UserChange{User: u.userInfo(usr, now), Synced: synced, DryRun: u.dryRun()}, nil
 }

@@ -144,6 +144,19 @@ func (f fakeUsers) List(_ context.Context, filter vpn.UserFilter) ([]vpn.UserInf
 	return out, f.failure
 }
 
+func (f fakeUsers) Each(ctx context.Context, filter vpn.UserFilter, fn func(*vpn.UserInfo) error) error {
+	list, err := f.List(ctx, filter)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if err := fn(&list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f fakeUsers) Show(_ context.Context, name string) (vpn.UserDetail, error) {
 	u, err := f.find(name)
 	d := vpn.UserDetail{

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -25,6 +27,12 @@ const (
 	turnPoll  = 2 * time.Millisecond
 
 	lookPeriod = time.Second // for whether the API socket is still where it was
+
+	// The control plane is mostly idle, beside other programs on a small machine:
+	// memory is worth more to it than the time of a collection.
+	gcPercent = 50
+	// By then the start is over, and what only it needed can be given back.
+	startOver = 5 * time.Second
 
 	changePatience = 5 * time.Minute // with one program's end and the next one's start, migrations included
 )
@@ -56,6 +64,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if environ == nil {
 		environ = os.Getenv
 	}
+	debug.SetGCPercent(gcPercent)
 	own := &ownLog{}
 	defer own.close()
 	kept := new(slog.LevelVar)
@@ -123,6 +132,7 @@ func (s *serving) run(ctx, supervise context.Context, begun func()) (err error) 
 	go s.host.Watch(watch)
 	go logs{dir: filepath.Join(s.options.Config.DataDir, logDir)}.keepSmall(watch, s.options.Log)
 	go s.notify.keepStatus(watch, s.line, s.control.news)
+	defer time.AfterFunc(startOver, giveBack).Stop()
 	look := time.NewTicker(lookPeriod)
 	defer look.Stop()
 	for {
@@ -147,6 +157,13 @@ func (s *serving) run(ctx, supervise context.Context, begun func()) (err error) 
 		s.notify.send("STOPPING=1")
 		return errors.Join(err, s.end(s.options.StopWorkers))
 	}
+}
+
+// giveBack returns memory to the system. What lies in a [sync.Pool], such as
+// the buffers that migrations are read with, takes two collections.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // firstTurn waits until the supervision has begun: before that, the program

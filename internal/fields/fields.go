@@ -22,21 +22,42 @@ import (
 // Of lists the paths of all fields of T, such as limits.quota.
 func Of[T any]() []string { return pathsIn(reflect.TypeFor[T](), "") }
 
-// Append appends a list to b, of each value the fields that paths lead to, of
-// which each must be in [Of]; no paths are all fields.
-func Append[T any](b []byte, list []T, paths []string) ([]byte, error) {
-	p := planOf(reflect.TypeFor[T](), paths)
-	b = append(b, '[')
-	for i := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		var err error
-		if b, err = p.append(b, reflect.ValueOf(&list[i]).Elem()); err != nil {
-			return nil, err
-		}
+// A Writer makes a list of T's: of each the fields that it was made for. Its
+// methods must not be called concurrently.
+type Writer[T any] struct {
+	plan plan
+	full [][]byte // chunks: one text that grows would be copied many times
+	last []byte
+}
+
+const chunk = 64 << 10
+
+// NewWriter returns a writer of the fields that paths lead to, of which each
+// must be in [Of]; no paths are all fields.
+func NewWriter[T any](paths []string) *Writer[T] {
+	return &Writer[T]{plan: planOf(reflect.TypeFor[T](), paths), last: []byte{'['}}
+}
+
+// Add adds v to the list.
+func (w *Writer[T]) Add(v *T) error {
+	if len(w.last) > chunk {
+		w.full, w.last = append(w.full, w.last), make([]byte, 0, chunk+chunk/8)
 	}
-	return append(b, "]\n"...), nil
+	b := w.last
+	if len(w.full) > 0 || len(b) > 1 {
+		b = append(b, ',')
+	}
+	b, err := w.plan.append(b, reflect.ValueOf(v).Elem())
+	if err != nil {
+		return err
+	}
+	w.last = b
+	return nil
+}
+
+// End ends the list and returns it, in parts that follow each other.
+func (w *Writer[T]) End() [][]byte {
+	return append(w.full, append(w.last, "]\n"...))
 }
 
 // A plan is how values of one type are written and read: fields of an object

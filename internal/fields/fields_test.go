@@ -1,6 +1,7 @@
 package fields_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -59,13 +60,20 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 	for _, paths := range picks {
 		for n := range len(things()) + 1 {
-			b, err := fields.Append(nil, things()[:n], paths)
-			if err != nil {
-				t.Fatal(err)
-			}
-			check(t, string(b), paths)
+			check(t, string(write(t, things()[:n], paths)), paths)
 		}
 	}
+}
+
+func write(t testing.TB, list []thing, paths []string) []byte {
+	t.Helper()
+	w := fields.NewWriter[thing](paths)
+	for i := range list {
+		if err := w.Add(&list[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bytes.Join(w.End(), nil)
 }
 
 // check compares Read with encoding/json.
@@ -82,6 +90,19 @@ func check(t *testing.T, text string, paths []string) {
 	}
 	if d := cmp.Diff(fmt.Sprintf("%#v", want), fmt.Sprintf("%#v", got)); d != "" {
 		t.Fatalf("%v of %s (-want +got):\n%s", paths, text, d)
+	}
+}
+
+// A list of several chunks is one.
+func TestLongLists(t *testing.T) {
+	list := make([]thing, 5000)
+	for i := range list {
+		list[i] = things()[i%3]
+	}
+	text := string(write(t, list, nil))
+	check(t, text, nil)
+	if got, err := fields.Read[thing]([]byte(text), nil); err != nil || len(got) != len(list) {
+		t.Fatal(len(got), err)
 	}
 }
 
@@ -110,11 +131,7 @@ func FuzzRead(f *testing.F) {
 	for _, text := range strange() {
 		f.Add(text)
 	}
-	b, err := fields.Append(nil, things(), picked)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(string(b))
+	f.Add(string(write(f, things(), picked)))
 	f.Fuzz(func(t *testing.T, text string) { check(t, text, picked) })
 }
 
@@ -125,10 +142,7 @@ func BenchmarkRead(b *testing.B) {
 		list[i] = things()[1]
 		list[i].Name = text(fmt.Sprint("user", i))
 	}
-	written, err := fields.Append(nil, list, picked)
-	if err != nil {
-		b.Fatal(err)
-	}
+	written := write(b, list, picked)
 	b.Run("fields", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := fields.Read[thing](written, picked); err != nil {

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Read reads a list that [Append] wrote with the same paths. It returns what
+// Read reads a list that a [Writer] of the same paths wrote. It returns what
 // [json.Unmarshal] would, of any other text too.
 func Read[T any](b []byte, paths []string) ([]T, error) {
 	if p := planOf(reflect.TypeFor[T](), paths); p.isPlain() {
