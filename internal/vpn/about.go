@@ -1,7 +1,6 @@
 package vpn
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,13 +16,13 @@ const (
 )
 
 var (
-	validTag   = regexp.MustCompile(`^[a-z0-9][a-z0-9._:@/+-]{0,31}$`)
-	emailLocal = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
+	validTag   = pattern(`^[a-z0-9][a-z0-9._:@/+-]{0,31}$`)
+	emailLocal = pattern("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
 )
 
 // ValidTag returns an [Invalid] error unless tag can group users.
 func ValidTag(tag string) error {
-	if validTag.MatchString(tag) {
+	if validTag().MatchString(tag) {
 		return nil
 	}
 	return Errorf(Invalid, "tag %s is not valid", quoted(tag)).
@@ -37,7 +36,7 @@ func ValidEmail(address string) error {
 		return nil
 	}
 	at := strings.LastIndexByte(address, '@')
-	if at > 0 && at <= 64 && emailLocal.MatchString(address[:at]) && ValidDomain(address[at+1:]) == nil {
+	if at > 0 && at <= 64 && emailLocal().MatchString(address[:at]) && ValidDomain(address[at+1:]) == nil {
 		return nil
 	}
 	return Errorf(Invalid, "e-mail address %s is not valid", quoted(address)).WithHint("write it like alice@example.org")

@@ -2,15 +2,14 @@ package vpn
 
 import (
 	"net/netip"
-	"regexp"
 )
 
-var domain = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+var domain = pattern(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 
 // ValidDomain returns an [Invalid] error unless name is a DNS name, in ASCII
 // and without a dot at its end.
 func ValidDomain(name string) error {
-	if len(name) <= 253 && domain.MatchString(name) {
+	if len(name) <= 253 && domain().MatchString(name) {
 		return nil
 	}
 	return Errorf(Invalid, "%s is not a domain name", quoted(name)).

@@ -1,16 +1,15 @@
 package vpn
 
 import (
-	"regexp"
 	"strconv"
 )
 
-var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
+var validName = pattern(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
 
 // ValidName returns an [Invalid] error unless name can name a user or a
 // server. Names reach file names, links and logs, so the set is small.
 func ValidName(name string) error {
-	if validName.MatchString(name) {
+	if validName().MatchString(name) {
 		return nil
 	}
 	return Errorf(Invalid, "name %s is not valid", quoted(name)).

@@ -2,7 +2,6 @@ package vpn
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,7 +94,7 @@ func (p Period) Valid() error {
 	return err
 }
 
-var zoneName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
+var zoneName = pattern(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
 
 // Zone returns a time zone by its name in the IANA database; none is UTC. A
 // zone that depends on the machine ("Local") is refused with all that are not
@@ -104,7 +103,7 @@ func Zone(name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
 	}
-	if len(name) <= 64 && zoneName.MatchString(name) && name != "Local" {
+	if len(name) <= 64 && zoneName().MatchString(name) && name != "Local" {
 		if loc, err := time.LoadLocation(name); err == nil {
 			return loc, nil
 		}
@@ -126,7 +125,7 @@ var weekdays = map[string]time.Weekday{
 	"thu": time.Thursday, "fri": time.Friday, "sat": time.Saturday,
 }
 
-var yearDay = regexp.MustCompile(`^([0-9]{2})-([0-9]{2})$`)
+var yearDay = pattern(`^([0-9]{2})-([0-9]{2})$`)
 
 func (p Period) anchor() (anchor, error) {
 	wrong := func(hint string) (anchor, error) {
@@ -155,7 +154,7 @@ func (p Period) anchor() (anchor, error) {
 		if p.ResetsOn == "" {
 			return anchor{month: time.January, day: 1}, nil
 		}
-		m := yearDay.FindStringSubmatch(p.ResetsOn)
+		m := yearDay().FindStringSubmatch(p.ResetsOn)
 		if m == nil {
 			return wrong("write a month and a day, like 03-15")
 		}

@@ -2,14 +2,13 @@ package vpn
 
 import (
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
 // quantity is a plain decimal number and a unit. Its length is bounded, so
 // that no input costs more than a few additions.
-var quantity = regexp.MustCompile(`^([0-9]{1,20}(?:\.[0-9]{1,20})?) ?([A-Za-z/]*)$`)
+var quantity = pattern(`^([0-9]{1,20}(?:\.[0-9]{1,20})?) ?([A-Za-z/]*)$`)
 
 // sizeUnits are the units of [ParseSize] in bytes, in lower case.
 var sizeUnits = map[string]int64{
@@ -90,7 +89,7 @@ func isNoLimit(s string) bool {
 }
 
 func splitQuantity(s string) (number *big.Rat, unit string, ok bool) {
-	m := quantity.FindStringSubmatch(strings.TrimSpace(s))
+	m := quantity().FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
 		return nil, "", false
 	}

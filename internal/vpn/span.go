@@ -14,7 +14,7 @@ const maxSpan = 100 * 365 * 24 * time.Hour
 // "1y". A year has 365 days. Nothing, and more than a hundred years, are
 // refused. Errors are of kind [Invalid].
 func ParseSpan(s string) (time.Duration, error) {
-	m := span.FindStringSubmatch(strings.ToLower(strings.TrimSpace(s)))
+	m := span().FindStringSubmatch(strings.ToLower(strings.TrimSpace(s)))
 	if m == nil {
 		return 0, Errorf(Invalid, "length of time %s is not valid", quoted(s)).WithHint("write it like 30d, 12h, 2w or 1y")
 	}

@@ -1,13 +1,12 @@
 package vpn
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 )
 
-var span = regexp.MustCompile(`^([0-9]{1,7})([hdwy])$`)
+var span = pattern(`^([0-9]{1,7})([hdwy])$`)
 
 // moments are the layouts of [ParseWhen] that name a moment; without a zone
 // they are UTC.
@@ -44,7 +43,7 @@ func ParseWhen(s string, now time.Time) (time.Time, error) {
 }
 
 func parseMoment(s string, now time.Time) (time.Time, bool) {
-	if m := span.FindStringSubmatch(strings.ToLower(s)); m != nil {
+	if m := span().FindStringSubmatch(strings.ToLower(s)); m != nil {
 		n, err := strconv.Atoi(m[1])
 		if err != nil {
 			return time.Time{}, false
@@ -73,8 +72,8 @@ func parseMoment(s string, now time.Time) (time.Time, bool) {
 }
 
 var (
-	spanBack = regexp.MustCompile(`^([0-9]{1,7})(s|m|h|d|w|y)$`)
-	stepSpan = regexp.MustCompile(`^([0-9]{1,5})(s|m|h|d)$`)
+	spanBack = pattern(`^([0-9]{1,7})(s|m|h|d|w|y)$`)
+	stepSpan = pattern(`^([0-9]{1,5})(s|m|h|d)$`)
 )
 
 // ParseSince reads a moment in the past, as people write one, seen from now:
@@ -83,7 +82,7 @@ var (
 func ParseSince(s string, now time.Time) (time.Time, error) {
 	text := strings.ToLower(strings.TrimSpace(s))
 	t, ok := time.Time{}, false
-	if m := spanBack.FindStringSubmatch(text); m != nil {
+	if m := spanBack().FindStringSubmatch(text); m != nil {
 		n, err := strconv.Atoi(m[1])
 		ok = err == nil && n > 0
 		switch m[2] {
@@ -116,7 +115,7 @@ func ParseSince(s string, now time.Time) (time.Time, error) {
 // ParseStep reads how much time is told together: "5m", "1h" or "1d", in whole
 // five minutes, or "10s", less than that. Errors are of kind [Invalid].
 func ParseStep(s string) (time.Duration, error) {
-	if m := stepSpan.FindStringSubmatch(strings.ToLower(strings.TrimSpace(s))); m != nil {
+	if m := stepSpan().FindStringSubmatch(strings.ToLower(strings.TrimSpace(s))); m != nil {
 		unit := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[m[2]]
 		n, err := strconv.Atoi(m[1])
 		d := time.Duration(n) * unit
