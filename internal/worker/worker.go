@@ -58,6 +58,9 @@ const (
 	// would collect after each 2 MB, and a new session take a fifth more CPU:
 	// so it is 4 MB more.
 	ballast = 8 << 20
+	// startOver is when the start is over: by then it has been told its users,
+	// and what was needed for that can be given back.
+	startOver = 5 * time.Second
 	// linger is how long the last answers may take to be read.
 	linger = time.Second
 )
@@ -87,6 +90,7 @@ func Main(ctx context.Context, o Options) error {
 	}
 	debug.SetGCPercent(gcPercent)
 	defer runtime.KeepAlive(make([]byte, ballast))
+	defer time.AfterFunc(startOver, debug.FreeOSMemory).Stop()
 	l, err := inherit(ListenerFD)
 	if err != nil {
 		return err
