@@ -15,7 +15,7 @@ const keptResets = 100
 
 // Due implements [app.PeriodStore].
 func (s periods) Due(now time.Time) ([]vpn.User, error) {
-	return collect(s.t, scanUser, `SELECT `+userColumns+` FROM users WHERE deleted_at = 0 AND turns_at <> 0 AND turns_at <= $1`, micros(now))
+	return collect(s.t, scanUser(), `SELECT `+userColumns+` FROM users WHERE deleted_at = 0 AND turns_at <> 0 AND turns_at <= $1`, micros(now))
 }
 
 // Next implements [app.PeriodStore].

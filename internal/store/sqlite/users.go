@@ -16,59 +16,65 @@ const userColumns = `id, name, enabled, quota, rate_up, rate_down, devices, conn
 	period, resets_on, time_zone, throttle, valid_for, held_since, first_used_at,
 	used_since, resets_at, turns_at, tags, email, note`
 
-// scanUser scans plain types: database/sql takes several times as long for
-// named and unsigned ones, and a list has many.
-func scanUser(row scanner) (vpn.User, error) {
+// scanUser returns what scans a user. It scans plain types: database/sql takes
+// several times as long for named and unsigned ones, and a list has many. The
+// variables are the same for all rows: a pointer that is given away costs an
+// allocation.
+func scanUser() func(scanner) (vpn.User, error) {
 	var (
-		u                                                       vpn.User
-		id, allowed                                             string
-		quota, rateUp, rateDown, devices, conns, usedUp, usedDn int64
-		expires, created, updated, deleted                      int64
-		period, tags                                            string
-		throttle, validFor, held, begun, since, resets, turns   int64
+		id, name, allowed, period, resetsOn, zone, tags, email, note string
+		enabled                                                      bool
+		quota, rateUp, rateDown, devices, conns, usedUp, usedDn      int64
+		expires, created, updated, deleted                           int64
+		throttle, validFor, held, begun, since, resets, turns        int64
 	)
-	err := row.Scan(&id, &u.Name, &u.Enabled, &quota, &rateUp, &rateDown, &devices, &conns,
-		&expires, &usedUp, &usedDn, &created, &updated, &deleted, &allowed,
-		&period, &u.Limits.Period.ResetsOn, &u.Limits.Period.TimeZone, &throttle, &validFor, &held, &begun,
-		&since, &resets, &turns, &tags, &u.Email, &u.Note)
-	u.ID = vpn.UserID(id)
-	l := &u.Limits
-	l.Quota, l.Throttle, l.RateUp, l.RateDown = uint64(quota), uint64(throttle), uint64(rateUp), uint64(rateDown)
-	l.Devices, l.Connections, l.Period.Every = int(devices), int(conns), vpn.Cycle(period)
-	u.Hold = vpn.Hold{ValidFor: vpn.Seconds(validFor), HeldSince: moment(held), FirstUsedAt: moment(begun)}
-	u.UsedSince, u.ResetsAt, u.TurnsAt = moment(since), moment(resets), moment(turns)
-	if tags != "" {
-		u.Tags = strings.Fields(tags)
+	return func(row scanner) (u vpn.User, err error) {
+		err = row.Scan(&id, &name, &enabled, &quota, &rateUp, &rateDown, &devices, &conns,
+			&expires, &usedUp, &usedDn, &created, &updated, &deleted, &allowed,
+			&period, &resetsOn, &zone, &throttle, &validFor, &held, &begun,
+			&since, &resets, &turns, &tags, &email, &note)
+		u.ID, u.Name, u.Enabled, u.Email, u.Note = vpn.UserID(id), name, enabled, email, note
+		l := &u.Limits
+		l.Quota, l.Throttle, l.RateUp, l.RateDown = uint64(quota), uint64(throttle), uint64(rateUp), uint64(rateDown)
+		l.Devices, l.Connections = int(devices), int(conns)
+		l.Period = vpn.Period{Every: vpn.Cycle(period), ResetsOn: resetsOn, TimeZone: zone}
+		u.Hold = vpn.Hold{ValidFor: vpn.Seconds(validFor), HeldSince: moment(held), FirstUsedAt: moment(begun)}
+		u.UsedSince, u.ResetsAt, u.TurnsAt = moment(since), moment(resets), moment(turns)
+		if tags != "" {
+			u.Tags = strings.Fields(tags)
+		}
+		u.AllowedServers = allowedServers(allowed)
+		u.Used = traffic(usedUp, usedDn)
+		u.ExpiresAt, u.CreatedAt, u.UpdatedAt, u.DeletedAt = moment(expires), moment(created), moment(updated), moment(deleted)
+		return u, err
 	}
-	u.AllowedServers = allowedServers(allowed)
-	u.Used = traffic(usedUp, usedDn)
-	u.ExpiresAt, u.CreatedAt, u.UpdatedAt, u.DeletedAt = moment(expires), moment(created), moment(updated), moment(deleted)
-	return u, err
 }
 
 const briefColumns = `id, name, enabled, quota, throttle, expires_at, used_up, used_down,
 	created_at, deleted_at, valid_for, held_since, first_used_at`
 
-func scanBrief(row scanner) (vpn.User, error) {
+func scanBrief() func(scanner) (vpn.User, error) {
 	var (
-		u                                                vpn.User
-		id                                               string
+		id, name                                         string
+		enabled                                          bool
 		quota, throttle, usedUp, usedDn                  int64
 		expires, created, deleted, validFor, held, begun int64
 	)
-	err := row.Scan(&id, &u.Name, &u.Enabled, &quota, &throttle, &expires, &usedUp, &usedDn,
-		&created, &deleted, &validFor, &held, &begun)
-	u.ID = vpn.UserID(id)
-	u.Limits.Quota, u.Limits.Throttle, u.Used = uint64(quota), uint64(throttle), traffic(usedUp, usedDn)
-	u.Hold = vpn.Hold{ValidFor: vpn.Seconds(validFor), HeldSince: moment(held), FirstUsedAt: moment(begun)}
-	u.ExpiresAt, u.CreatedAt, u.DeletedAt = moment(expires), moment(created), moment(deleted)
-	return u, err
+	return func(row scanner) (u vpn.User, err error) {
+		err = row.Scan(&id, &name, &enabled, &quota, &throttle, &expires, &usedUp, &usedDn,
+			&created, &deleted, &validFor, &held, &begun)
+		u.ID, u.Name, u.Enabled = vpn.UserID(id), name, enabled
+		u.Limits.Quota, u.Limits.Throttle, u.Used = uint64(quota), uint64(throttle), traffic(usedUp, usedDn)
+		u.Hold = vpn.Hold{ValidFor: vpn.Seconds(validFor), HeldSince: moment(held), FirstUsedAt: moment(begun)}
+		u.ExpiresAt, u.CreatedAt, u.DeletedAt = moment(expires), moment(created), moment(deleted)
+		return u, err
+	}
 }
 
 func noUser(id vpn.UserID) error { return vpn.Errorf(vpn.NotFound, "no user has the id %q", id) }
 
 func (s users) Get(id vpn.UserID) (vpn.User, error) {
-	u, ok, err := find(s.t, scanUser, `SELECT `+userColumns+` FROM users WHERE id = $1`, string(id))
+	u, ok, err := find(s.t, scanUser(), `SELECT `+userColumns+` FROM users WHERE id = $1`, string(id))
 	if err == nil && !ok {
 		err = noUser(id)
 	}
@@ -76,16 +82,18 @@ func (s users) Get(id vpn.UserID) (vpn.User, error) {
 }
 
 func (s users) ByName(name string) (vpn.User, error) {
-	u, ok, err := find(s.t, scanUser, `SELECT `+userColumns+` FROM users WHERE name = $1 AND deleted_at = 0`, name)
+	u, ok, err := find(s.t, scanUser(), `SELECT `+userColumns+` FROM users WHERE name = $1 AND deleted_at = 0`, name)
 	if err == nil && !ok {
 		err = vpn.Errorf(vpn.NotFound, "no user is named %q", name)
 	}
 	return u, err
 }
 
-func (s users) List(f vpn.UserFilter) ([]vpn.User, error) { return s.list(f, userColumns, scanUser) }
+func (s users) List(f vpn.UserFilter) ([]vpn.User, error) { return s.list(f, userColumns, scanUser()) }
 
-func (s users) Brief(f vpn.UserFilter) ([]vpn.User, error) { return s.list(f, briefColumns, scanBrief) }
+func (s users) Brief(f vpn.UserFilter) ([]vpn.User, error) {
+	return s.list(f, briefColumns, scanBrief())
+}
 
 func (s users) list(f vpn.UserFilter, columns string, scan func(scanner) (vpn.User, error)) ([]vpn.User, error) {
 	from := ` FROM users`
