@@ -10,7 +10,29 @@ type live struct {
 	began   vpn.FirstUse // of the user's hold, if its User is set
 }
 
+// on adds it to what was stored.
+func (l live) on(u *vpn.User) {
+	u.Used = u.Used.Add(l.pending)
+	if l.began.User != "" {
+		u.Begin(l.began)
+	}
+}
+
 func (l *ledger) liveUsers() map[vpn.UserID]live {
+	out, _ := l.live()
+	return out
+}
+
+// commits counts what was stored: whoever has read users since the last of
+// them has all that is not in liveUsers.
+func (l *ledger) commits() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written
+}
+
+// live is liveUsers and commits at one time.
+func (l *ledger) live() (users map[vpn.UserID]live, commits uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make(map[vpn.UserID]live, len(l.accounts.pending))
@@ -34,7 +56,7 @@ func (l *ledger) liveUsers() map[vpn.UserID]live {
 		v.began = f
 		out[u] = v
 	}
-	return out
+	return out, l.written
 }
 
 func (l *ledger) liveServer(id vpn.ServerID) live {

@@ -74,8 +74,35 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 	if err := checkFilter(f); err != nil {
 		return nil, err
 	}
-	var users []vpn.User
-	err := u.Store.View(ctx, func(tx Tx) (err error) {
+	users, now, err := u.read(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	most := len(users)
+	if f.Online {
+		most = min(most, len(now))
+	}
+	out := make([]vpn.UserInfo, 0, most)
+	for _, usr := range users {
+		l := now[usr.ID]
+		if f.Online && l.conns == 0 {
+			continue
+		}
+		if info := u.info(usr, l); f.Meets(info.User, info.Status) {
+			out = append(out, info)
+		}
+	}
+	return out, nil
+}
+
+// read returns the living users, of whom as much is filled in as f looks at,
+// and what the ledger adds.
+func (u *Users) read(ctx context.Context, f vpn.UserFilter) (users []vpn.User, now map[vpn.UserID]live, err error) {
+	if f.Online && isBrief(f) { // asked by whoever watches, again and again
+		u.reconciler.glance(ctx)
+		return u.reconciler.roster.read(ctx)
+	}
+	err = u.Store.View(ctx, func(tx Tx) (err error) {
 		list := tx.Users.List
 		if isBrief(f) {
 			list = tx.Users.Brief
@@ -84,17 +111,10 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	u.reconciler.glance(ctx)
-	now := u.reconciler.ledger.liveUsers()
-	out := make([]vpn.UserInfo, 0, len(users))
-	for _, usr := range users {
-		if info := u.info(usr, now[usr.ID]); f.Meets(info.User, info.Status) {
-			out = append(out, info)
-		}
-	}
-	return out, nil
+	return users, u.reconciler.ledger.liveUsers(), nil
 }
 
 // isBrief reports whether nothing is looked at but what [UserStore.Brief] has,
@@ -114,10 +134,7 @@ func (u *Users) info(usr vpn.User, l live) vpn.UserInfo { return u.userInfo(usr,
 
 // userInfo derives what is shown of usr from what is stored and what is live.
 func (c *core) userInfo(usr vpn.User, l live) vpn.UserInfo {
-	usr.Used = usr.Used.Add(l.pending)
-	if l.began.User != "" {
-		usr.Begin(l.began)
-	}
+	l.on(&usr)
 	return vpn.UserInfo{User: usr, Status: usr.Status(c.Now()), Online: l.conns, Rate: l.rate}
 }
 
