@@ -18,20 +18,9 @@ func (l live) on(u *vpn.User) {
 	}
 }
 
-func (l *ledger) liveUsers() map[vpn.UserID]live {
-	out, _ := l.live()
-	return out
-}
-
-// commits counts what was stored: whoever has read users since the last of
-// them has all that is not in liveUsers.
-func (l *ledger) commits() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.written
-}
-
-// live is liveUsers and commits at one time.
+// live returns that for whom there is something, and how often the store was
+// written to until now: whoever has read users since the last time has all
+// that is not in here.
 func (l *ledger) live() (users map[vpn.UserID]live, commits uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

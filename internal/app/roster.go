@@ -37,27 +37,27 @@ func (r *roster) read(ctx context.Context) ([]vpn.User, map[vpn.UserID]live, err
 	defer r.mu.Unlock()
 	r.asked = time.Now()
 	for {
-		commits := r.ledger.commits()
-		if err := r.update(ctx, commits); err != nil {
+		now, commits := r.ledger.live()
+		known, err := r.update(ctx, commits)
+		if err != nil {
 			return nil, nil, err
 		}
-		now, until := r.ledger.live()
-		if until == commits {
+		if known {
 			return r.users, now, nil
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
 		}
 	}
 }
 
-// update reads the users if they are others than before. The caller holds
-// r.mu.
-func (r *roster) update(ctx context.Context, commits uint64) error {
-	return r.store.View(ctx, func(tx Tx) error {
+// update reads the users if they are others than before, and reports whether
+// that was not so. The caller holds r.mu.
+func (r *roster) update(ctx context.Context, commits uint64) (known bool, err error) {
+	err = r.store.View(ctx, func(tx Tx) error {
 		revision, err := tx.Revision()
-		if err != nil || r.users != nil && revision == r.revision && commits == r.commits {
+		if err != nil {
 			return err
+		}
+		if known = r.users != nil && revision == r.revision && commits == r.commits; known {
+			return nil
 		}
 		users, err := tx.Users.Brief(vpn.UserFilter{})
 		if err != nil {
@@ -75,6 +75,7 @@ func (r *roster) update(ctx context.Context, commits uint64) error {
 		r.users, r.revision, r.commits = users, revision, commits
 		return nil
 	})
+	return known, err
 }
 
 // namer is [namer] by user, of few rows.

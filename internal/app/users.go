@@ -88,7 +88,7 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 		if f.Online && l.conns == 0 {
 			continue
 		}
-		if info := u.info(usr, l); f.Meets(info.User, info.Status) {
+		if info := u.userInfo(usr, l); f.Meets(info.User, info.Status) {
 			out = append(out, info)
 		}
 	}
@@ -114,7 +114,8 @@ func (u *Users) read(ctx context.Context, f vpn.UserFilter) (users []vpn.User, n
 		return nil, nil, err
 	}
 	u.reconciler.glance(ctx)
-	return users, u.reconciler.ledger.liveUsers(), nil
+	now, _ = u.reconciler.ledger.live()
+	return users, now, nil
 }
 
 // isBrief reports whether nothing is looked at but what [UserStore.Brief] has,
@@ -128,9 +129,6 @@ func isBrief(f vpn.UserFilter) bool {
 	more := func(field string) bool { return !slices.Contains(has, field) }
 	return len(f.Fields) > 0 && len(f.Tags) == 0 && f.Search == "" && !slices.ContainsFunc(f.Fields, more)
 }
-
-// info is [core.userInfo].
-func (u *Users) info(usr vpn.User, l live) vpn.UserInfo { return u.userInfo(usr, l) }
 
 // userInfo derives what is shown of usr from what is stored and what is live.
 func (c *core) userInfo(usr vpn.User, l live) vpn.UserInfo {
@@ -172,7 +170,8 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	u.reconciler.glance(ctx)
 	l := u.reconciler.ledger
 	pending := l.pendingOn(usr.ID)
-	out := vpn.UserDetail{UserInfo: u.info(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
+	now, _ := l.live()
+	out := vpn.UserDetail{UserInfo: u.userInfo(usr, now[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
 	by := map[vpn.CredentialID]int{} // live connections
 	for _, s := range servers {
 		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Allowed: usr.MayUse(s.ID), Used: used[s.ID].Add(pending[s.ID])})

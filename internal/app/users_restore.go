@@ -23,7 +23,7 @@ func (u *Users) Deleted(ctx context.Context) ([]vpn.UserInfo, error) {
 	}
 	out := make([]vpn.UserInfo, 0, len(users))
 	for _, usr := range users {
-		out = append(out, u.info(usr, live{}))
+		out = append(out, u.userInfo(usr, live{}))
 	}
 	return out, nil
 }

@@ -31,7 +31,9 @@ func (f frame) act(action string) (tea.Cmd, bool) {
 		}
 		f.Open(dialog.NewMenu(f, a.screen, x, y))
 	case "palette":
-		f.Open(dialog.NewPick(f, "Command", "an action, or the name of a user or a server", f.palette()))
+		a.palette = dialog.NewPick(f, "Command", "an action, or the name of a user or a server", f.palette())
+		f.Open(a.palette)
+		return a.poll(), true
 	case "help":
 		f.Open(dialog.NewPick(f, "Help: "+a.screen.String(), "what are you looking for?", f.help()))
 	case "messages":

@@ -15,6 +15,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"vpn/internal/tui/dialog"
 	"vpn/internal/tui/feed"
 	"vpn/internal/tui/key"
 	"vpn/internal/tui/page"
@@ -59,6 +60,7 @@ type App struct {
 	dark    bool         // the terminal's background
 	away    bool         // the terminal's window has not the focus
 	starts  bool         // a daemon is being started
+	palette *dialog.Pick // the last that was opened
 	frozen  bool
 	look    page.Look
 	since   time.Time
@@ -119,7 +121,11 @@ func Tick(now time.Time) tea.Msg { return tickMsg(now) }
 // poll asks the control plane for what is due.
 func (a *App) poll() tea.Cmd {
 	var cmds []tea.Cmd
-	for _, ask := range a.data.Due(feed.Status|a.pages[a.screen].Needs(), a.o.Now(), a.look.Refresh) {
+	need := feed.Status | a.pages[a.screen].Needs()
+	if a.choosing() != nil && a.data.Outdated(feed.Users) {
+		need |= feed.Users // it has their names
+	}
+	for _, ask := range a.data.Due(need, a.o.Now(), a.look.Refresh) {
 		cmds = append(cmds, func() tea.Msg { return ask() })
 	}
 	return tea.Batch(cmds...)
@@ -127,11 +133,17 @@ func (a *App) poll() tea.Cmd {
 
 // Update takes a message.
 func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	m, isAnswer := msg.(feed.Answer)
+	first := isAnswer && !a.data.Known(m.Topic)
 	cmd := a.update(msg)
 	if p, ok := a.pages[a.screen].(page.Follower); ok && a.fault() == nil {
 		cmd = tea.Batch(cmd, p.Follow())
 	}
-	a.shown.dirty = true
+	_, isTick := msg.(tickMsg)
+	// What is asked for at a tick is drawn once, with its last answer.
+	if !isTick && (!isAnswer || first) || !a.data.Expects(a.o.Now()) {
+		a.shown.dirty = true
+	}
 	return a, cmd
 }
 
@@ -153,6 +165,9 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		a.data.Take(m, a.o.Now())
 		for _, p := range a.pages {
 			p.Learn(m.Topic)
+		}
+		if p := a.choosing(); p != nil && m.Topic == feed.Users {
+			p.SetItems(a.frame().palette())
 		}
 	case changeMsg:
 		return a.changed(m)
@@ -229,8 +244,18 @@ func affected(e vpn.Event) feed.Topic {
 		return feed.Users | feed.Status | feed.Sessions
 	case "servers":
 		return feed.Status | feed.Sessions
+	case "events": // some were lost
+		return feed.Users | feed.Status | feed.Sessions | feed.Host | feed.Rates | feed.Top
 	}
-	return feed.Users | feed.Status | feed.Sessions | feed.Host | feed.Rates | feed.Top
+	return feed.Status
+}
+
+// choosing returns the palette, if it has the keys.
+func (a *App) choosing() *dialog.Pick {
+	if n := len(a.dialogs); n > 0 && a.palette != nil && a.dialogs[n-1] == page.Dialog(a.palette) {
+		return a.palette
+	}
+	return nil
 }
 
 func faultText(err error) string {

@@ -30,6 +30,7 @@ const loading = 150 * time.Millisecond
 type drawn struct {
 	dirty  bool
 	lines  []string
+	text   string // the lines, together
 	dialog rect
 	tabs   []rect // y is the screen
 }
@@ -43,10 +44,11 @@ func (a *App) View() tea.View {
 	if a.shown.dirty || a.shown.lines == nil {
 		if !a.frozen || a.shown.lines == nil || len(a.dialogs) > 0 {
 			a.shown.lines = a.draw()
+			a.shown.text = strings.Join(a.shown.lines, "\n")
 		}
 		a.shown.dirty = false
 	}
-	v := tea.NewView(strings.Join(a.shown.lines, "\n"))
+	v := tea.NewView(a.shown.text)
 	v.AltScreen = true
 	v.ReportFocus = true
 	v.WindowTitle = "vpn: " + a.screen.String()

@@ -38,6 +38,14 @@ func NewPick(f page.Frame, title, hint string, items []Item) *Pick {
 	return p
 }
 
+// SetItems makes it a list of other items.
+func (p *Pick) SetItems(items []Item) {
+	at := p.at
+	p.items = items
+	p.filter()
+	p.at = max(min(at, len(p.shown)-1), 0)
+}
+
 func (p *Pick) filter() {
 	p.shown, p.at, p.top = p.shown[:0], 0, 0
 	query := strings.TrimSpace(p.input.Value())

@@ -58,11 +58,11 @@ func New(f page.Frame, usage Usage, users Users, after After) *Page {
 }
 
 // Needs says what the charts and the list are made of. Users are for the
-// choice of one, so they need not be new.
+// choice of one, so they come again only after a change.
 func (p *Page) Needs() feed.Topic {
 	p.seen = p.frame.Now()
 	need := feed.Status | feed.Sessions | feed.Host | feed.Rates
-	if !p.frame.Data().Known(feed.Users) {
+	if p.frame.Data().Outdated(feed.Users) {
 		need |= feed.Users
 	}
 	return need
