@@ -61,9 +61,12 @@ type App struct {
 	away    bool         // the terminal's window has not the focus
 	starts  bool         // a daemon is being started
 	palette *dialog.Pick // the last that was opened
-	frozen  bool
-	look    page.Look
-	since   time.Time
+
+	running  int                   // changes whose end is still to come
+	progress func() (done, of int) // of the last of them that is many things; nil: there is none
+	frozen   bool
+	look     page.Look
+	since    time.Time
 
 	shown drawn // what is on the screen
 }
@@ -208,6 +211,9 @@ const longestTwin = 120
 
 // changed tells how a change went, and which command does the same.
 func (a *App) changed(m changeMsg) tea.Cmd {
+	if a.running--; a.running == 0 {
+		a.progress = nil
+	}
 	a.data.Stale(m.change.Affects | feed.Status)
 	if m.err != nil {
 		if m.change.Failed != nil {
@@ -217,7 +223,7 @@ func (a *App) changed(m changeMsg) tea.Cmd {
 		return tea.Batch(a.say.add(page.Fault, faultText(m.err), a.o.Now()), a.poll())
 	}
 	if m.change.Undo != nil {
-		a.undo = &page.Change{Do: m.change.Undo, Affects: m.change.Affects}
+		a.undo = &page.Change{Do: m.change.Undo, Affects: m.change.Affects, Takes: m.change.Takes}
 	}
 	cmds := []tea.Cmd{a.poll()}
 	if m.change.Then != nil {

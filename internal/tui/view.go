@@ -160,6 +160,11 @@ func (p painter) state() []string {
 		seconds := int(age.Seconds())
 		return []string{t.Bad.Render(fmt.Sprintf("%s data is %d s old ", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds old", t.Glyphs.Bad, seconds)), t.Bad.Render(t.Glyphs.Bad)}
 	}
+	if a.progress != nil {
+		done, of := a.progress()
+		part := t.Accent.Render(fmt.Sprintf("%s %d of %d", t.Glyphs.Warn, done, of))
+		return []string{part + " " + p.fleet() + " ", part + " ", part}
+	}
 	r := a.data.Status.Rate
 	fleet := p.fleet()
 	down := t.Down.Render(t.Glyphs.Down + speed(r.Down))

@@ -128,10 +128,7 @@ func (d *Form) Render(t *theme.Theme, w, h int) []string {
 		}
 	}
 	if c := d.change(d.form).Twin; c != "" && h > 20 {
-		foot = append(foot, "")
-		for _, l := range widget.WrapWords("= "+widget.Clean(c), room) {
-			foot = append(foot, t.Faint.Render(l))
-		}
+		foot = append(foot, twin(t, c, room, h/2)...)
 	}
 	foot = append(foot, "")
 	switch {

@@ -29,6 +29,7 @@ type fields struct {
 
 	old  *vpn.User // whom they are about; nil: a new one, or several
 	many bool      // several: what is left empty stays as it is
+	had  []string  // the tags that some of the several have
 }
 
 // valueOf returns how old's field is written, as its parser reads it.
@@ -155,6 +156,7 @@ func (s *fields) make(allowed string) *widget.Form {
 		field("email", "E-mail", "", "the user's e-mail address, for your own use", vpn.ValidEmail),
 		field("note", "Note", "", "what you want to remember, in one line", vpn.ValidNote),
 	}
+	at := 0 // where the tags are
 	if s.many {
 		list = slices.DeleteFunc(list, func(f widget.Field) bool { return f.Key == "name" || f.Key == "valid-for" })
 		for i := range list {
@@ -163,10 +165,14 @@ func (s *fields) make(allowed string) *widget.Form {
 			switch f.Key {
 			case "tag":
 				f.Key, f.Label = "add-tag", "Add tags"
+				at = i + 1
 			case "server":
 				f.Help += "; none marked: as it is"
 			}
 		}
+	}
+	if s.many {
+		list = slices.Insert(list, at, widget.Field{Key: "remove-tag", Label: "Remove tags", Hint: asIs, Help: s.removable(), Check: s.checkRemoved})
 	}
 	s.form = widget.NewForm(list...)
 	return s.form
@@ -273,6 +279,32 @@ func checkTags(v string) error {
 	for _, tag := range listed(v) {
 		if err := vpn.ValidTag(tag); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// removable says which tags there are to take away.
+func (s *fields) removable() string {
+	if len(s.had) == 0 {
+		return "none of them has a tag"
+	}
+	const most = 8
+	text := "some of them have: " + strings.Join(s.had[:min(len(s.had), most)], " ")
+	if more := len(s.had) - most; more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text
+}
+
+func (s *fields) checkRemoved(v string) error {
+	add := listed(s.form.Value("add-tag"))
+	for _, tag := range listed(v) {
+		switch {
+		case slices.Contains(add, tag):
+			return errors.New(tag + " is added above: it cannot be both")
+		case !slices.Contains(s.had, tag):
+			return errors.New("none of them has the tag " + tag)
 		}
 	}
 	return nil

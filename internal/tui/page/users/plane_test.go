@@ -168,6 +168,17 @@ func TestManyAreChangedForReal(t *testing.T) {
 	if ann, ben = show(t, c, "ann"), show(t, c, "ben"); ann.Limits.Quota != 0 || ben.Limits.Quota != 0 || len(ben.Tags) != 0 || strings.Join(ann.Tags, " ") != "old" {
 		t.Errorf("they are %+v, %+v", ann.User, ben.User)
 	}
+	d.Press("esc", "e").Want("Edit 2 users")
+	fill(d, "Remove tags", "older").Want("some of them have: old").Press("enter").Want("✗ none of them has the tag older")
+	fill(d, "Add tags", "vip")
+	fill(d, "Remove tags", "old").Want("--add-tag vip --remove-tag old;").Press("enter").Want("2 users are changed")
+	if ann, ben = show(t, c, "ann"), show(t, c, "ben"); strings.Join(ann.Tags, " ") != "vip" || strings.Join(ben.Tags, " ") != "vip" {
+		t.Errorf("their tags are %v, %v", ann.Tags, ben.Tags)
+	}
+	d.Press("u").Want("2 users are as before")
+	if ann, ben = show(t, c, "ann"), show(t, c, "ben"); strings.Join(ann.Tags, " ") != "old" || len(ben.Tags) != 0 {
+		t.Errorf("their tags are %v, %v", ann.Tags, ben.Tags)
+	}
 	d.Press("esc", "E").Want("Extend ann by 30 days?", "1 more of the marked never expire").Press("y")
 	if ann = show(t, c, "ann"); !ann.ExpiresAt.Equal(end.AddDate(0, 0, 30)) {
 		t.Errorf("ann expires %v, was %v", ann.ExpiresAt, end)
