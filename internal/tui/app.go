@@ -121,6 +121,9 @@ func (a *App) tick() tea.Cmd {
 // Tick is the message with which the UI looks at the control plane again.
 func Tick(now time.Time) tea.Msg { return tickMsg(now) }
 
+// Happened is the message with which the UI learns of an event.
+func Happened(e vpn.Event) tea.Msg { return eventMsg{e} }
+
 // poll asks the control plane for what is due.
 func (a *App) poll() tea.Cmd {
 	var cmds []tea.Cmd

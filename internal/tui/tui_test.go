@@ -36,9 +36,18 @@ func TestTabsAndBack(t *testing.T) {
 	}
 }
 
+// The palette has the names of users on a screen that needs them for nothing,
+// and those of users who were made since.
 func TestPaletteFindsAUser(t *testing.T) {
-	d, _ := app(t, &tuitest.Fleet{N: 10})
-	d.Press(":").Want("Command").Type("quit").Press("enter")
+	f := &tuitest.Fleet{N: 10}
+	d, clock := app(t, f)
+	d.Press(":").Want("Command").Type("go user bob-0001").Press("enter").Want("Users shows bob-0001")
+	d.Press("esc", ":").Type("go server outline").Press("enter").Want("Servers shows outline")
+	f.N = 20
+	d.Send(tui.Happened(vpn.Event{Action: "users.create", Subject: "alice-0010"}))
+	d.Press("esc", ":").Type("go user alice-0010").Later(clock, time.Second).Want("go user alice-0010").Press("enter").Want("Users shows alice-0010")
+
+	d.Press("esc", ":").Want("Command").Type("quit").Press("enter")
 	if !d.Quit {
 		t.Error("the palette's quit does not quit")
 	}
