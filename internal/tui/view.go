@@ -86,14 +86,14 @@ func (a *App) draw() []string {
 			a.shown.dialog = r
 		}
 	}
-	y := a.h - 1
+	y := a.h - 2 // inside of the screen's frame
 	blocks := a.say.render(a.theme, a.w)
 	for i := len(blocks) - 1; i >= 0; i-- {
 		y -= len(blocks[i])
 		if y < 1 {
 			break
 		}
-		lines = widget.Over(lines, blocks[i], a.w-widget.Width(blocks[i][0])-1, y)
+		lines = widget.Over(lines, blocks[i], a.w-widget.Width(blocks[i][0])-2, y)
 	}
 	return lines
 }
@@ -168,25 +168,32 @@ func (p painter) state() []string {
 	r := a.data.Status.Rate
 	fleet := p.fleet()
 	down := t.Down.Render(t.Glyphs.Down + speed(r.Down))
-	return []string{fleet + " " + down + " " + t.Up.Render(t.Glyphs.Up+speed(r.Up)) + " ", fleet + " " + down, fleet}
+	return []string{fleet + " " + down + " " + t.Up.Render(t.Glyphs.Up+speed(r.Up)) + " ", fleet + " " + down + " ", fleet + " ", fleet, p.counts()}
 }
 
 // fleet is how many of the servers that are meant to run do.
 func (p painter) fleet() string {
+	return p.servers(" up")
+}
+
+// counts is fleet in few cells.
+func (p painter) counts() string { return p.servers("") }
+
+func (p painter) servers(up string) string {
 	a := p.a
-	up, all := 0, 0
+	running, all := 0, 0
 	for _, s := range a.data.Status.Servers {
 		if s.State == vpn.Stopped {
 			continue
 		}
 		all++
 		if s.State == vpn.Running || s.State == vpn.Syncing {
-			up++
+			running++
 		}
 	}
 	t := a.theme
-	text := fmt.Sprintf(" %d/%d up", up, all)
-	if up < all {
+	text := fmt.Sprintf(" %d/%d%s", running, all, up)
+	if running < all {
 		return t.Bad.Render(t.Glyphs.Bad + text)
 	}
 	return t.OK.Render(t.Glyphs.OK + text)
@@ -206,7 +213,7 @@ func (p painter) footer() string {
 				continue
 			}
 			w := widget.Width(act.Label()) + widget.Width(act.Short) + 3
-			if n+w > a.w-len(" ? help") && act.ID != "help" {
+			if n+w > a.w-len(" ? help ") && act.ID != "help" {
 				continue
 			}
 			if n+w > a.w {

@@ -98,8 +98,8 @@ func TestWhoIsOnline(t *testing.T) {
 	now := tuitest.Now()
 	ask(d, feed.Users, now)
 	user := func(i int) vpn.UserInfo { return d.Users[i] }
-	if user(1).Online == 0 || user(0).Online != 0 {
-		t.Fatalf("%+v", d.Users[:2])
+	if user(7).Online == 0 || user(0).Online != 0 {
+		t.Fatalf("%+v", d.Users[:8])
 	}
 	c.online = []vpn.UserInfo{
 		{User: vpn.User{ID: user(0).ID, Used: vpn.Traffic{Down: 7e9}}, Status: vpn.Limited, Online: 3, Rate: vpn.Rate{Down: 5}},
@@ -107,8 +107,8 @@ func TestWhoIsOnline(t *testing.T) {
 	}
 	name := user(0).Name
 	ask(d, feed.Online, now)
-	if u := user(0); u.Name != name || u.Online != 3 || u.Rate.Down != 5 || u.Used.Down != 7e9 || u.Status != vpn.Limited || user(1).Online != 0 {
-		t.Errorf("%+v", d.Users[:2])
+	if u := user(0); u.Name != name || u.Online != 3 || u.Rate.Down != 5 || u.Used.Down != 7e9 || u.Status != vpn.Limited || user(7).Online != 0 {
+		t.Errorf("%+v", d.Users[:8])
 	}
 	c.online = nil
 	ask(d, feed.Online, now.Add(time.Minute))

@@ -251,7 +251,7 @@ func (d drawer) host(w, h int) (widget.Pane, []string) {
 			case w < 32:
 				n = 0
 			case w > 45:
-				n, text = 19, note+more
+				n, text = 20, note+more
 			}
 			return " " + widget.Gauge(t, label, part, w-2-n) + t.Muted.Render(widget.FitRight(t, text, n)) + " "
 		})

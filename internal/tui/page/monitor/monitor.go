@@ -277,6 +277,13 @@ func (p *Page) kick() tea.Cmd {
 	return nil
 }
 
+func others(n int) string {
+	if n == 0 {
+		return "this user has no other connection"
+	}
+	return connectionsOf(n) + " more of this user"
+}
+
 func connectionsOf(n int) string {
 	if n == 1 {
 		return "1 connection"
@@ -304,7 +311,7 @@ func (p *Page) open() {
 		row("since", x.Since.In(now.Location()).Format(time.DateTime)+", "+widget.Age(now.Sub(x.Since))+" ago"),
 		row("moved", t.Glyphs.Down+" "+vpn.FormatSize(x.Down)+"  "+t.Glyphs.Up+" "+vpn.FormatSize(x.Up)),
 		row("credential", string(x.Credential)),
-		row("others", connectionsOf(p.sessions.ofUser(userOf(x))-1)+" more of this user"),
+		row("others", others(p.sessions.ofUser(userOf(x))-1)),
 	}))
 }
 

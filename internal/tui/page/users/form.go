@@ -143,7 +143,7 @@ func (s *fields) make(allowed string) *widget.Form {
 		field("time-zone", "Time zone", "UTC", "at whose midnight: Europe/Berlin", s.checkZone),
 		field("after-quota", "After quota", "cut", "when the quota is used up: cut, or throttle:1mbit, both ways together", s.checkAfter),
 		field("expires", "Expires", "never", "the end: 30d, 2026-12-31, 2026-12-31T15:00 (UTC), never", checked(func(v string) (time.Time, error) { return vpn.ParseWhen(v, s.now) })),
-		field("valid-for", "Valid for", "", "the end, counted from the first use: 30d, 12h, 2w, 1y", s.checkValidFor),
+		field("valid-for", "Valid for", "none", "the end, counted from the first use: 30d, 12h, 2w, 1y", s.checkValidFor),
 		field("rate-down", "Rate down", "none", "speed to the user: 20mbit, 2.5MB/s, none", checked(vpn.ParseRate)),
 		field("rate-up", "Rate up", "none", "speed from the user", checked(vpn.ParseRate)),
 		field("devices", "Devices", "none", "networks at one time from which the user connects, or none", checked(parseCount)),

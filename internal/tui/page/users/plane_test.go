@@ -2,6 +2,7 @@ package users_test
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -36,8 +37,14 @@ func real(t *testing.T, people ...vpn.NewUser) (*tuitest.Driver, *client.Client)
 		}
 	})
 	c := client.InProcess(l.Handler())
-	for name, port := range map[string]uint16{"main": 8388, "other": 8389} {
-		if _, err := c.Servers.Create(t.Context(), vpn.NewServer{Name: name, Protocol: "shadowsocks", Listen: netip.IPv6Loopback(), Port: port}); err != nil {
+	for _, name := range []string{"main", "other"} {
+		l, err := net.Listen("tcp", "[::1]:0") // a port that is free
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		if _, err := c.Servers.Create(t.Context(), vpn.NewServer{Name: name, Protocol: "shadowsocks", Listen: netip.IPv6Loopback(), Port: uint16(port)}); err != nil {
 			t.Fatal(err)
 		}
 	}
