@@ -68,7 +68,7 @@ func (p *Page) detail(w, h int) []string {
 	p.top = max(min(p.top, len(lines)-(h-2)), 0)
 	note := ""
 	if below := len(lines) - (h - 2) - p.top; below > 0 {
-		note = strconv.Itoa(below) + " more " + t.Glyphs.Down
+		note = t.Glyphs.Down + " " + strconv.Itoa(below) + " more"
 	}
 	body := make([]string, 0, h)
 	for _, l := range lines[p.top:min(p.top+h-2, len(lines))] {
