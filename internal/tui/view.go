@@ -158,7 +158,7 @@ func (p painter) state() []string {
 	}
 	if age := a.data.Age(feed.Status, a.o.Now()); age > 3*a.look.Refresh+2*time.Second && a.data.Err(feed.Status) != nil {
 		seconds := int(age.Seconds())
-		return []string{t.Bad.Render(fmt.Sprintf("%s data is %d s old ", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds old", t.Glyphs.Bad, seconds)), t.Bad.Render(t.Glyphs.Bad)}
+		return []string{t.Bad.Render(fmt.Sprintf("%s data is %d s old ", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds old", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds", t.Glyphs.Bad, seconds)), t.Bad.Render(t.Glyphs.Bad)}
 	}
 	if a.progress != nil {
 		done, of := a.progress()
@@ -269,7 +269,10 @@ func (p painter) without(err error, w, h int) []string {
 	case a.canStart():
 		lines = append(lines, t.Key.Render(enter.Label())+"  start one now, in the background", t.Faint.Render("= vpn serve"))
 	}
-	lines = append(lines, "", t.Muted.Render("This screen goes by itself as soon as one answers. q quits."))
+	lines = append(lines, "")
+	for _, l := range widget.WrapWords("This screen goes by itself as soon as one answers. q quits.", max(w-8, 8)) {
+		lines = append(lines, t.Muted.Render(l))
+	}
 	out := make([]string, 0, h)
 	for range max((h-len(lines))/2, 0) {
 		out = append(out, "")
