@@ -53,7 +53,8 @@ func serverFields(s vpn.ServerDetail) []any {
 	}
 	fields := []any{
 		"name", s.Name,
-		"state", cell{stateText(s.ServerInfo), string(s.State)},
+		"state",
+		cell{stateText(s.ServerInfo), string(s.State)},
 		"problem", s.Problem,
 		"protocol", string(s.Protocol),
 		"endpoint", s.Endpoint,
