@@ -61,6 +61,7 @@ type App struct {
 	away    bool         // the terminal's window has not the focus
 	starts  bool         // a daemon is being started
 	palette *dialog.Pick // the last that was opened
+	lost    int          // the message that says that the daemon has gone; 0: it has not
 
 	running  int                   // changes whose end is still to come
 	progress func() (done, of int) // of the last of them that is many things; nil: there is none
@@ -166,7 +167,7 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 	case tea.BlurMsg:
 		a.away = true
 	case tickMsg:
-		return tea.Batch(a.poll(), a.tick())
+		return tea.Batch(a.poll(), a.tick(), a.mourn())
 	case feed.Answer:
 		a.data.Take(m, a.o.Now())
 		for _, p := range a.pages {
@@ -175,6 +176,7 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 		if p := a.choosing(); p != nil && m.Topic == feed.Users {
 			p.SetItems(a.frame().palette())
 		}
+		return a.mourn()
 	case changeMsg:
 		return a.changed(m)
 	case eventMsg:
@@ -257,6 +259,26 @@ func affected(e vpn.Event) feed.Topic {
 		return feed.Users | feed.Status | feed.Sessions | feed.Host | feed.Rates | feed.Top
 	}
 	return feed.Status
+}
+
+// lostAfter is how long a daemon may be silent that is only restarted.
+const lostAfter = 5 * time.Second
+
+// mourn says once that the daemon has gone, and that it is back.
+func (a *App) mourn() tea.Cmd {
+	err := a.data.Err(feed.Status)
+	switch {
+	case !a.data.Known(feed.Status):
+	case err != nil && a.lost == 0 && a.data.Age(feed.Status, a.o.Now()) > lostAfter+a.look.Refresh:
+		cmd := a.say.add(page.Fault, "the daemon does not answer any more, and what is shown is old\n"+faultText(err), a.o.Now())
+		a.lost = a.say.next
+		return cmd
+	case err == nil && a.lost > 0:
+		a.say.fade(fadeMsg{a.lost})
+		a.lost = 0
+		return a.say.add(page.Done, "the daemon answers again", a.o.Now())
+	}
+	return nil
 }
 
 // choosing returns the palette, if it has the keys.

@@ -102,6 +102,18 @@ func TestStaleDataIsCalledSo(t *testing.T) {
 	d.Later(clock, time.Second).WantNot("old").Later(clock, 11*time.Second).Want("data is 12 s old", "Dashboard shows")
 	f.Err = nil
 	d.Later(clock, time.Second).WantNot("old")
+
+	// Once, with what to do about it, until it is back.
+	f.Err = vpn.Errorf(vpn.Unavailable, "no daemon is running").WithHint("start it with: vpn serve")
+	d.Later(clock, time.Second).WantNot("any more") // it may be but a restart
+	d.Later(clock, 10*time.Second).Want("the daemon does not answer any more", "no daemon is running", "start it with: vpn serve").Press("esc").WantNot("any more")
+	d.Later(clock, 10*time.Second).WantNot("any more").Want("data is")
+	f.Err = nil
+	d.Later(clock, time.Second).Want("the daemon answers again").WantNot("data is")
+	f.Err = vpn.Errorf(vpn.Unavailable, "gone")
+	d.Later(clock, 10*time.Second).Want("any more")
+	f.Err = nil
+	d.Later(clock, time.Second).Want("answers again").WantNot("any more")
 }
 
 func TestNoPermission(t *testing.T) {
