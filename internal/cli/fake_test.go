@@ -406,7 +406,7 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 		UsersOnline: 1,
 		Expiring:    vpn.Ending{Count: 5, First: []vpn.EndingUser{{Name: "alice", ExpiresAt: now}, {Name: "bob", ExpiresAt: now.Add(time.Hour)}}},
 		NearQuota:   vpn.Ending{Count: 1, First: []vpn.EndingUser{{Name: "alice", Quota: 1000, Used: vpn.Traffic{Up: 900, Down: 79}}}},
-		Synced: f.synced, Servers: servers, Warnings: []string{"the address is private"},
+		Synced:      f.synced, Servers: servers, Warnings: []string{"the address is private"},
 	}, err
 }
 
