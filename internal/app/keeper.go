@@ -60,8 +60,10 @@ type face struct {
 func newKeeper(r *Reconciler, at Place) *keeper {
 	id := at.Server
 	tell := func(action, subject, detail string) { r.feeds.tell(byItself(r.clock.Now(), action, subject, detail)) }
-	face := face{tell: tell, now: r.clock.Now, name: string(id), state: vpn.Starting, since: r.clock.Now()}
-	return &keeper{r: r, id: id, at: at, steps: newSteps(), face: face}
+	return &keeper{
+		r: r, id: id, at: at, steps: newSteps(),
+		face: face{tell: tell, now: r.clock.Now, name: string(id), state: vpn.Starting, since: r.clock.Now()},
+	}
 }
 
 const (
