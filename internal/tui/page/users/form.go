@@ -172,7 +172,7 @@ func (s *fields) make(allowed string) *widget.Form {
 		}
 	}
 	if s.many {
-		list = slices.Insert(list, at, widget.Field{Key: "remove-tag", Label: "Remove tags", Hint: asIs, Help: s.removable(), Check: s.checkRemoved})
+		list = slices.Insert(list, at, widget.Field{Key: "remove-tag", Label: "Remove tags", Hint: asIs, Help: removable(s.had), Check: checkRemoved(s)})
 	}
 	s.form = widget.NewForm(list...)
 	return s.form
@@ -279,32 +279,6 @@ func checkTags(v string) error {
 	for _, tag := range listed(v) {
 		if err := vpn.ValidTag(tag); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// removable says which tags there are to take away.
-func (s *fields) removable() string {
-	if len(s.had) == 0 {
-		return "none of them has a tag"
-	}
-	const most = 8
-	text := "some of them have: " + strings.Join(s.had[:min(len(s.had), most)], " ")
-	if more := len(s.had) - most; more > 0 {
-		text += " and " + strconv.Itoa(more) + " more"
-	}
-	return text
-}
-
-func (s *fields) checkRemoved(v string) error {
-	add := listed(s.form.Value("add-tag"))
-	for _, tag := range listed(v) {
-		switch {
-		case slices.Contains(add, tag):
-			return errors.New(tag + " is added above: it cannot be both")
-		case !slices.Contains(s.had, tag):
-			return errors.New("none of them has the tag " + tag)
 		}
 	}
 	return nil

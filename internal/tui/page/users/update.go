@@ -36,19 +36,6 @@ func openUpdate(p *Page, users []vpn.UserInfo) tea.Cmd {
 	})
 }
 
-// tagsOf are the tags that some of users have.
-func tagsOf(users []vpn.UserInfo) []string {
-	var tags []string
-	for _, u := range users {
-		for _, tag := range u.Tags {
-			if at, has := slices.BinarySearch(tags, tag); !has {
-				tags = slices.Insert(tags, at, tag)
-			}
-		}
-	}
-	return tags
-}
-
 // allowedNames are the servers that let u in, as the form's choices.
 func allowedNames(p *Page, u vpn.User) []string {
 	if u.AllowedServers == nil {
