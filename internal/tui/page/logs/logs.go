@@ -106,7 +106,7 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
 	case stillMsg:
 		if m.turn == p.writing.turn {
-			p.seek()
+			p.writing.seek(p)
 		}
 	case openedMsg:
 		return p.source.took(m, p.frame.Now())
@@ -148,11 +148,11 @@ func (p *Page) Follow() tea.Cmd {
 }
 
 // seek searches for what is written, if that was not done.
-func (p *Page) seek() {
-	if !p.writing.unsure {
+func (w *writing) seek(p *Page) {
+	if !w.unsure {
 		return
 	}
-	p.writing.unsure = false
+	w.unsure = false
 	p.view.at = p.from
 	p.view.look(p.input.Value())
 }
@@ -165,7 +165,7 @@ func (p *Page) Type(msg tea.Msg) bool {
 	if k, ok := msg.(tea.KeyPressMsg); ok {
 		switch k.String() {
 		case "enter", "down", "up":
-			p.seek()
+			p.writing.seek(p)
 			p.input.Blur()
 			return true
 		case "esc":
@@ -322,7 +322,7 @@ func (p *Page) Click(_, y int, button tea.MouseButton) tea.Cmd {
 	}
 	if n, ok := p.look.lineOn(y); ok {
 		again := n == p.view.at && button == tea.MouseLeft
-		p.seek()
+		p.writing.seek(p)
 		p.input.Blur()
 		p.view.put(n)
 		if again {
