@@ -195,3 +195,29 @@ func (p *crowded) Do(action string) (tea.Cmd, bool) {
 		},
 	}), true
 }
+
+// Messages go away by themselves, but faults, and all can be read again.
+func TestMessagesGoAndAreKept(t *testing.T) {
+	o, _ := tuitest.Options(t)
+	o.Source = &tuitest.Fleet{N: 3}
+	var fade []func(time.Time) tea.Msg
+	o.After = func(d time.Duration, fn func(time.Time) tea.Msg) tea.Cmd {
+		if d == 4*time.Second {
+			fade = append(fade, fn)
+		}
+		return nil
+	}
+	p := &door{}
+	a := tuitest.Alone(o, key.Dashboard, func(f page.Frame) page.Page {
+		p.frame, p.Theme = f, f.Theme()
+		return p
+	})
+	d := tuitest.Drive(t, a, 100, 30).Press("enter").Want("the door is open", "= vpn door open")
+	p.err = vpn.Errorf(vpn.Conflict, "the door is stuck").WithHint("push")
+	d.Press("enter").Want("the door is stuck", "hint: push")
+	for _, fn := range fade {
+		d.Send(fn(tuitest.Now()))
+	}
+	d.WantNot("the door is open").Want("the door is stuck").Press("esc").WantNot("stuck")
+	d.Press("ctrl+g").Want("Messages", "14:00:00", "the door is open", "the door is stuck").Press("esc").WantNot("Messages")
+}
