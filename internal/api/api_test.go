@@ -207,8 +207,8 @@ func TestServerVerbs(t *testing.T) {
 
 func TestListIsNarrowedDown(t *testing.T) {
 	f := newFixture(t)
-	w := f.do("GET", "/v1/users?status=on_hold&tag=a,b&search=x%20y", "")
-	want := vpn.UserFilter{Status: vpn.OnHold, Tags: []string{"a", "b"}, Search: "x y"}
+	w := f.do("GET", "/v1/users?status=on_hold&tag=a,b&search=x%20y&online=true", "")
+	want := vpn.UserFilter{Status: vpn.OnHold, Tags: []string{"a", "b"}, Search: "x y", Online: true}
 	if d := cmp.Diff(want, f.users.filter); w.Code != http.StatusOK || d != "" {
 		t.Errorf("%d %s %s", w.Code, w.Body, d)
 	}

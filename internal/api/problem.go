@@ -97,7 +97,9 @@ func (a *api) refuse(ctx context.Context, operation string, err error) *Problem 
 	case vpn.Internal:
 		level = slog.LevelError
 	case vpn.Unavailable:
-		level = slog.LevelWarn
+		if err != errCancelled { //nolint:errorlint // whoever asked has gone, a terminal UI with each that is closed
+			level = slog.LevelWarn
+		}
 	}
 	a.log.LogAttrs(ctx, level, "request refused", attrs...)
 	return p

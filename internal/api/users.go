@@ -57,6 +57,7 @@ type someUsers struct {
 	Status  string   `query:"status" enum:"active,on_hold,limited,throttled,expired,disabled" doc:"those of the living who are in that state; throttled: those of the limited who are slowed down, and not cut"`
 	Tag     []string `query:"tag" doc:"those of the living who have all of these tags"`
 	Search  string   `query:"search" maxLength:"100" doc:"those of the living whose name, e-mail, note or a tag holds it"`
+	Online  bool     `query:"online" doc:"those of the living who have a connection now"`
 	Fields  []string `query:"fields" doc:"only these of each user, such as name,limits.quota; a wrong one is answered with all that there are"`
 }
 
@@ -72,7 +73,7 @@ func addUsers(a *api, to either[Users]) {
 		OperationID: "users.list", Method: http.MethodGet, Path: "/v1/users", Summary: "List the users",
 		Responses: onlyList[vpn.UserInfo](a, "Users, by name; the deleted ones by when they were"),
 	}, func(ctx context.Context, in *someUsers) (*huma.StreamResponse, error) {
-		f := vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search, Fields: in.Fields}
+		f := vpn.UserFilter{Status: vpn.UserStatus(in.Status), Tags: in.Tag, Search: in.Search, Online: in.Online, Fields: in.Fields}
 		switch {
 		case len(in.Fields) > 0 && in.Deleted:
 			return fieldsOf(func(fn func(*vpn.UserInfo) error) error {

@@ -35,3 +35,31 @@ func BenchmarkCreate(b *testing.B) {
 		x.user(fmt.Sprint("new", i), vpn.Limits{Quota: 1e9})
 	}
 }
+
+// BenchmarkWatching is what a terminal UI on its dashboard asks each second, of
+// 10,000 users.
+func BenchmarkWatching(b *testing.B) {
+	x := newBench(b)
+	x.supervise()
+	x.server("main")
+	err := x.store.Update(x.ctx, func(tx app.Tx) error {
+		for i := range 10_000 {
+			u := vpn.User{ID: vpn.UserID(vpn.NewID()), Name: fmt.Sprint("u", i), Enabled: true, Limits: vpn.Limits{Quota: 1e9}}
+			if err := tx.Users.Put(u); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := x.app.System.Status(x.ctx); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := x.app.Usage.Rates(x.ctx, vpn.RatesQuery{By: vpn.ByUser}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

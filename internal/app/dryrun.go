@@ -102,16 +102,16 @@ func (f follower) connections(ctx context.Context, u vpn.UserID) (int, error) {
 	return total, errors.Join(errs...)
 }
 
-// describe returns the state of a server, in a dry run the one that it would
-// come to.
-func (f follower) describe(s vpn.Server) (vpn.ServerState, string, *vpn.Worker) {
-	state, problem, worker := f.Reconciler.describe(s)
+// describe returns the condition of a server, in a dry run the one that it
+// would come to.
+func (f follower) describe(s vpn.Server) condition {
+	c := f.Reconciler.describe(s)
 	switch {
 	case !f.dry:
 	case !s.Enabled, !s.DeletedAt.IsZero():
-		return vpn.Stopped, "", nil
-	case state == vpn.Stopped && f.Supervising():
-		return vpn.Starting, "", nil
+		return condition{state: vpn.Stopped}
+	case c.state == vpn.Stopped && f.Supervising():
+		return condition{state: vpn.Starting}
 	}
-	return state, problem, worker
+	return c
 }

@@ -39,12 +39,14 @@ type keeper struct {
 // A face is what others are shown of a keeper's server.
 type face struct {
 	tell func(action, subject, detail string) // whoever follows
+	now  func() time.Time
 
 	mu sync.Mutex
 	// Guarded by mu.
 	name     string   // of the server, once it is known
 	strays   []string // runtimes where it has a worker that it should not have
 	state    vpn.ServerState
+	since    time.Time // when that became so, but for attempts to change it
 	problem  string
 	worker   Worker
 	health   vpn.Health
@@ -58,7 +60,10 @@ type face struct {
 func newKeeper(r *Reconciler, at Place) *keeper {
 	id := at.Server
 	tell := func(action, subject, detail string) { r.feeds.tell(byItself(r.clock.Now(), action, subject, detail)) }
-	return &keeper{r: r, id: id, at: at, steps: newSteps(), face: face{tell: tell, name: string(id), state: vpn.Starting}}
+	return &keeper{
+		r: r, id: id, at: at, steps: newSteps(),
+		face: face{tell: tell, now: r.clock.Now, name: string(id), state: vpn.Starting, since: r.clock.Now()},
+	}
 }
 
 const (
@@ -138,11 +143,28 @@ func (f *face) in(state vpn.ServerState) bool {
 func (f *face) show(state vpn.ServerState, problem string) {
 	f.mu.Lock()
 	other, name := f.state != state, f.name
+	if kind(f.state) != kind(state) {
+		f.since = f.now()
+	}
 	f.state, f.problem = state, problem
 	f.mu.Unlock()
 	if other {
 		f.tell("servers."+string(state), name, problem)
 	}
+}
+
+// kind is what a state comes to for those who want to know since when: it
+// runs, it does not though it should, or it should not. Each attempt to start
+// a server that fails goes through two states of the second kind.
+func kind(s vpn.ServerState) vpn.ServerState {
+	switch s {
+	case vpn.Syncing:
+		return vpn.Running
+	case vpn.Starting, vpn.Unresponsive:
+		return vpn.Failed
+	case vpn.Running, vpn.Failed, vpn.Stopped:
+	}
+	return s
 }
 
 // step makes the worker follow the store once. gone reports that the server

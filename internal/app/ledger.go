@@ -25,6 +25,7 @@ type ledger struct {
 	servers  map[vpn.ServerID]vpn.Traffic
 	firsts   firstUses
 	turn     time.Time // when the next period begins anew, as of then too
+	written  uint64    // how often the store was told something
 }
 
 // epochCount is what one life of one worker has counted.
@@ -289,6 +290,7 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("record usage: %w", err)
 	}
+	l.written++
 	for _, e := range l.epochs {
 		e.committed = e.seq
 		for _, n := range e.dirty {

@@ -10,7 +10,18 @@ type live struct {
 	began   vpn.FirstUse // of the user's hold, if its User is set
 }
 
-func (l *ledger) liveUsers() map[vpn.UserID]live {
+// on adds it to what was stored.
+func (l live) on(u *vpn.User) {
+	u.Used = u.Used.Add(l.pending)
+	if l.began.User != "" {
+		u.Begin(l.began)
+	}
+}
+
+// live returns that for whom there is something, and how often the store was
+// written to until now: whoever has read users since the last time has all
+// that is not in here.
+func (l *ledger) live() (users map[vpn.UserID]live, commits uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make(map[vpn.UserID]live, len(l.accounts.pending))
@@ -34,7 +45,7 @@ func (l *ledger) liveUsers() map[vpn.UserID]live {
 		v.began = f
 		out[u] = v
 	}
-	return out
+	return out, l.written
 }
 
 func (l *ledger) liveServer(id vpn.ServerID) live {

@@ -49,30 +49,43 @@ func (r *Reconciler) glance(ctx context.Context) {
 // nobodyServes is why a server does not run that nobody starts.
 const nobodyServes = "no daemon is running"
 
-// describe returns the state of a server and of its worker.
-func (r *Reconciler) describe(s vpn.Server) (vpn.ServerState, string, *vpn.Worker) {
+// A condition is the state of a server and of its worker.
+type condition struct {
+	state   vpn.ServerState
+	since   time.Time // see [vpn.ServerInfo]; zero: not known
+	problem string
+	worker  *vpn.Worker // nil: there is none
+}
+
+// describe returns the condition of a server.
+func (r *Reconciler) describe(s vpn.Server) condition {
 	r.mu.Lock()
 	k := r.keepers[s.ID]
 	r.mu.Unlock()
 	if k == nil {
 		switch {
 		case !s.Enabled:
-			return vpn.Stopped, "", nil
+			return condition{state: vpn.Stopped}
 		case r.Supervising():
-			return vpn.Starting, "", nil
+			return condition{state: vpn.Starting}
 		}
-		return vpn.Stopped, nobodyServes, nil
+		return condition{state: vpn.Stopped, problem: nobodyServes}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	c := condition{state: k.state, problem: k.problem}
+	if r.Supervising() { // else it was looked at only now
+		c.since = k.since
+	}
 	if k.worker == nil || k.health.Epoch == "" {
-		return k.state, k.problem, nil
+		return c
 	}
 	h := k.health
-	return k.state, k.problem, &vpn.Worker{
+	c.worker = &vpn.Worker{
 		PID: h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
 		StartedAt: h.StartedAt, CPU: k.busy.percentIn(h.Epoch), Memory: h.Memory, Confined: h.Confined, Carrier: h.Carrier, Why: h.CarrierWhy, Restarts: k.restarts,
 	}
+	return c
 }
 
 // sessions returns the live sessions of a server, none if its worker does not

@@ -86,7 +86,8 @@ func (s *SystemInfo) Summary(ctx context.Context) (string, error) {
 		}
 	}
 	online := 0
-	for _, u := range s.reconciler.ledger.liveUsers() {
+	live, _ := s.reconciler.ledger.live()
+	for _, u := range live {
 		if u.conns > 0 {
 			online++
 		}

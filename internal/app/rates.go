@@ -32,9 +32,14 @@ func (u *Usage) Rates(ctx context.Context, q vpn.RatesQuery) (vpn.Rates, error) 
 		if err := narrow(tx, q.User, q.Server, &user, &server); err != nil {
 			return err
 		}
-		of, err = namer(tx, q.By)
+		if q.By != vpn.ByUser {
+			of, err = namer(tx, q.By)
+		}
 		return err
 	})
+	if err == nil && of == nil {
+		of, err = u.reconciler.roster.namer(ctx)
+	}
 	if err != nil {
 		return vpn.Rates{}, err
 	}

@@ -94,7 +94,8 @@ func with(ids []vpn.ServerID, id vpn.ServerID) []vpn.ServerID {
 
 // follow makes the workers follow a change of a user, and says what came of it.
 func (c *core) follow(ctx context.Context, was, is vpn.User, had, has doors) vpn.UserChange {
-	now := c.reconciler.ledger.liveUsers()[is.ID]
+	all, _ := c.reconciler.ledger.live()
+	now := all[is.ID]
 	out := vpn.UserChange{User: c.userInfo(is, now), DryRun: c.dryRun()}
 	r := reachOf(c.userInfo(was, now), out.User, had, has)
 	if len(r.shut) > 0 {

@@ -38,6 +38,7 @@ type Reconciler struct {
 	speeds   speeds
 	feeds    *feeds
 	onlooker onlooker
+	roster   *roster
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run
@@ -54,7 +55,7 @@ func NewReconciler(st Store, ws Workers, n Network, log *slog.Logger, now func()
 	r := &Reconciler{
 		store: st, workers: ws, network: n, tunnels: noTunnels{}, log: log, clock: c,
 		ledger: l, books: &books{ledger: l, log: log}, allots: newAllotments(l),
-		keepers: map[vpn.ServerID]*keeper{}, feeds: &feeds{},
+		keepers: map[vpn.ServerID]*keeper{}, feeds: &feeds{}, roster: &roster{store: st, ledger: l},
 	}
 	r.onlooker = onlooker{store: st, ledger: l, feeds: r.feeds, now: c.Now}
 	r.calendar = &calendar{
@@ -114,6 +115,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			r.sample(ctx)
 			turnDue(ctx, r)
 			r.onlooker.look(ctx)
+			r.roster.tidy()
 			if samples++; samples%retryEvery == 0 && r.books.problem() != nil {
 				_ = r.books.commit(ctx)
 			}

@@ -196,7 +196,8 @@ func (s *Servers) info(srv vpn.Server, used map[vpn.ServerID]vpn.Traffic) vpn.Se
 		Rate:     l.rate,
 		Used:     used[srv.ID].Add(l.pending),
 	}
-	out.State, out.Problem, out.Worker = s.reconciler.describe(srv)
+	c := s.reconciler.describe(srv)
+	out.State, out.Since, out.Problem, out.Worker = c.state, c.since, c.problem, c.worker
 	return out
 }
 

@@ -213,8 +213,7 @@ func (s *Servers) effects(ctx context.Context, srv, old vpn.Server) (vpn.ServerE
 	}
 	if srv.Enabled && (srv.Port < firstFreePort && old.Port >= firstFreePort || protocol.Drops(p, srv, old)) {
 		s.reconciler.glance(ctx)
-		_, _, worker := s.reconciler.describe(old)
-		e.Drops = worker != nil
+		e.Drops = s.reconciler.describe(old).worker != nil
 	}
 	return e, nil
 }

@@ -23,22 +23,12 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 	if err != nil {
 		return vpn.Status{}, err
 	}
-	var users []vpn.User
-	err = s.Store.View(ctx, func(tx Tx) (err error) {
-		users, err = tx.Users.Brief(vpn.UserFilter{})
-		return err
-	})
-	if err != nil {
-		return vpn.Status{}, err
-	}
 	out := vpn.Status{
 		Version: s.Version, Daemon: s.reconciler.Supervising(), PID: os.Getpid(), DataDir: s.DataDir,
 		Since: s.since, Users: map[vpn.UserStatus]int{}, Synced: true, Servers: servers,
 	}
-	now, liveUsers := s.Now(), s.reconciler.ledger.liveUsers()
-	for _, u := range users {
-		u.Used = u.Used.Add(liveUsers[u.ID].pending)
-		out.Users[u.Status(now)]++
+	if err := s.users(ctx, &out); err != nil {
+		return vpn.Status{}, err
 	}
 	for _, srv := range servers {
 		out.Online += srv.Online
@@ -77,6 +67,28 @@ func (s *SystemInfo) Status(ctx context.Context) (vpn.Status, error) {
 		out.Warnings = append(out.Warnings, s.Process.Warnings()...)
 	}
 	return out, nil
+}
+
+// users sums up all users.
+func (s *SystemInfo) users(ctx context.Context, to *vpn.Status) error {
+	users, now, err := s.reconciler.roster.read(ctx)
+	if err != nil {
+		return err
+	}
+	var ends vpn.Endings
+	at := s.Now()
+	for _, u := range users {
+		l := now[u.ID]
+		l.on(&u)
+		status := u.Status(at)
+		to.Users[status]++
+		if l.conns > 0 {
+			to.UsersOnline++
+		}
+		ends.Add(u, status, at)
+	}
+	to.Expiring, to.NearQuota = ends.Sum()
+	return nil
 }
 
 // Host returns how the machine is that the control plane runs on.

@@ -72,9 +72,17 @@ func (u *Users) List(ctx context.Context, f vpn.UserFilter) ([]vpn.UserInfo, err
 	if err != nil {
 		return nil, err
 	}
-	out := make([]vpn.UserInfo, 0, len(users))
+	most := len(users)
+	if f.Online {
+		most = min(most, len(now))
+	}
+	out := make([]vpn.UserInfo, 0, most)
 	for i := range users {
-		if info := u.userInfo(users[i], now[users[i].ID]); f.Meets(info.User, info.Status) {
+		l := now[users[i].ID]
+		if f.Online && l.conns == 0 {
+			continue
+		}
+		if info := u.userInfo(users[i], l); f.Meets(info.User, info.Status) {
 			out = append(out, info)
 		}
 	}
@@ -90,7 +98,11 @@ func (u *Users) Each(ctx context.Context, f vpn.UserFilter, fn func(*vpn.UserInf
 	}
 	var info vpn.UserInfo
 	for i := range users {
-		if info = u.userInfo(users[i], now[users[i].ID]); !f.Meets(info.User, info.Status) {
+		l := now[users[i].ID]
+		if f.Online && l.conns == 0 {
+			continue
+		}
+		if info = u.userInfo(users[i], l); !f.Meets(info.User, info.Status) {
 			continue
 		}
 		if err := fn(&info); err != nil {
@@ -109,6 +121,10 @@ func readUsers(ctx context.Context, u *Users, f vpn.UserFilter) (users []vpn.Use
 	if err := checkFilter(f); err != nil {
 		return nil, nil, err
 	}
+	if f.Online && isBrief(f) { // asked by whoever watches, again and again
+		u.reconciler.glance(ctx)
+		return u.reconciler.roster.read(ctx)
+	}
 	err = u.Store.View(ctx, func(tx Tx) (err error) {
 		list := tx.Users.List
 		if isBrief(f) {
@@ -121,7 +137,8 @@ func readUsers(ctx context.Context, u *Users, f vpn.UserFilter) (users []vpn.Use
 		return nil, nil, err
 	}
 	u.reconciler.glance(ctx)
-	return users, u.reconciler.ledger.liveUsers(), nil
+	now, _ = u.reconciler.ledger.live()
+	return users, now, nil
 }
 
 // isBrief reports whether nothing is looked at but what [UserStore.Brief] has,
@@ -138,10 +155,7 @@ func isBrief(f vpn.UserFilter) bool {
 
 // userInfo derives what is shown of usr from what is stored and what is live.
 func (c *core) userInfo(usr vpn.User, l live) vpn.UserInfo {
-	usr.Used = usr.Used.Add(l.pending)
-	if l.began.User != "" {
-		usr.Begin(l.began)
-	}
+	l.on(&usr)
 	return vpn.UserInfo{User: usr, Status: usr.Status(c.Now()), Online: l.conns, Rate: l.rate}
 }
 
@@ -179,7 +193,8 @@ func (u *Users) Show(ctx context.Context, name string) (vpn.UserDetail, error) {
 	u.reconciler.glance(ctx)
 	l := u.reconciler.ledger
 	pending := l.pendingOn(usr.ID)
-	out := vpn.UserDetail{UserInfo: u.userInfo(usr, l.liveUsers()[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
+	now, _ := l.live()
+	out := vpn.UserDetail{UserInfo: u.userInfo(usr, now[usr.ID]), Servers: []vpn.UserServer{}, Sessions: []vpn.Session{}, Resets: resets}
 	by := map[vpn.CredentialID]int{} // live connections
 	for _, s := range servers {
 		out.Servers = append(out.Servers, vpn.UserServer{Server: s.Name, Protocol: s.Protocol, Allowed: usr.MayUse(s.ID), Used: used[s.ID].Add(pending[s.ID])})

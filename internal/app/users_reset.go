@@ -44,7 +44,8 @@ func (u *Users) Reset(ctx context.Context, name string) (vpn.UserChange, error) 
 	synced := u.reconciler.Sync(ctx, has.servers()...)
 	now := live{}
 	if !u.dryRun() { // what is pending would have been counted before
-		now = u.reconciler.ledger.liveUsers()[usr.ID]
+		all, _ := u.reconciler.ledger.live()
+		now = all[usr.ID]
 	}
 	return vpn.UserChange{User: u.userInfo(usr, now), Synced: synced, DryRun: u.dryRun()}, nil
 }

@@ -162,7 +162,9 @@ daemon    running since 2026-11-23 10:00 UTC, pid 42
 version   1.2.3
 data      /var/lib/vpn
 users     2: 1 active, 1 disabled
-online    2 connections
+expiring  5 within 7 days: alice 2026-11-23 10:00 UTC, bob 2026-11-23 11:00 UTC, …
+quota     1 at 90% or more: alice 97%
+online    2 connections of 1 user
 confined  1 of 1 worker
 
 NAME  STATE    PROTOCOL  ENDPOINT         ONLINE  UP  DOWN  USED

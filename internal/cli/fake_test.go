@@ -416,7 +416,10 @@ func (f fakeSystem) Status(ctx context.Context) (vpn.Status, error) {
 	}
 	return vpn.Status{
 		Version: "1.2.3", Daemon: f.daemon, PID: 42, DataDir: "/var/lib/vpn", Since: now, Users: users, Online: 2,
-		Synced: f.synced, Servers: servers, Warnings: []string{"the address is private"},
+		UsersOnline: 1,
+		Expiring:    vpn.Ending{Count: 5, First: []vpn.EndingUser{{Name: "alice", ExpiresAt: now}, {Name: "bob", ExpiresAt: now.Add(time.Hour)}}},
+		NearQuota:   vpn.Ending{Count: 1, First: []vpn.EndingUser{{Name: "alice", Quota: 1000, Used: vpn.Traffic{Up: 900, Down: 79}}}},
+		Synced:      f.synced, Servers: servers, Warnings: []string{"the address is private"},
 	}, err
 }
 

@@ -53,7 +53,8 @@ func serverFields(s vpn.ServerDetail) []any {
 	}
 	fields := []any{
 		"name", s.Name,
-		"state", string(s.State),
+		"state",
+		cell{stateText(s.ServerInfo), string(s.State)},
 		"problem", s.Problem,
 		"protocol", string(s.Protocol),
 		"endpoint", s.Endpoint,
@@ -82,6 +83,14 @@ func serverFields(s vpn.ServerDetail) []any {
 		)
 	}
 	return append(fields, "created", timeCell(s.CreatedAt), "id", string(s.ID))
+}
+
+// stateText is the state and, where it is known, since when.
+func stateText(s vpn.ServerInfo) string {
+	if s.Since.IsZero() {
+		return string(s.State)
+	}
+	return string(s.State) + " since " + formatTime(s.Since)
 }
 
 // networksOf returns those on which a server listens, for whoever opens a firewall.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -53,7 +54,10 @@ func showStatus(ctx context.Context, out *printer, system statusShower) error {
 			"data", s.DataDir,
 			"users",
 			cell{formatUsers(s.Users), strconv.Itoa(total)},
-			"online", onlineCell(s.Online, s.Rate),
+			"expiring", endingCell(s.Expiring, "within 7 days", func(u vpn.EndingUser) string { return formatTime(u.ExpiresAt) }),
+			"quota", endingCell(s.NearQuota, "at 90% or more", func(u vpn.EndingUser) string { return fmt.Sprintf("%.0f%%", math.Floor(u.QuotaPercent())) }),
+			"online",
+			cell{onlineText(s), strconv.Itoa(s.Online)},
 			"confined", confinedWorkers(s.Servers),
 		},
 		warnings: s.Warnings,
@@ -78,6 +82,32 @@ func confinedWorkers(servers []vpn.ServerInfo) string {
 		return ""
 	}
 	return fmt.Sprintf("%d of %s", confined, many(workers, "worker"))
+}
+
+// onlineText says how many connections there are, and whose.
+func onlineText(s vpn.Status) string {
+	text := formatOnline(s.Online, s.Rate)
+	if s.UsersOnline == 0 {
+		return text
+	}
+	head := many(s.Online, "connection")
+	return head + " of " + many(s.UsersOnline, "user") + strings.TrimPrefix(text, head)
+}
+
+// endingCell says for how many something ends soon, and for whom first;
+// nothing if there is nobody.
+func endingCell(e vpn.Ending, when string, how func(vpn.EndingUser) string) cell {
+	if e.Count == 0 {
+		return cell{}
+	}
+	var first []string
+	for _, u := range e.First {
+		first = append(first, u.Name+" "+how(u))
+	}
+	if e.Count > len(e.First) {
+		first = append(first, "…")
+	}
+	return cell{strconv.Itoa(e.Count) + " " + when + ": " + strings.Join(first, ", "), strconv.Itoa(e.Count)}
 }
 
 // formatUsers sums up users by status: "5: 3 active, 2 expired".

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,6 +98,9 @@ func runTUI(ctx context.Context, p *program, look tuiFlags) error {
 	if err != nil {
 		return err
 	}
+	// It is open for hours: a few more rounds of clearing up cost less than what
+	// 10,000 users leave behind each time that they are read.
+	debug.SetGCPercent(50)
 	c, start, err := lasting(p)
 	if err != nil {
 		return err

@@ -26,9 +26,10 @@ func usersList(p *program) *cobra.Command {
   vpn users list --json name,used,limits.quota
   vpn users list --status limited            whose quota is used up
   vpn users list --tag family --search ali
+  vpn users list --online                    who has a connection now
   vpn users list --deleted                   who can be restored`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, name := range []string{"status", "tag", "search"} {
+			for _, name := range []string{"status", "tag", "search", "online"} {
 				if deleted && cmd.Flags().Changed(name) {
 					return vpn.Errorf(vpn.Invalid, "--deleted and --%s exclude each other", name).WithHint("leave one of them out")
 				}
@@ -44,6 +45,7 @@ func usersList(p *program) *cobra.Command {
 	cmd.Flags().Var(statusValue(&filter.Status), "status", "only who is active, on_hold, limited (the throttled too), throttled, expired or disabled")
 	cmd.Flags().Var(&list[string]{to: &filter.Tags, parse: parseTag, kind: "TAG"}, "tag", "only who has the tag; may be given several times")
 	cmd.Flags().Var(textValue(&filter.Search, "WORD"), "search", "only whose name, e-mail, note or tag holds the word")
+	cmd.Flags().BoolVar(&filter.Online, "online", false, "only who has a connection now")
 	cmd.Flags().BoolVar(&deleted, "deleted", false, "those that were deleted within the last 24 hours, instead")
 	return answers[[]vpn.UserInfo](p, cmd)
 }
@@ -72,7 +74,7 @@ func listUsers(ctx context.Context, out *printer, users userLister, f vpn.UserFi
 	if err != nil {
 		return err
 	}
-	switch filtered := f.Status != "" || len(f.Tags) > 0 || f.Search != ""; {
+	switch filtered := f.Status != "" || len(f.Tags) > 0 || f.Search != "" || f.Online; {
 	case len(list) > 0:
 	case filtered:
 		out.note("no user is like that")

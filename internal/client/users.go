@@ -36,6 +36,9 @@ func (u *Users) ListFields(ctx context.Context, f vpn.UserFilter, paths ...strin
 	if f.Search != "" {
 		query.Set("search", f.Search)
 	}
+	if f.Online {
+		query.Set("online", "true")
+	}
 	if len(paths) > 0 {
 		query.Set("fields", strings.Join(paths, ","))
 		return list[vpn.UserInfo](ctx, u.c, withValues("/v1/users", query), paths)

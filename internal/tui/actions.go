@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -31,7 +32,9 @@ func (f frame) act(action string) (tea.Cmd, bool) {
 		}
 		f.Open(dialog.NewMenu(f, a.screen, x, y))
 	case "palette":
-		f.Open(dialog.NewPick(f, "Command", "an action, or the name of a user or a server", f.palette()))
+		a.palette = dialog.NewPick(f, "Command", "an action, or the name of a user or a server", f.palette())
+		f.Open(a.palette)
+		return a.poll(), true
 	case "help":
 		f.Open(dialog.NewPick(f, "Help: "+a.screen.String(), "what are you looking for?", f.help()))
 	case "messages":
@@ -54,7 +57,7 @@ func (f frame) act(action string) (tea.Cmd, bool) {
 	case "suspend":
 		return tea.Suspend, true
 	case "quit":
-		return tea.Quit, true
+		return f.quit(), true
 	default:
 		return nil, false
 	}
@@ -74,6 +77,23 @@ func (f frame) back() tea.Cmd {
 		a.screen, a.before = a.before[n-1], a.before[:n-1]
 		return tea.Batch(a.pages[a.screen].Show(""), a.poll())
 	}
+	return nil
+}
+
+// quit ends the UI. What is under way it would end too, so it asks first.
+func (f frame) quit() tea.Cmd {
+	if f.a.running == 0 {
+		return tea.Quit
+	}
+	left := "A change is under way."
+	if f.a.progress != nil {
+		done, of := f.a.progress()
+		left = fmt.Sprintf("%d of %d are done; the others stay as they are.", done, of)
+	}
+	f.Open(dialog.NewConfirm(f, dialog.Question{
+		Title: "Quit before it is done?", Lines: []string{left}, Yes: "Quit", Danger: true,
+		Do: func() tea.Cmd { return tea.Quit },
+	}))
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"vpn/internal/tui/dialog"
 	"vpn/internal/tui/feed"
 	"vpn/internal/tui/key"
 	"vpn/internal/tui/page"
@@ -59,9 +60,14 @@ type App struct {
 	dark    bool         // the terminal's background
 	away    bool         // the terminal's window has not the focus
 	starts  bool         // a daemon is being started
-	frozen  bool
-	look    page.Look
-	since   time.Time
+	palette *dialog.Pick // the last that was opened
+	lost    int          // the message that says that the daemon has gone; 0: it has not
+
+	running  int                   // changes whose end is still to come
+	progress func() (done, of int) // of the last of them that is many things; nil: there is none
+	frozen   bool
+	look     page.Look
+	since    time.Time
 
 	shown drawn // what is on the screen
 }
@@ -116,10 +122,17 @@ func (a *App) tick() tea.Cmd {
 // Tick is the message with which the UI looks at the control plane again.
 func Tick(now time.Time) tea.Msg { return tickMsg(now) }
 
+// Happened is the message with which the UI learns of an event.
+func Happened(e vpn.Event) tea.Msg { return eventMsg{e} }
+
 // poll asks the control plane for what is due.
 func (a *App) poll() tea.Cmd {
 	var cmds []tea.Cmd
-	for _, ask := range a.data.Due(feed.Status|a.pages[a.screen].Needs(), a.o.Now(), a.look.Refresh) {
+	need := feed.Status | a.pages[a.screen].Needs()
+	if a.choosing() != nil && a.data.Outdated(feed.Users) {
+		need |= feed.Users // it has their names
+	}
+	for _, ask := range a.data.Due(need, a.o.Now(), a.look.Refresh) {
 		cmds = append(cmds, func() tea.Msg { return ask() })
 	}
 	return tea.Batch(cmds...)
@@ -127,11 +140,17 @@ func (a *App) poll() tea.Cmd {
 
 // Update takes a message.
 func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	m, isAnswer := msg.(feed.Answer)
+	first := isAnswer && !a.data.Known(m.Topic)
 	cmd := a.update(msg)
 	if p, ok := a.pages[a.screen].(page.Follower); ok && a.fault() == nil {
 		cmd = tea.Batch(cmd, p.Follow())
 	}
-	a.shown.dirty = true
+	_, isTick := msg.(tickMsg)
+	// What is asked for at a tick is drawn once, with its last answer.
+	if !isTick && (!isAnswer || first) || !a.data.Expects(a.o.Now()) {
+		a.shown.dirty = true
+	}
 	return a, cmd
 }
 
@@ -148,12 +167,16 @@ func (a *App) update(msg tea.Msg) tea.Cmd {
 	case tea.BlurMsg:
 		a.away = true
 	case tickMsg:
-		return tea.Batch(a.poll(), a.tick())
+		return tea.Batch(a.poll(), a.tick(), a.mourn())
 	case feed.Answer:
 		a.data.Take(m, a.o.Now())
 		for _, p := range a.pages {
 			p.Learn(m.Topic)
 		}
+		if p := a.choosing(); p != nil && m.Topic == feed.Users {
+			p.SetItems(a.frame().palette())
+		}
+		return a.mourn()
 	case changeMsg:
 		return a.changed(m)
 	case eventMsg:
@@ -193,6 +216,9 @@ const longestTwin = 120
 
 // changed tells how a change went, and which command does the same.
 func (a *App) changed(m changeMsg) tea.Cmd {
+	if a.running--; a.running == 0 {
+		a.progress = nil
+	}
 	a.data.Stale(m.change.Affects | feed.Status)
 	if m.err != nil {
 		if m.change.Failed != nil {
@@ -202,7 +228,7 @@ func (a *App) changed(m changeMsg) tea.Cmd {
 		return tea.Batch(a.say.add(page.Fault, faultText(m.err), a.o.Now()), a.poll())
 	}
 	if m.change.Undo != nil {
-		a.undo = &page.Change{Do: m.change.Undo, Affects: m.change.Affects}
+		a.undo = &page.Change{Do: m.change.Undo, Affects: m.change.Affects, Takes: m.change.Takes}
 	}
 	cmds := []tea.Cmd{a.poll()}
 	if m.change.Then != nil {
@@ -229,8 +255,38 @@ func affected(e vpn.Event) feed.Topic {
 		return feed.Users | feed.Status | feed.Sessions
 	case "servers":
 		return feed.Status | feed.Sessions
+	case "events": // some were lost
+		return feed.Users | feed.Status | feed.Sessions | feed.Host | feed.Rates | feed.Top
 	}
-	return feed.Users | feed.Status | feed.Sessions | feed.Host | feed.Rates | feed.Top
+	return feed.Status
+}
+
+// lostAfter is how long a daemon may be silent that is only restarted.
+const lostAfter = 5 * time.Second
+
+// mourn says once that the daemon has gone, and that it is back.
+func (a *App) mourn() tea.Cmd {
+	err := a.data.Err(feed.Status)
+	switch {
+	case !a.data.Known(feed.Status):
+	case err != nil && a.lost == 0 && a.data.Age(feed.Status, a.o.Now()) > lostAfter+a.look.Refresh:
+		cmd := a.say.add(page.Fault, "the daemon does not answer any more, and what is shown is old\n"+faultText(err), a.o.Now())
+		a.lost = a.say.next
+		return cmd
+	case err == nil && a.lost > 0:
+		a.say.fade(fadeMsg{a.lost})
+		a.lost = 0
+		return a.say.add(page.Done, "the daemon answers again", a.o.Now())
+	}
+	return nil
+}
+
+// choosing returns the palette, if it has the keys.
+func (a *App) choosing() *dialog.Pick {
+	if n := len(a.dialogs); n > 0 && a.palette != nil && a.dialogs[n-1] == page.Dialog(a.palette) {
+		return a.palette
+	}
+	return nil
 }
 
 func faultText(err error) string {

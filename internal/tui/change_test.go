@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -146,4 +147,77 @@ func TestCopyDoesNotLie(t *testing.T) {
 	if d.Clipboard != "vless://secret" {
 		t.Errorf("the clipboard got %q", d.Clipboard)
 	}
+}
+
+// A change of many things says how far it is, and is not thrown away by a
+// key.
+func TestAChangeOfManyThings(t *testing.T) {
+	o, clock := tuitest.Options(t)
+	o.Source = &tuitest.Fleet{N: 3}
+	var p *crowded
+	a := tuitest.Alone(o, key.Dashboard, func(f page.Frame) page.Page {
+		p = &crowded{frame: f}
+		p.Theme = f.Theme()
+		return p
+	})
+	d := tuitest.Drive(t, a, 100, 30)
+	_, do := a.Update(tea.KeyPressMsg{Code: tea.KeyEnter}) // it goes on meanwhile
+	p.done = 1234
+	d.Later(clock, time.Second).Want("1234 of 10000").Press("q").Want("Quit before it is done?", "1234 of 10000 are done", "▸ Cancel").Press("enter")
+	if d.Quit {
+		t.Fatal("it has quit")
+	}
+	d.Send(do()) // its end
+	d.Want("all are done").WantNot("of 10000").Press("q")
+	if !d.Quit || p.took < time.Hour {
+		t.Errorf("q quits: %v; the change may take %v", d.Quit, p.took)
+	}
+}
+
+// crowded is a page with a change of ten thousand things.
+type crowded struct {
+	tuitest.Blank
+	frame page.Frame
+	done  int
+	took  time.Duration
+}
+
+func (p *crowded) Do(action string) (tea.Cmd, bool) {
+	if action != key.Open {
+		return nil, false
+	}
+	return p.frame.Change(page.Change{
+		Takes: 2 * time.Hour, Progress: func() (done, of int) { return p.done, 10_000 },
+		Do: func(ctx context.Context) (string, error) {
+			end, _ := ctx.Deadline()
+			p.took = time.Until(end)
+			return "all are done", nil
+		},
+	}), true
+}
+
+// Messages go away by themselves, but faults, and all can be read again.
+func TestMessagesGoAndAreKept(t *testing.T) {
+	o, _ := tuitest.Options(t)
+	o.Source = &tuitest.Fleet{N: 3}
+	var fade []func(time.Time) tea.Msg
+	o.After = func(d time.Duration, fn func(time.Time) tea.Msg) tea.Cmd {
+		if d == 4*time.Second {
+			fade = append(fade, fn)
+		}
+		return nil
+	}
+	p := &door{}
+	a := tuitest.Alone(o, key.Dashboard, func(f page.Frame) page.Page {
+		p.frame, p.Theme = f, f.Theme()
+		return p
+	})
+	d := tuitest.Drive(t, a, 100, 30).Press("enter").Want("the door is open", "= vpn door open")
+	p.err = vpn.Errorf(vpn.Conflict, "the door is stuck").WithHint("push")
+	d.Press("enter").Want("the door is stuck", "hint: push")
+	for _, fn := range fade {
+		d.Send(fn(tuitest.Now()))
+	}
+	d.WantNot("the door is open").Want("the door is stuck").Press("esc").WantNot("stuck")
+	d.Press("ctrl+g").Want("Messages", "14:00:00", "the door is open", "the door is stuck").Press("esc").WantNot("Messages")
 }

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -21,8 +22,8 @@ var _ page.Frame = frame{}
 
 func (a *App) frame() frame { return frame{a} }
 
-// changeTimeout is how long a change is waited for: longer than the control
-// plane takes for any.
+// changeTimeout is how long a change is waited for, unless it says otherwise:
+// longer than the control plane takes for any one thing.
 const changeTimeout = 60 * time.Second
 
 func (f frame) Theme() *theme.Theme { return f.a.theme }
@@ -68,8 +69,12 @@ func (f frame) Copy(text, what string) tea.Cmd {
 }
 
 func (f frame) Change(c page.Change) tea.Cmd {
+	f.a.running++
+	if c.Progress != nil {
+		f.a.progress = c.Progress
+	}
 	return func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), changeTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.Takes, changeTimeout))
 		defer cancel()
 		done, err := c.Do(ctx)
 		return changeMsg{c, done, err}

@@ -24,22 +24,24 @@ type Terminal struct {
 
 // Run shows the UI until its person quits or ctx ends; then the terminal is
 // as it was before, whatever happens.
-func Run(outer context.Context, a *App, t Terminal) error {
-	ctx, cancel := context.WithCancel(outer)
+func Run(ctx context.Context, a *App, t Terminal) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	options := []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Env),
+		tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Env),
 		tea.WithFilter(still),
 	}
 	if t.Getenv("SSH_TTY") != "" {
 		options = append(options, tea.WithFPS(30)) // half the bytes, and nobody sees it
 	}
 	program := tea.NewProgram(a, options...)
+	// To end the library's context instead would leave its reader behind.
+	defer context.AfterFunc(ctx, program.Quit)()
 	if a.o.Watch != nil {
 		go watch(ctx, a.o.Watch, program.Send)
 	}
 	_, err := program.Run()
-	if errors.Is(err, tea.ErrProgramKilled) && outer.Err() != nil || errors.Is(err, tea.ErrInterrupted) {
+	if errors.Is(err, tea.ErrInterrupted) {
 		return nil
 	}
 	if err != nil {

@@ -36,9 +36,18 @@ func TestTabsAndBack(t *testing.T) {
 	}
 }
 
+// The palette has the names of users on a screen that needs them for nothing,
+// and those of users who were made since.
 func TestPaletteFindsAUser(t *testing.T) {
-	d, _ := app(t, &tuitest.Fleet{N: 10})
-	d.Press(":").Want("Command").Type("quit").Press("enter")
+	f := &tuitest.Fleet{N: 10}
+	d, clock := app(t, f)
+	d.Press(":").Want("Command").Type("go user bob-0001").Press("enter").Want("Users shows bob-0001")
+	d.Press("esc", ":").Type("go server outline").Press("enter").Want("Servers shows outline")
+	f.N = 20
+	d.Send(tui.Happened(vpn.Event{Action: "users.create", Subject: "alice-0010"}))
+	d.Press("esc", ":").Type("go user alice-0010").Later(clock, time.Second).Want("go user alice-0010").Press("enter").Want("Users shows alice-0010")
+
+	d.Press("esc", ":").Want("Command").Type("quit").Press("enter")
 	if !d.Quit {
 		t.Error("the palette's quit does not quit")
 	}
@@ -93,6 +102,18 @@ func TestStaleDataIsCalledSo(t *testing.T) {
 	d.Later(clock, time.Second).WantNot("old").Later(clock, 11*time.Second).Want("data is 12 s old", "Dashboard shows")
 	f.Err = nil
 	d.Later(clock, time.Second).WantNot("old")
+
+	// Once, with what to do about it, until it is back.
+	f.Err = vpn.Errorf(vpn.Unavailable, "no daemon is running").WithHint("start it with: vpn serve")
+	d.Later(clock, time.Second).WantNot("any more") // it may be but a restart
+	d.Later(clock, 10*time.Second).Want("the daemon does not answer any more", "no daemon is running", "start it with: vpn serve").Press("esc").WantNot("any more")
+	d.Later(clock, 10*time.Second).WantNot("any more").Want("data is")
+	f.Err = nil
+	d.Later(clock, time.Second).Want("the daemon answers again").WantNot("data is")
+	f.Err = vpn.Errorf(vpn.Unavailable, "gone")
+	d.Later(clock, 10*time.Second).Want("any more")
+	f.Err = nil
+	d.Later(clock, time.Second).Want("answers again").WantNot("any more")
 }
 
 func TestNoPermission(t *testing.T) {

@@ -30,6 +30,7 @@ const loading = 150 * time.Millisecond
 type drawn struct {
 	dirty  bool
 	lines  []string
+	text   string // the lines, together
 	dialog rect
 	tabs   []rect // y is the screen
 }
@@ -43,10 +44,11 @@ func (a *App) View() tea.View {
 	if a.shown.dirty || a.shown.lines == nil {
 		if !a.frozen || a.shown.lines == nil || len(a.dialogs) > 0 {
 			a.shown.lines = a.draw()
+			a.shown.text = strings.Join(a.shown.lines, "\n")
 		}
 		a.shown.dirty = false
 	}
-	v := tea.NewView(strings.Join(a.shown.lines, "\n"))
+	v := tea.NewView(a.shown.text)
 	v.AltScreen = true
 	v.ReportFocus = true
 	v.WindowTitle = "vpn: " + a.screen.String()
@@ -84,14 +86,14 @@ func (a *App) draw() []string {
 			a.shown.dialog = r
 		}
 	}
-	y := a.h - 1
+	y := a.h - 2 // inside of the screen's frame
 	blocks := a.say.render(a.theme, a.w)
 	for i := len(blocks) - 1; i >= 0; i-- {
 		y -= len(blocks[i])
 		if y < 1 {
 			break
 		}
-		lines = widget.Over(lines, blocks[i], a.w-widget.Width(blocks[i][0])-1, y)
+		lines = widget.Over(lines, blocks[i], a.w-widget.Width(blocks[i][0])-2, y)
 	}
 	return lines
 }
@@ -156,30 +158,42 @@ func (p painter) state() []string {
 	}
 	if age := a.data.Age(feed.Status, a.o.Now()); age > 3*a.look.Refresh+2*time.Second && a.data.Err(feed.Status) != nil {
 		seconds := int(age.Seconds())
-		return []string{t.Bad.Render(fmt.Sprintf("%s data is %d s old ", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds old", t.Glyphs.Bad, seconds)), t.Bad.Render(t.Glyphs.Bad)}
+		return []string{t.Bad.Render(fmt.Sprintf("%s data is %d s old ", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds old", t.Glyphs.Bad, seconds)), t.Bad.Render(fmt.Sprintf("%s %ds", t.Glyphs.Bad, seconds)), t.Bad.Render(t.Glyphs.Bad)}
+	}
+	if a.progress != nil {
+		done, of := a.progress()
+		part := t.Accent.Render(fmt.Sprintf("%s %d of %d", t.Glyphs.Warn, done, of))
+		return []string{part + " " + p.fleet() + " ", part + " ", part}
 	}
 	r := a.data.Status.Rate
 	fleet := p.fleet()
 	down := t.Down.Render(t.Glyphs.Down + speed(r.Down))
-	return []string{fleet + " " + down + " " + t.Up.Render(t.Glyphs.Up+speed(r.Up)) + " ", fleet + " " + down, fleet}
+	return []string{fleet + " " + down + " " + t.Up.Render(t.Glyphs.Up+speed(r.Up)) + " ", fleet + " " + down + " ", fleet + " ", fleet, p.counts()}
 }
 
 // fleet is how many of the servers that are meant to run do.
 func (p painter) fleet() string {
+	return p.servers(" up")
+}
+
+// counts is fleet in few cells.
+func (p painter) counts() string { return p.servers("") }
+
+func (p painter) servers(up string) string {
 	a := p.a
-	up, all := 0, 0
+	running, all := 0, 0
 	for _, s := range a.data.Status.Servers {
 		if s.State == vpn.Stopped {
 			continue
 		}
 		all++
 		if s.State == vpn.Running || s.State == vpn.Syncing {
-			up++
+			running++
 		}
 	}
 	t := a.theme
-	text := fmt.Sprintf(" %d/%d up", up, all)
-	if up < all {
+	text := fmt.Sprintf(" %d/%d%s", running, all, up)
+	if running < all {
 		return t.Bad.Render(t.Glyphs.Bad + text)
 	}
 	return t.OK.Render(t.Glyphs.OK + text)
@@ -199,7 +213,7 @@ func (p painter) footer() string {
 				continue
 			}
 			w := widget.Width(act.Label()) + widget.Width(act.Short) + 3
-			if n+w > a.w-len(" ? help") && act.ID != "help" {
+			if n+w > a.w-len(" ? help ") && act.ID != "help" {
 				continue
 			}
 			if n+w > a.w {
@@ -255,7 +269,10 @@ func (p painter) without(err error, w, h int) []string {
 	case a.canStart():
 		lines = append(lines, t.Key.Render(enter.Label())+"  start one now, in the background", t.Faint.Render("= vpn serve"))
 	}
-	lines = append(lines, "", t.Muted.Render("This screen goes by itself as soon as one answers. q quits."))
+	lines = append(lines, "")
+	for _, l := range widget.WrapWords("This screen goes by itself as soon as one answers. q quits.", max(w-8, 8)) {
+		lines = append(lines, t.Muted.Render(l))
+	}
 	out := make([]string, 0, h)
 	for range max((h-len(lines))/2, 0) {
 		out = append(out, "")

@@ -92,6 +92,7 @@ const (
 type ServerInfo struct {
 	Server
 	State    ServerState `json:"state"`
+	Since    time.Time   `json:"since,omitzero" doc:"when it came to run, to be out of order, or to be stopped; attempts to start it change nothing. It is known from the start of the daemon on"`
 	Problem  string      `json:"problem,omitempty"`
 	Endpoint string      `json:"endpoint"` // host:port that clients dial
 	Online   int         `json:"online"`   // live connections
@@ -137,17 +138,20 @@ type ServerChange struct {
 
 // Status is the state of the whole installation.
 type Status struct {
-	Version  string             `json:"version"`
-	Daemon   bool               `json:"daemon"` // false: answered in process, nothing is supervised
-	PID      int                `json:"pid"`
-	DataDir  string             `json:"data_dir"`
-	Since    time.Time          `json:"since"`
-	Users    map[UserStatus]int `json:"users"`
-	Online   int                `json:"online"`
-	Rate     Rate               `json:"rate"`
-	Synced   bool               `json:"synced"`
-	Servers  []ServerInfo       `json:"servers"`
-	Warnings []string           `json:"warnings,omitempty"`
+	Version     string             `json:"version"`
+	Daemon      bool               `json:"daemon"` // false: answered in process, nothing is supervised
+	PID         int                `json:"pid"`
+	DataDir     string             `json:"data_dir"`
+	Since       time.Time          `json:"since"`
+	Users       map[UserStatus]int `json:"users"`
+	Online      int                `json:"online"`
+	UsersOnline int                `json:"users_online" doc:"users who have one of these connections"`
+	Expiring    Ending             `json:"expiring" doc:"active users whose time ends within 7 days"`
+	NearQuota   Ending             `json:"near_quota" doc:"active users who have used 90 percent of their quota"`
+	Rate        Rate               `json:"rate"`
+	Synced      bool               `json:"synced"`
+	Servers     []ServerInfo       `json:"servers"`
+	Warnings    []string           `json:"warnings,omitempty"`
 
 	// Executable is the file of the program from which the daemon would be
 	// re-executed; empty without a daemon.

@@ -181,6 +181,7 @@ type UserFilter struct {
 	Status  UserStatus // one of [Findable]; empty: any
 	Tags    []string   // each of them
 	Search  string     // found in name, e-mail, note or a tag, in any letter case
+	Online  bool       // with a connection now
 
 	// Fields are those that somebody looks at, by their names in JSON such as
 	// limits.quota; the others need not be filled in. None: all of them.

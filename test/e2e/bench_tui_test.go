@@ -5,7 +5,11 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +48,7 @@ func benchTUI(t *testing.T, r *report) {
 		moved = append(moved, p.Wrote("▌").Sub(at))
 		pause(t.Context(), 30*time.Millisecond)
 	}
+	r.durations(t, "`vpn tui`: a move among 10,000 users and its frame, in process", benchMove(t), least, time.Millisecond)
 	r.durations(t, "`vpn tui`: a key until its row is on the screen, 10,000 users", moved, median, 20*time.Millisecond)
 	bytes, err := rig.Memory(p.PID())
 	if err != nil {
@@ -66,6 +71,31 @@ func benchTUI(t *testing.T, r *report) {
 	perSecond := (after - before) / (span / time.Second)
 	r.durations(t, "processor time of `vpn tui` on its dashboard in a second, 10,000 users", []time.Duration{perSecond}, median, 15*time.Millisecond)
 }
+
+// benchMove measures a move in process, some times.
+func benchMove(t *testing.T) []time.Duration {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "^$", "-bench", "^BenchmarkMove$", "-benchtime", "500x", "-count", "5", "../../internal/tui/page/users")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var samples []time.Duration
+	for _, m := range regexp.MustCompile(`BenchmarkMove\S*\s+\d+\s+(\d+) ns/op`).FindAllSubmatch(out, -1) {
+		n, err := strconv.Atoi(string(m[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples = append(samples, time.Duration(n))
+	}
+	if len(samples) != 5 {
+		t.Fatalf("no figures in: %s", out)
+	}
+	return samples
+}
+
+// least returns the smallest: what others do on the machine only adds to it.
+func least(samples []time.Duration) time.Duration { return slices.Min(samples) }
 
 // fillLog makes a worker's log as long as the UI keeps lines.
 func fillLog(t *testing.T, i *rig.Instance) {

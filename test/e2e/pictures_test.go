@@ -30,14 +30,14 @@ func TestPictures(t *testing.T) {
 		go func() { _ = conn.Download(1<<40, rate) }()
 	}
 	pause(t.Context(), 100*time.Second) // for a chart with something in it
-	for _, theme := range []string{"dark", "light"} {
+	for _, theme := range []string{"dark", "light", "high-contrast", "ansi16"} {
 		for _, size := range [][2]int{{60, 18}, {80, 24}, {120, 40}} {
 			tm := openTUI(t, i, size[0], size[1], "tui", "--theme", theme)
 			tm.Want("up")
 			for k, name := range []string{"dashboard", "users", "servers", "monitor", "logs", "settings"} {
 				tm.Press(fmt.Sprint(k + 1))
-				pause(t.Context(), 2500*time.Millisecond)
-				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", name, size[0], size[1], theme)), theme == "dark")
+				pause(t.Context(), 2*time.Second)
+				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", name, size[0], size[1], theme)), theme != "light")
 			}
 			for _, x := range [][]string{
 				{"menu", "2", "x"},
@@ -49,13 +49,57 @@ func TestPictures(t *testing.T) {
 				{"new-server", "3", "n"},
 				{"devices", "2", "D"},
 				{"links", "2", "l", "Enter"},
+				{"details", "2", "Enter"},
+				{"server", "3", "Enter"},
+				{"many", "2", "Space", "Space", "e"},
+				{"connection", "4", "Tab", "Tab", "Tab", "Enter"},
+				{"line", "5", "Enter"},
+				{"messages", "C-g"},
 			} {
 				tm.Press("Escape", "Escape", "Escape").Press(x[1:]...)
 				pause(t.Context(), time.Second)
-				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", x[0], size[0], size[1], theme)), theme == "dark")
+				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", x[0], size[0], size[1], theme)), theme != "light")
 			}
 			tm.Press("Escape").Press("Escape").Press("C-c")
 		}
+	}
+	states(t, i)
+}
+
+// states takes pictures of what one hopes not to see, and of terminals that
+// can do less.
+func states(t *testing.T, i *rig.Instance) {
+	t.Helper()
+	picture := func(tm *rig.Terminal, name string) {
+		pause(t.Context(), 2*time.Second)
+		tm.Picture(filepath.Join(*pictures, name+".png"), true)
+	}
+	for _, size := range [][2]int{{60, 18}, {80, 24}} {
+		at := fmt.Sprintf("-%dx%d", size[0], size[1])
+		for name, args := range map[string][]string{"ascii": {"tui", "--glyphs", "ascii"}, "blocks": {"tui", "--glyphs", "blocks"}} {
+			tm := openTUI(t, i, size[0], size[1], args...)
+			picture(tm.Want("up"), name+"-dashboard"+at)
+			picture(tm.Press("2"), name+"-users"+at)
+			picture(tm.Press("4"), name+"-monitor"+at)
+			tm.Press("C-c")
+		}
+		empty := i.World.Instance(t)
+		tm := rig.OpenTerminal(t, size[0], size[1], []string{"NO_COLOR=1", "VPN_DATA_DIR=" + empty.Data, "HOME=" + t.TempDir()}, empty.Bin)
+		picture(tm, "no-daemon"+at)
+		tm.Press("Enter").Want("a daemon is running")
+		picture(tm, "empty-dashboard"+at)
+		for k, name := range []string{"users", "servers", "monitor", "logs", "settings"} {
+			picture(tm.Press(fmt.Sprint(k+2)), "empty-"+name+at)
+		}
+		picture(tm.Press("3", "n"), "empty-new"+at)
+		s, err := empty.Status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rig.Signal(t, s.PID, 9)
+		pause(t.Context(), 8*time.Second)
+		picture(tm.Press("Escape", "1"), "stale"+at)
+		tm.Press("C-c")
 	}
 }
 

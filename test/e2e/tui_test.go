@@ -27,7 +27,10 @@ func TestTUI(t *testing.T) {
 	conn := i.World.Xray(t, logins...).MustOpen(t, 0, false)
 	go func() { _ = conn.Download(1<<40, 5_000_000) }()
 	tm := openTUI(t, i, 120, 48, "tui")
-	tm.Want("1 Dashboard", "1/1 up", "MB/s", "main")
+	tm.Want("1 Dashboard", "1/1 up", "MB/s", "main", "online now 1, 1 connection")
+	if got := strings.TrimSpace(i.Must("users", "list", "--online", "-q")); got != "u0" {
+		t.Errorf("online is %q", got)
+	}
 
 	tm.Press("2").Want("u0", "active")
 	link := strings.TrimSpace(i.Must("users", "link", "u0", "-q"))
@@ -104,6 +107,10 @@ func TestTUIWithoutColours(t *testing.T) {
 	tm.Press("2").Want("▌", "● active")
 	if codes := tm.Codes(); strings.Contains(codes, "38;") || strings.Contains(codes, "48;") {
 		t.Errorf("there are colours: %q", codes)
+	}
+	rig.Signal(t, tm.PID(), 15)
+	if status := tm.Ended(); status != "0" {
+		t.Errorf("asked to end, it ends with status %s", status)
 	}
 	// A program without a terminal, and one in CI, get no screen.
 	if res := i.Run(); !strings.Contains(res.Out, "vpn users create") {

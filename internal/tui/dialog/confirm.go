@@ -85,7 +85,8 @@ func (c *Confirm) Render(t *theme.Theme, w, h int) []string {
 	for _, l := range c.q.Lines {
 		lines = append(lines, widget.Wrap(widget.Clean(l), room)...)
 	}
-	lines = append(lines, twin(t, c.q.Twin, room)...)
+	const below = 7 // the buttons or the name to type, and the frame
+	lines = append(lines, twin(t, c.q.Twin, room, h-len(lines)-below)...)
 	lines = append(lines, "")
 	if c.name != nil {
 		lines = append(lines, "Type "+t.Accent.Render(widget.Clean(c.q.Name))+" to go on:", t.Accent.Render(t.Glyphs.Cursor+" ")+c.name.Render(t, min(room-2, 40)))

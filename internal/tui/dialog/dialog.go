@@ -34,13 +34,22 @@ func box(t *theme.Theme, title string, lines []string, w, h int) []string {
 	return widget.Pane{Title: title, Focus: true}.Render(t, inner+6, min(len(body)+2, h), body)
 }
 
-// twin is the lines that say which command does the same.
-func twin(t *theme.Theme, command string, w int) []string {
-	if command == "" {
+// twin is the lines, h at most, that say which command does the same, with an
+// empty one before.
+func twin(t *theme.Theme, command string, w, h int) []string {
+	if command == "" || h < 2 {
 		return nil
 	}
+	if most := 4 * w * h; len(command) > most { // it is wrapped at each frame
+		command = command[:most]
+	}
+	all := widget.WrapWords("= "+widget.Clean(command), w)
+	if len(all) > h-1 {
+		all = all[:h-1]
+		all[h-2] = widget.Fit(t, all[h-2], max(w-2, 0)) + " " + t.Glyphs.Ellipsis
+	}
 	lines := []string{""}
-	for _, l := range widget.WrapWords("= "+widget.Clean(command), w) {
+	for _, l := range all {
 		lines = append(lines, t.Faint.Render(l))
 	}
 	return lines

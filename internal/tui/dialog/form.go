@@ -103,11 +103,12 @@ func (d *Form) Closes() bool {
 // Render draws the form.
 func (d *Form) Render(t *theme.Theme, w, h int) []string {
 	room := min(w-6, 76)
+	tight := h < 22 // the fields are worth more than what is around them
 	var lines []string
 	for _, l := range d.intro {
 		lines = append(lines, t.Muted.Render(widget.Fit(t, widget.Clean(l), room)))
 	}
-	if len(d.intro) > 0 {
+	if len(d.intro) > 0 && !tight {
 		lines = append(lines, "")
 	}
 	var foot []string
@@ -128,12 +129,11 @@ func (d *Form) Render(t *theme.Theme, w, h int) []string {
 		}
 	}
 	if c := d.change(d.form).Twin; c != "" && h > 20 {
-		foot = append(foot, "")
-		for _, l := range widget.WrapWords("= "+widget.Clean(c), room) {
-			foot = append(foot, t.Faint.Render(l))
-		}
+		foot = append(foot, twin(t, c, room, h/2)...)
 	}
-	foot = append(foot, "")
+	if !tight {
+		foot = append(foot, "")
+	}
 	switch {
 	case d.busy:
 		foot = append(foot, t.Muted.Render("one moment"+t.Glyphs.Ellipsis))
@@ -142,15 +142,22 @@ func (d *Form) Render(t *theme.Theme, w, h int) []string {
 	default:
 		foot = append(foot, hint(t, "enter", "save", "tab", "next", "esc", "cancel"))
 	}
+	around := 4 // the frame and a margin
+	if tight {
+		around = 2
+	}
 	d.formAt = len(lines)
-	lines = append(lines, d.form.Render(t, room, max(h-len(lines)-len(foot)-4, 1))...)
+	if !tight {
+		d.formAt++
+	}
+	lines = append(lines, d.form.Render(t, room, max(h-len(lines)-len(foot)-around, 1))...)
 	lines = append(lines, foot...)
 	return box(t, d.title, lines, max(w, 1), h)
 }
 
 // Click goes to a field.
 func (d *Form) Click(_, y int) tea.Cmd {
-	d.form.Click(y - d.formAt - 2)
+	d.form.Click(y - d.formAt - 1)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package dialog
 
 import (
+	"fmt"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -36,6 +37,14 @@ func NewPick(f page.Frame, title, hint string, items []Item) *Pick {
 	p.input.Focus()
 	p.filter()
 	return p
+}
+
+// SetItems makes it a list of other items.
+func (p *Pick) SetItems(items []Item) {
+	at := p.at
+	p.items = items
+	p.filter()
+	p.at = max(min(at, len(p.shown)-1), 0)
 }
 
 func (p *Pick) filter() {
@@ -113,7 +122,11 @@ func (p *Pick) Render(t *theme.Theme, w, h int) []string {
 	if len(p.shown) == 0 {
 		lines = append(lines, t.Muted.Render("  nothing is called that"))
 	}
-	return widget.Pane{Title: p.title, Focus: true}.Render(t, wide+2, p.lines+4, lines)
+	note := ""
+	if below := len(p.shown) - p.top - p.lines; below > 0 {
+		note = fmt.Sprintf("%s %d more", t.Glyphs.Down, below)
+	}
+	return widget.Pane{Title: p.title, Note: note, Focus: true}.Render(t, wide+2, p.lines+4, lines)
 }
 
 // Click picks the item that was clicked.

@@ -73,7 +73,7 @@ func (d *QR) Render(t *theme.Theme, w, h int) []string {
 			"The code takes " + strconv.Itoa(d.cols) + " columns and " + strconv.Itoa(len(d.code)) + " rows;",
 			"the terminal has " + strconv.Itoa(w) + " and " + strconv.Itoa(h) + ".",
 		}
-		lines = append(append(lines, twin(t, d.twin, w-6)...), "", foot)
+		lines = append(append(lines, twin(t, d.twin, w-6, h-len(lines)-6)...), "", foot)
 		return box(t, d.title, lines, w, h)
 	case d.cols+4 > w || len(d.code)+4 > h:
 		return d.code // it is worth more than what would be around it

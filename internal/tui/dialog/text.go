@@ -1,6 +1,8 @@
 package dialog
 
 import (
+	"fmt"
+
 	tea "charm.land/bubbletea/v2"
 
 	"vpn/internal/tui/page"
@@ -76,6 +78,9 @@ func (d *Text) Render(t *theme.Theme, w, h int) []string {
 		d.page = max(h-4, 1)
 	}
 	d.top = max(min(d.top, len(lines)-d.page), 0)
+	if below := len(lines) - d.page - d.top; below > 0 {
+		foot += t.Muted.Render(fmt.Sprintf("  %s %d more", t.Glyphs.Down, below))
+	}
 	shown := lines[d.top:min(d.top+d.page, len(lines))]
 	if d.raw {
 		out := append([]string{t.Accent.Render(widget.Clean(d.title)), ""}, shown...)

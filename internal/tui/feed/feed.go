@@ -24,16 +24,18 @@ const (
 	Host                       // this machine
 	Rates                      // the last minutes, second by second, by server
 	Top                        // the fastest users now
+	Online                     // of the users who are online, what changes all the time
 )
 
 // Topics returns each of them.
-func Topics() []Topic { return []Topic{Status, Users, Sessions, Host, Rates, Top} }
+func Topics() []Topic { return []Topic{Status, Users, Sessions, Host, Rates, Top, Online} }
 
 // Source is the API, as far as it is asked. The contexts that it is given
 // have deadlines.
 type Source interface {
 	Status(ctx context.Context) (vpn.Status, error)
 	Users(ctx context.Context) ([]vpn.UserInfo, error)
+	Online(ctx context.Context) ([]vpn.UserInfo, error) // ID, Status, Used, Online and Rate
 	Sessions(ctx context.Context) ([]vpn.Session, error)
 	Host(ctx context.Context) (vpn.Host, error)
 	Rates(ctx context.Context, q vpn.RatesQuery) (vpn.Rates, error)
@@ -55,6 +57,8 @@ type Data struct {
 
 	rates   recent
 	fastest []vpn.RatePoint
+	online  []*vpn.UserInfo              // of Users, those who were online last
+	byID    map[vpn.UserID]*vpn.UserInfo // of Users
 
 	source Source
 	states map[Topic]*state
@@ -81,12 +85,13 @@ func New(source Source) *Data {
 const timeout = 10 * time.Second
 
 // every is how old an answer may be. All users are a megabyte at 10,000: they
-// come again when something was changed, and else now and then.
+// come again when something was changed, and else now and then, for the sake
+// of what those moved last who have gone offline; who is online comes often.
 func every(t Topic, tick time.Duration, n int) time.Duration {
 	switch t {
 	case Users:
-		return max(2*tick, time.Duration(n)*time.Millisecond)
-	case Sessions:
+		return max(2*tick, time.Duration(n)*6*time.Millisecond)
+	case Sessions, Online:
 		return max(2*tick, time.Duration(n)*time.Millisecond)
 	}
 	return tick
@@ -121,6 +126,8 @@ func (d *Data) size(t Topic) int {
 		return len(d.Users)
 	case Sessions:
 		return len(d.Sessions)
+	case Online:
+		return len(d.online)
 	}
 	return 0
 }
@@ -134,6 +141,8 @@ func (d *Data) ask(t Topic, since time.Time) Answer {
 		a.value, a.Err = d.source.Status(ctx)
 	case Users:
 		a.value, a.Err = d.source.Users(ctx)
+	case Online:
+		a.value, a.Err = d.source.Online(ctx)
 	case Sessions:
 		a.value, a.Err = d.source.Sessions(ctx)
 	case Host:
@@ -162,7 +171,11 @@ func (d *Data) Take(a Answer, now time.Time) {
 	case vpn.Status:
 		d.Status = v
 	case []vpn.UserInfo:
-		d.Users = v
+		if a.Topic == Online {
+			d.merge(v)
+		} else {
+			d.take(v)
+		}
 	case []vpn.Session:
 		d.Sessions = v
 	case vpn.Host:
@@ -172,6 +185,34 @@ func (d *Data) Take(a Answer, now time.Time) {
 			d.rates.take(v)
 		} else {
 			d.fastest = fastest(v)
+		}
+	}
+}
+
+// take takes all users.
+func (d *Data) take(users []vpn.UserInfo) {
+	d.Users, d.online = users, nil
+	d.byID = make(map[vpn.UserID]*vpn.UserInfo, len(users))
+	for i := range users {
+		u := &users[i]
+		d.byID[u.ID] = u
+		if u.Online > 0 || u.Rate != (vpn.Rate{}) {
+			d.online = append(d.online, u)
+		}
+	}
+}
+
+// merge takes what is new of those who are online. Of somebody who was not
+// known of yet, an event tells.
+func (d *Data) merge(users []vpn.UserInfo) {
+	for _, u := range d.online {
+		u.Online, u.Rate = 0, vpn.Rate{}
+	}
+	d.online = d.online[:0]
+	for _, now := range users {
+		if u := d.byID[now.ID]; u != nil {
+			u.Status, u.Used, u.Online, u.Rate = now.Status, now.Used, now.Online, now.Rate
+			d.online = append(d.online, u)
 		}
 	}
 }
@@ -187,6 +228,23 @@ func (d *Data) Stale(t Topic) {
 
 // Known reports whether a topic was answered at all.
 func (d *Data) Known(t Topic) bool { return !d.states[t].at.IsZero() }
+
+// Outdated reports whether a topic is not known, or no more as it is.
+func (d *Data) Outdated(t Topic) bool { return !d.Known(t) || d.states[t].stale }
+
+// moment is how long answers take that are worth waiting for.
+const moment = 200 * time.Millisecond
+
+// Expects reports whether an answer is to be had in a moment: something was
+// asked for just now.
+func (d *Data) Expects(now time.Time) bool {
+	for _, s := range d.states {
+		if s.busy && now.Sub(s.asked) < moment {
+			return true
+		}
+	}
+	return false
+}
 
 // Age returns how old what is known of a topic is.
 func (d *Data) Age(t Topic, now time.Time) time.Duration { return now.Sub(d.states[t].at) }

@@ -1,6 +1,7 @@
 package feed_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -24,12 +25,12 @@ func TestAsksForWhatIsNeededAndNoMoreOften(t *testing.T) {
 		t.Fatalf("%d questions", n)
 	}
 	users := 0
-	for range 60 {
+	for range 180 {
 		now = now.Add(time.Second)
 		users += ask(d, feed.Users, now)
 	}
-	if users != 6 {
-		t.Errorf("10,000 users were asked for %d times in a minute", users)
+	if users != 3 {
+		t.Errorf("10,000 users were asked for %d times in three minutes", users)
 	}
 	d.Stale(feed.Users)
 	now = now.Add(time.Second)
@@ -78,5 +79,40 @@ func TestRecentSpeeds(t *testing.T) {
 	}
 	if f := d.Fastest(); len(f) != 5 || f[0].Down < f[1].Down {
 		t.Errorf("%+v", f)
+	}
+}
+
+// crowd is users of whom some are online.
+type crowd struct {
+	tuitest.Fleet
+	online []vpn.UserInfo
+}
+
+func (c *crowd) Online(context.Context) ([]vpn.UserInfo, error) { return c.online, nil }
+
+// Of those who are online, what they do now is known without asking for all
+// users; of those who are not any more, that they are not.
+func TestWhoIsOnline(t *testing.T) {
+	c := &crowd{Fleet: tuitest.Fleet{N: 20}}
+	d := feed.New(c)
+	now := tuitest.Now()
+	ask(d, feed.Users, now)
+	user := func(i int) vpn.UserInfo { return d.Users[i] }
+	if user(7).Online == 0 || user(0).Online != 0 {
+		t.Fatalf("%+v", d.Users[:8])
+	}
+	c.online = []vpn.UserInfo{
+		{User: vpn.User{ID: user(0).ID, Used: vpn.Traffic{Down: 7e9}}, Status: vpn.Limited, Online: 3, Rate: vpn.Rate{Down: 5}},
+		{User: vpn.User{ID: "somebody new"}, Online: 1},
+	}
+	name := user(0).Name
+	ask(d, feed.Online, now)
+	if u := user(0); u.Name != name || u.Online != 3 || u.Rate.Down != 5 || u.Used.Down != 7e9 || u.Status != vpn.Limited || user(7).Online != 0 {
+		t.Errorf("%+v", d.Users[:8])
+	}
+	c.online = nil
+	ask(d, feed.Online, now.Add(time.Minute))
+	if u := user(0); u.Online != 0 || u.Rate != (vpn.Rate{}) || u.Used.Down != 7e9 {
+		t.Errorf("%+v", u)
 	}
 }

@@ -78,6 +78,12 @@ type Change struct {
 	// Undo does the opposite; nil: it cannot be undone.
 	Undo func(ctx context.Context) (done string, err error)
 
+	// Takes is how long it may take, and Progress how far it has come, if it is
+	// many things; it may be called from any goroutine. Left out: a minute, and
+	// one thing.
+	Takes    time.Duration
+	Progress func() (done, of int)
+
 	// Failed is given what Do returned, so that it can be shown where it was
 	// asked for; nil: it is a message. It runs in the UI's goroutine.
 	Failed func(err error)

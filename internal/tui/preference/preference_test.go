@@ -65,3 +65,26 @@ func TestAFailedSaveKeepsWhatWasThere(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+// What the guide shows as a file is one.
+func TestTheGuidesFile(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/guide/tui.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```yaml\n")[1:]
+	if len(blocks) == 0 {
+		t.Fatal("the guide shows no file")
+	}
+	for _, block := range blocks {
+		content, _, _ := strings.Cut(block, "```")
+		path := filepath.Join(t.TempDir(), "tui.yaml")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, err := preference.Load(path)
+		if err != nil || cmp.Equal(p, preference.Preferences{}) {
+			t.Errorf("%+v, %v, of:\n%s", p, err, content)
+		}
+	}
+}

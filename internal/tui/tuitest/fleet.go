@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"vpn/internal/vpn"
@@ -28,11 +29,25 @@ func (f *Fleet) Status(context.Context) (vpn.Status, error) {
 		Warnings: []string{"server tunnel: IP forwarding is off: sysctl -w net.ipv4.ip_forward=1"},
 	}
 	for i := range f.N {
-		u := f.user(i)
-		s.Users[u.Status]++
-		s.Online += u.Online
+		s.Online += f.user(i).Online
 	}
+	users, _ := f.Users(context.Background())
+	Count(&s, users)
 	return s, nil
+}
+
+// Count sums users up in a status, as a control plane does.
+func Count(s *vpn.Status, users []vpn.UserInfo) {
+	var ends vpn.Endings
+	s.Users, s.UsersOnline = map[vpn.UserStatus]int{}, 0
+	for _, u := range users {
+		s.Users[u.Status]++
+		if u.Online > 0 {
+			s.UsersOnline++
+		}
+		ends.Add(u.User, u.Status, Now())
+	}
+	s.Expiring, s.NearQuota = ends.Sum()
 }
 
 func (f *Fleet) servers() []vpn.ServerInfo {
@@ -51,10 +66,14 @@ func (f *Fleet) servers() []vpn.ServerInfo {
 		}
 		return s
 	}
+	since := func(s *vpn.ServerInfo, d time.Duration) { s.Since = Now().Add(-d) }
 	main := server("main", "vless", 443, vpn.Running, 240)
 	outline := server("outline", "shadowsocks", 8388, vpn.Failed, 0)
 	outline.Problem = "port 8388 is in use by another program"
 	tunnel := server("tunnel", "wireguard", 51820, vpn.Running, 31)
+	since(&main, 50*time.Hour)
+	since(&outline, 3*time.Minute)
+	since(&tunnel, 12*24*time.Hour)
 	return []vpn.ServerInfo{main, outline, tunnel, server("web", "http", 8080, vpn.Stopped, 0)}
 }
 
@@ -68,6 +87,16 @@ func (f *Fleet) Users(context.Context) ([]vpn.UserInfo, error) {
 		out = append(out, f.user(i))
 	}
 	return out, nil
+}
+
+// Online returns those of them who are online.
+func (f *Fleet) Online(ctx context.Context) ([]vpn.UserInfo, error) {
+	return Online(f.Users(ctx))
+}
+
+// Online returns those of users who are online.
+func Online(users []vpn.UserInfo, err error) ([]vpn.UserInfo, error) {
+	return slices.DeleteFunc(users, func(u vpn.UserInfo) bool { return u.Online == 0 }), err
 }
 
 func (f *Fleet) user(i int) vpn.UserInfo {

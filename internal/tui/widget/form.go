@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
@@ -259,9 +260,16 @@ func (f *Form) Render(t *theme.Theme, w, h int) []string {
 			f.lineOf = append(f.lineOf, i)
 		}
 	}
+	all := len(lines)
 	f.top = Scrolled(f.top, min(focus+1, max(len(lines)-1, 0)), len(lines), h)
 	f.lineOf = f.lineOf[min(f.top, len(f.lineOf)):]
-	return Lines(t, lines[min(f.top, len(lines)):], w, min(h, len(lines)))
+	out := Lines(t, lines[min(f.top, len(lines)):], w, min(h, len(lines)))
+	if below := all - f.top - len(out); below > 0 && len(out) > 1 {
+		more := fmt.Sprintf(" %s %d more", t.Glyphs.Down, below)
+		last := len(out) - 1
+		out[last] = Fit(t, out[last], max(w-Width(more), 0)) + t.Muted.Render(Fit(t, more, min(Width(more), w)))
+	}
+	return out
 }
 
 func (f *Field) render(t *theme.Theme, w int, focus bool) string {
@@ -271,7 +279,7 @@ func (f *Field) render(t *theme.Theme, w int, focus bool) string {
 	case f.Choices != nil && focus:
 		return t.Accent.Render(t.Glyphs.Left + " " + Clean(f.value()) + " " + t.Glyphs.Right)
 	case f.Choices != nil:
-		return t.Text.Render("  " + Clean(f.value()))
+		return t.Faint.Render(t.Glyphs.Left) + " " + Clean(f.value()) + " " + t.Faint.Render(t.Glyphs.Right)
 	}
 	return f.input.Render(t, w)
 }

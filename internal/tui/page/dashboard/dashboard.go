@@ -58,7 +58,7 @@ func New(f page.Frame) *Page {
 
 // Needs says what has to be known.
 func (p *Page) Needs() feed.Topic {
-	return feed.Status | feed.Host | feed.Rates | feed.Top | feed.Users
+	return feed.Status | feed.Host | feed.Rates | feed.Top
 }
 
 // Show has nothing to choose from.

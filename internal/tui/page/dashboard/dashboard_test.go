@@ -27,18 +27,14 @@ type fleet struct {
 
 func (f *fleet) Status(ctx context.Context) (vpn.Status, error) {
 	s, err := f.Fleet.Status(ctx)
+	if f.users != nil {
+		users, _ := f.Fleet.Users(ctx)
+		tuitest.Count(&s, f.users(users))
+	}
 	if f.status != nil {
 		f.status(&s)
 	}
 	return s, err
-}
-
-func (f *fleet) Users(ctx context.Context) ([]vpn.UserInfo, error) {
-	u, err := f.Fleet.Users(ctx)
-	if f.users != nil {
-		u = f.users(u)
-	}
-	return u, err
 }
 
 func (f *fleet) Host(ctx context.Context) (vpn.Host, error) {
@@ -113,10 +109,11 @@ func TestWhatIsShown(t *testing.T) {
 func TestNeedsYou(t *testing.T) {
 	// Two users near an end, each by name; a server that goes down and comes back.
 	f := &fleet{Fleet: tuitest.Fleet{N: 2}}
-	down := false
+	down, start := false, tuitest.Now()
 	f.status = func(s *vpn.Status) {
 		s.Servers, s.Warnings = s.Servers[:1], []string{"server main still runs version 0.9.0", "the clock has jumped", "its address is private. Set it: vpn server update main --public-host HOST"}
-		if down {
+		if s.Servers[0].Since = start; down {
+			s.Servers[0].Since = start.Add(time.Second)
 			s.Servers[0].State, s.Servers[0].Problem, s.Servers[0].Worker = vpn.Failed, "its worker was killed", nil
 			s.Warnings = append(s.Warnings, "server main is failed: its worker was killed")
 		}
@@ -147,12 +144,11 @@ func TestNeedsYou(t *testing.T) {
 	d.Later(clock, time.Second).WantNot("is down")
 }
 
-// Of a server that was down before one looked, it is not said that it went
-// down just now.
+// Of a server that was down before one looked, the daemon knows since when.
 func TestDownBefore(t *testing.T) {
 	d, clock := drive(t, 120, 40, &fleet{Fleet: tuitest.Fleet{N: 2}})
-	d.Want("server outline is down").WantNot("in use by another program for")
-	d.Later(clock, 2*time.Minute).Want("for more than 2 min")
+	d.Want("server outline is down", "use by another program for 3 min")
+	d.Later(clock, 2*time.Minute).Want("for 5 min")
 }
 
 func TestManyAreCounted(t *testing.T) {
@@ -230,23 +226,19 @@ func TestSizes(t *testing.T) {
 type ready struct {
 	feed.Source
 	status vpn.Status
-	users  []vpn.UserInfo
 }
 
-func (r ready) Status(context.Context) (vpn.Status, error)    { return r.status, nil }
-func (r ready) Users(context.Context) ([]vpn.UserInfo, error) { return r.users, nil }
+func (r ready) Status(context.Context) (vpn.Status, error) { return r.status, nil }
 
-// BenchmarkTick is a tick of 10,000 users, all of whom are learnt anew, and a
-// frame. They come every tenth second.
+// BenchmarkTick is a tick with 10,000 users, and its frame.
 func BenchmarkTick(b *testing.B) {
 	o, clock := tuitest.Options(b)
 	f := &tuitest.Fleet{N: 10_000}
 	r := ready{Source: f}
 	r.status, _ = f.Status(b.Context())
-	r.users, _ = f.Users(b.Context())
 	d := tuitest.Drive(b, screen(o, r), 120, 40)
 	for b.Loop() {
-		d.Later(clock, 11*time.Second).Fits()
+		d.Later(clock, time.Second).Fits()
 	}
 }
 

@@ -65,7 +65,7 @@ func (v view) users(w, h int) []string {
 	}
 	line := " " + strings.Join(parts, "   ")
 	if h == 1 { // what matters most, first, and no half of anything
-		line = " " + itoa(v.watch.online) + " online"
+		line = " " + itoa(d.Status.UsersOnline) + " online"
 		for _, part := range parts {
 			if widget.Width(line)+2+widget.Width(part) <= w {
 				line += "  " + part
@@ -73,15 +73,11 @@ func (v view) users(w, h int) []string {
 		}
 		return []string{line}
 	}
-	second := " online now " + itoa(v.watch.online)
-	if !d.Known(feed.Users) {
-		second = " online now " + t.Glyphs.Ellipsis
-	}
-	second += ", " + many(d.Status.Online, "connection")
-	if n := v.watch.expiring; n > 0 {
+	second := " online now " + itoa(d.Status.UsersOnline) + ", " + many(d.Status.Online, "connection")
+	if n := d.Status.Expiring.Count; n > 0 {
 		second += "   " + t.Warn.Render(itoa(n)+" expiring <7d")
 	}
-	if n := v.watch.nearing; n > 0 {
+	if n := d.Status.NearQuota.Count; n > 0 {
 		second += "   " + t.Warn.Render(itoa(n)+" near quota")
 	}
 	return []string{line, second}
@@ -315,13 +311,10 @@ func (v view) sign(i int) string {
 // long is how long it has been so.
 func (v view) long(i int) string {
 	since := v.watch.items[i].since
-	if since == nil {
+	if since.IsZero() {
 		return ""
 	}
-	if words := since.words(v.frame.Now()); words != "" {
-		return " " + words
-	}
-	return ""
+	return " for " + age(v.frame.Now().Sub(since))
 }
 
 // fast is one of the users who move the most now.

@@ -12,13 +12,10 @@ import (
 	"vpn/internal/vpn"
 )
 
-// What is near enough to its end to be told.
 const (
-	nearQuota  = 0.9
-	nearExpiry = 7 * 24 * time.Hour
-	nearFull   = 0.9
-	patience   = 5 * time.Second // for a server that is on its way
-	named      = 3               // so many users are told one by one
+	nearFull = 0.9
+	patience = 5 * time.Second // for a server that is on its way
+	named    = 3               // so many users are told one by one
 )
 
 // weight sorts what needs somebody.
@@ -33,52 +30,27 @@ const (
 type item struct {
 	weight weight
 	text   string
-	since  *spell // how long it has been so; nil: it is not known
+	since  time.Time // since when it has been so; zero: it is not known
 	screen key.Screen
 	what   string
 }
 
-// spell is how long a server has been in its state, as far as it was seen.
-type spell struct {
-	state vpn.ServerState
-	from  time.Time
-	seen  bool // its beginning was seen
-}
-
-// words says how long, or nothing worth saying.
-func (s *spell) words(now time.Time) string {
-	switch d := now.Sub(s.from); {
-	case s.seen:
-		return "for " + age(d)
-	case d >= time.Minute:
-		return "for more than " + age(d)
-	}
-	return ""
-}
-
 // watch keeps what needs somebody.
 type watch struct {
-	frame    page.Frame
-	spells   map[vpn.ServerID]*spell
-	ofUsers  []item
-	items    []item
-	expiring int
-	nearing  int
-	online   int // users
+	frame   page.Frame
+	waiting map[vpn.ServerID]time.Time // for servers that are on their way, since when
+	items   []item
 }
 
-func newWatch(f page.Frame) *watch { return &watch{frame: f, spells: map[vpn.ServerID]*spell{}} }
+func newWatch(f page.Frame) *watch { return &watch{frame: f, waiting: map[vpn.ServerID]time.Time{}} }
 
 // learn looks at what was answered anew.
 func (w *watch) learn(t feed.Topic) {
-	if t&feed.Users != 0 {
-		w.users()
-	}
-	if t&(feed.Users|feed.Status|feed.Host) == 0 {
+	if t&(feed.Status|feed.Host) == 0 {
 		return
 	}
 	w.items = append(w.servers(), w.host()...)
-	w.items = append(w.items, w.ofUsers...)
+	w.items = append(w.items, w.users()...)
 	w.items = append(w.items, w.warnings()...)
 	slices.SortStableFunc(w.items, func(a, b item) int { return int(a.weight) - int(b.weight) })
 }
@@ -86,17 +58,10 @@ func (w *watch) learn(t feed.Topic) {
 // servers are those that do not do what they are meant to.
 func (w *watch) servers() []item {
 	now := w.frame.Now()
-	servers := w.frame.Data().Status.Servers
-	alive := map[vpn.ServerID]bool{}
+	waiting := map[vpn.ServerID]time.Time{}
 	var out []item
-	for _, s := range servers {
-		alive[s.ID] = true
-		sp := w.spells[s.ID]
-		if sp == nil || sp.state != s.State {
-			sp = &spell{state: s.State, from: now, seen: sp != nil}
-			w.spells[s.ID] = sp
-		}
-		i := item{weight: warn, since: sp, screen: key.Servers, what: s.Name}
+	for _, s := range w.frame.Data().Status.Servers {
+		i := item{weight: warn, since: s.Since, screen: key.Servers, what: s.Name}
 		switch s.State {
 		case vpn.Failed:
 			i.weight, i.text = bad, "server "+s.Name+" is down: "+s.Problem
@@ -105,20 +70,23 @@ func (w *watch) servers() []item {
 		case vpn.Starting:
 			i.text = "server " + s.Name + " is still starting"
 		case vpn.Syncing:
-			i.text = "server " + s.Name + " is behind the store"
+			i.text, i.since = "server "+s.Name+" is behind the store", time.Time{}
 		default:
 			continue
 		}
-		if i.weight == warn && now.Sub(sp.from) < patience {
-			continue
+		if i.weight == warn {
+			from, ok := w.waiting[s.ID]
+			if !ok {
+				from = now
+			}
+			waiting[s.ID] = from
+			if now.Sub(from) < patience {
+				continue
+			}
 		}
 		out = append(out, i)
 	}
-	for id := range w.spells {
-		if !alive[id] {
-			delete(w.spells, id)
-		}
-	}
+	w.waiting = waiting
 	return out
 }
 
@@ -148,55 +116,26 @@ func usedPart(r vpn.Room) float64 {
 }
 
 // users are those whose time or quota ends soon.
-func (w *watch) users() {
-	now := w.frame.Now()
-	all := w.frame.Data().Users
-	var quota, expiry []*vpn.UserInfo
-	w.online = 0
-	for i := range all {
-		u := &all[i]
-		if u.Online > 0 {
-			w.online++
-		}
-		if u.Status != vpn.Active {
-			continue
-		}
-		if u.Limits.Quota > 0 && quotaPart(u) >= nearQuota {
-			quota = append(quota, u)
-		}
-		if !u.ExpiresAt.IsZero() && u.ExpiresAt.Sub(now) < nearExpiry {
-			expiry = append(expiry, u)
-		}
-	}
-	slices.SortStableFunc(expiry, func(a, b *vpn.UserInfo) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
-	slices.SortStableFunc(quota, func(a, b *vpn.UserInfo) int {
-		switch x, y := quotaPart(a), quotaPart(b); {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
-	})
-	w.expiring, w.nearing = len(expiry), len(quota)
-	w.ofUsers = w.ofUsers[:0]
-	w.ofUsers = append(w.ofUsers, told(expiry, "/expires:<7d is:active", "expire within 7 days", func(u *vpn.UserInfo) string {
+func (w *watch) users() []item {
+	now, s := w.frame.Now(), w.frame.Data().Status
+	return append(told(s.Expiring, "/expires:<7d is:active", "expire within 7 days", func(u vpn.EndingUser) string {
 		return u.Name + " expires in " + age(u.ExpiresAt.Sub(now))
-	})...)
-	w.ofUsers = append(w.ofUsers, told(quota, "/quota:>90 is:active", "have used 90% of their quota", func(u *vpn.UserInfo) string {
-		return fmt.Sprintf("%s has used %d%% of %s", u.Name, int(quotaPart(u)*100), vpn.FormatSize(u.Limits.Quota))
+	}), told(s.NearQuota, fmt.Sprintf("/quota:>%d is:active", vpn.NearQuotaPercent), fmt.Sprintf("have used %d%% of their quota", vpn.NearQuotaPercent), func(u vpn.EndingUser) string {
+		return fmt.Sprintf("%s has used %d%% of %s", u.Name, int(u.QuotaPercent()), vpn.FormatSize(u.Quota))
 	})...)
 }
 
-func quotaPart(u *vpn.UserInfo) float64 { return float64(u.Used.Total()) / float64(u.Limits.Quota) }
-
 // told are a few users one by one, or how many they are and who is first.
-func told(users []*vpn.UserInfo, filter, what string, one func(*vpn.UserInfo) string) []item {
-	if len(users) > named {
-		return []item{{weight: warn, text: fmt.Sprintf("%d users %s; first %s", len(users), what, one(users[0])), screen: key.Users, what: filter}}
+func told(e vpn.Ending, filter, what string, one func(vpn.EndingUser) string) []item {
+	if e.Count > min(named, len(e.First)) {
+		text := fmt.Sprintf("%d users %s", e.Count, what)
+		if len(e.First) > 0 {
+			text += "; first " + one(e.First[0])
+		}
+		return []item{{weight: warn, text: text, screen: key.Users, what: filter}}
 	}
-	out := make([]item, 0, len(users))
-	for _, u := range users {
+	out := make([]item, 0, len(e.First))
+	for _, u := range e.First {
 		out = append(out, item{weight: warn, text: one(u), screen: key.Users, what: u.Name})
 	}
 	return out

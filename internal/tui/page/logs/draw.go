@@ -142,6 +142,9 @@ func (p painter) note(w int) string {
 	}
 	all := p.ring.len()
 	count := number(all) + " lines"
+	if all == 1 {
+		count = "1 line"
+	}
 	if n := len(v.shown()); n != all {
 		count = number(n) + " of " + count
 	}

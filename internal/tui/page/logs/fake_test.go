@@ -102,6 +102,7 @@ type timers struct {
 	fns     []func(time.Time) tea.Msg
 	waits   []time.Duration
 	nothing bool // no line comes at all
+	typing  bool // somebody types fast: what waits for a pause waits
 }
 
 func (t *timers) After(d time.Duration, fn func(time.Time) tea.Msg) tea.Cmd {
@@ -110,6 +111,9 @@ func (t *timers) After(d time.Duration, fn func(time.Time) tea.Msg) tea.Cmd {
 			t.d.stream.wait()
 			return fn(tuitest.Now())
 		}
+	}
+	if d == 80*time.Millisecond && !t.typing {
+		return func() tea.Msg { return fn(tuitest.Now()) }
 	}
 	t.fns, t.waits = append(t.fns, fn), append(t.waits, d)
 	return nil

@@ -52,15 +52,34 @@ type Page struct {
 	// followed: each letter searches from there, and esc goes back there.
 	from     int
 	followed bool
+	writing  writing
 }
 
-var _ page.Page = (*Page)(nil)
+// writing is what somebody writes who searches. In a full ring a search takes
+// some milliseconds, and on a busy machine more: it begins when no key has
+// come for a moment, or with enter.
+type writing struct {
+	after  After
+	turn   int  // of the keys
+	asked  int  // the turn for whose moment the clock was asked
+	unsure bool // what is written was not searched for yet
+}
+
+// still is how long no key has to come.
+const still = 80 * time.Millisecond
+
+type stillMsg struct{ turn int }
+
+var (
+	_ page.Page     = (*Page)(nil)
+	_ page.Follower = (*Page)(nil)
+)
 
 // New returns the screen, following.
 func New(f page.Frame, api API, after After) *Page {
 	r := newRing()
 	return &Page{
-		frame: f, ring: r, view: &view{ring: r, follow: true}, input: widget.NewInput("search"),
+		frame: f, ring: r, writing: writing{after: after}, view: &view{ring: r, follow: true}, input: widget.NewInput("search"),
 		source: &source{api: api, after: after, had: map[uint64]bool{}, before: map[uint64]bool{}, seed: maphash.MakeSeed()},
 	}
 }
@@ -85,6 +104,10 @@ func (p *Page) Show(what string) tea.Cmd {
 // Update takes lines and breaks of the stream.
 func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	switch m := msg.(type) {
+	case stillMsg:
+		if m.turn == p.writing.turn {
+			p.writing.seek(p)
+		}
 	case openedMsg:
 		return p.source.took(m, p.frame.Now())
 	case retryMsg:
@@ -113,8 +136,28 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 // Learn learns nothing.
 func (p *Page) Learn(feed.Topic) {}
 
-// Type takes keys while somebody writes what is searched for. The search is
-// done with every key: it takes a few milliseconds in a full ring.
+// Follow waits for the end of what is written in the search.
+func (p *Page) Follow() tea.Cmd {
+	w := &p.writing
+	if !w.unsure || w.asked == w.turn {
+		return nil
+	}
+	w.asked = w.turn
+	turn := w.turn
+	return w.after(still, func(time.Time) tea.Msg { return stillMsg{turn} })
+}
+
+// seek searches for what is written, if that was not done.
+func (w *writing) seek(p *Page) {
+	if !w.unsure {
+		return
+	}
+	w.unsure = false
+	p.view.at = p.from
+	p.view.look(p.input.Value())
+}
+
+// Type takes keys while somebody writes what is searched for.
 func (p *Page) Type(msg tea.Msg) bool {
 	if !p.input.Focused() {
 		return false
@@ -122,6 +165,7 @@ func (p *Page) Type(msg tea.Msg) bool {
 	if k, ok := msg.(tea.KeyPressMsg); ok {
 		switch k.String() {
 		case "enter", "down", "up":
+			p.writing.seek(p)
 			p.input.Blur()
 			return true
 		case "esc":
@@ -133,8 +177,8 @@ func (p *Page) Type(msg tea.Msg) bool {
 		}
 	}
 	if p.input.Update(msg) {
-		p.view.at = p.from
-		p.view.look(p.input.Value())
+		p.writing.unsure = true
+		p.writing.turn++
 	}
 	return true
 }
@@ -147,6 +191,7 @@ func (p *Page) search() {
 
 func (p *Page) clear() {
 	p.input.Blur()
+	p.writing.unsure = false
 	p.input.SetValue("")
 	p.view.only = false
 	p.view.look("")
@@ -277,6 +322,7 @@ func (p *Page) Click(_, y int, button tea.MouseButton) tea.Cmd {
 	}
 	if n, ok := p.look.lineOn(y); ok {
 		again := n == p.view.at && button == tea.MouseLeft
+		p.writing.seek(p)
 		p.input.Blur()
 		p.view.put(n)
 		if again {

@@ -89,6 +89,27 @@ func TestSearch(t *testing.T) {
 	d.Press("/", "esc").Press("n").Want("nothing is searched for yet")
 }
 
+// Who types fast, or holds a key down, is not searched for at each letter.
+func TestSearchWaitsForAPause(t *testing.T) {
+	d, timers, _ := open(t, &daemon{lines: written(300)}, 120, 30)
+	timers.typing = true
+	timers.fns, timers.waits = nil, nil
+	d.Press("/").Type("quo").WantNot("no match", "/18")
+	first := timers.fns[0]
+	timers.fns = timers.fns[len(timers.fns)-1:]
+	d.Type("ta")
+	if d.Send(first(tuitest.Now())); strings.Contains(d.Text(), "/18") {
+		t.Error("it was searched for what was not what was written any more")
+	}
+	timers.fire(d)
+	d.Want("quota", "18/18")
+	// Enter waits for nothing, and esc forgets what was not searched for.
+	d.Press("esc", "/").Type("used").Press("enter").Want("18/18").Press("n").Want("1/18")
+	d.Press("esc", "G", "/").Type("used").Press("esc")
+	timers.fire(d)
+	d.Want("follows").WantNot("/18")
+}
+
 func TestFilters(t *testing.T) {
 	d, _, _ := open(t, &daemon{lines: written(300)}, 120, 30)
 	d.Press("v").Want("info and above").WantNot("DBG")

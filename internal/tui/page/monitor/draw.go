@@ -186,9 +186,17 @@ func (d drawer) online(w, h int) (widget.Pane, []string) {
 	frame := widget.Pane{Title: "Online"}
 	values := d.series.online
 	if d.traffic.span != minutes {
-		// They are not kept for longer.
+		// They are not kept for longer, whatever the other chart shows.
 		if d.traffic.subject.user != "" {
 			return frame, d.message(w, h, t.Muted.Render("of a user: known of the last 2 min only"), "[ is a shorter span")
+		}
+		switch {
+		case w > 48:
+			frame.Title = "Online, last 2 min (longer is not kept)"
+		case w > 30:
+			frame.Title = "Online, last 2 min"
+		default:
+			frame.Title = "Online, 2 min"
 		}
 		values = d.frame.Data().Recent(d.traffic.subject.server, 120).Online
 	}
@@ -197,7 +205,7 @@ func (d drawer) online(w, h int) (widget.Pane, []string) {
 	}
 	most := slices.Max(values)
 	frame.Note = fmt.Sprintf("%d now", int(values[len(values)-1]))
-	if w > 36 {
+	if w > 36 && d.traffic.span == minutes {
 		frame.Note += fmt.Sprintf(", most %d, last 2 min", int(most))
 	}
 	const scale = 6
@@ -243,7 +251,7 @@ func (d drawer) host(w, h int) (widget.Pane, []string) {
 			case w < 32:
 				n = 0
 			case w > 45:
-				n, text = 19, note+more
+				n, text = 20, note+more
 			}
 			return " " + widget.Gauge(t, label, part, w-2-n) + t.Muted.Render(widget.FitRight(t, text, n)) + " "
 		})

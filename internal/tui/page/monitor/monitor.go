@@ -58,11 +58,11 @@ func New(f page.Frame, usage Usage, users Users, after After) *Page {
 }
 
 // Needs says what the charts and the list are made of. Users are for the
-// choice of one, so they need not be new.
+// choice of one, so they come again only after a change.
 func (p *Page) Needs() feed.Topic {
 	p.seen = p.frame.Now()
 	need := feed.Status | feed.Sessions | feed.Host | feed.Rates
-	if !p.frame.Data().Known(feed.Users) {
+	if p.frame.Data().Outdated(feed.Users) {
 		need |= feed.Users
 	}
 	return need
@@ -277,6 +277,13 @@ func (p *Page) kick() tea.Cmd {
 	return nil
 }
 
+func others(n int) string {
+	if n == 0 {
+		return "this user has no other connection"
+	}
+	return connectionsOf(n) + " more of this user"
+}
+
 func connectionsOf(n int) string {
 	if n == 1 {
 		return "1 connection"
@@ -304,7 +311,7 @@ func (p *Page) open() {
 		row("since", x.Since.In(now.Location()).Format(time.DateTime)+", "+widget.Age(now.Sub(x.Since))+" ago"),
 		row("moved", t.Glyphs.Down+" "+vpn.FormatSize(x.Down)+"  "+t.Glyphs.Up+" "+vpn.FormatSize(x.Up)),
 		row("credential", string(x.Credential)),
-		row("others", connectionsOf(p.sessions.ofUser(userOf(x))-1)+" more of this user"),
+		row("others", others(p.sessions.ofUser(userOf(x))-1)),
 	}))
 }
 

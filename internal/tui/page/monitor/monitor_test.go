@@ -232,7 +232,7 @@ func TestConnections(t *testing.T) {
 	d, _, _ := open(t, b, 120, 40)
 	d.Want("SOURCE", "USER", "AGE", "DOWN↓", " 73 ─", "julia-0289")
 	d.Press("/").Type("TUN bob").Want("of 73", "bob-0271", "tunnel").WantNot("julia").Press("enter")
-	d.Press("j", "enter").Want("Connection", "wireguard over tcp", "0 connections more of this user").Press("esc")
+	d.Press("j", "enter").Want("Connection", "wireguard over tcp", "this user has no other connection").Press("esc")
 	d.Press("/").Type(" nobody").Want("is one with TUN bob nobody.").Press("esc").Want(" 73 ─").WantNot("is one with")
 	d.Press("O").Want("DOWN↑", "hiro-0217").Press("o").Want("SOURCE↑")
 }

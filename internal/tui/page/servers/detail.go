@@ -68,7 +68,7 @@ func (p *Page) detail(w, h int) []string {
 	p.top = max(min(p.top, len(lines)-(h-2)), 0)
 	note := ""
 	if below := len(lines) - (h - 2) - p.top; below > 0 {
-		note = strconv.Itoa(below) + " more " + t.Glyphs.Down
+		note = t.Glyphs.Down + " " + strconv.Itoa(below) + " more"
 	}
 	body := make([]string, 0, h)
 	for _, l := range lines[p.top:min(p.top+h-2, len(lines))] {
@@ -111,7 +111,11 @@ func (s *sheet) part(title, note string) {
 // sheet is all that is known of s, in lines of w cells.
 func (p *Page) sheet(t *theme.Theme, s vpn.ServerInfo, w int) []string {
 	out := &sheet{t: t, w: w, label: 12}
-	out.style("state", stateText(t, s.State), stateStyle(t, s.State).Render)
+	state := stateText(t, s.State)
+	if s.State != vpn.Running && !s.Since.IsZero() {
+		state += " for " + age(p.frame.Now().Sub(s.Since))
+	}
+	out.style("state", state, stateStyle(t, s.State).Render)
 	if s.Problem != "" && s.State != vpn.Stopped {
 		out.style("problem", s.Problem, t.Bad.Render)
 		out.style("hint", p.hint(s), t.Muted.Render)

@@ -3,9 +3,11 @@ package servers_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +23,11 @@ import (
 type source struct{ *client.Client }
 
 func (s source) Status(ctx context.Context) (vpn.Status, error) { return s.System.Status(ctx) }
+
+func (s source) Online(ctx context.Context) ([]vpn.UserInfo, error) {
+	return tuitest.Online(s.Users(ctx))
+}
+
 func (s source) Users(ctx context.Context) ([]vpn.UserInfo, error) {
 	return s.Client.Users.List(ctx, vpn.UserFilter{})
 }
@@ -55,6 +62,21 @@ func plane(t *testing.T) (*client.Client, *tuitest.Driver) {
 	return c, tuitest.Drive(t, screen(o, source{c}, so), 120, 44).Press("3")
 }
 
+// freePort returns a port on which nothing listens.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
 // A person makes a server, changes it, takes that back, starts it and deletes
 // it, and the control plane follows.
 func TestAServersLife(t *testing.T) {
@@ -67,13 +89,14 @@ func TestAServersLife(t *testing.T) {
 		}
 		return s.ServerInfo
 	}
+	port := freePort(t)
 	d.Want("There is no server yet.")
 	d.Press("n").Want("vless", "recommended", "wireguard").Press("enter").Want("New vless server")
-	d.Type("paris").Press("tab").Type("18443").Press("tab").Type("vpn.example.org").Press("tab", "tab").Type("self")
-	d.Want("= vpn server create paris --port 18443 --public-host vpn.example.org", "│  --target self")
-	d.Press("enter").Want("paris", "18443", "self", "vpn.example.org:18443").WantNot("New vless server")
+	d.Type("paris").Press("tab").Type(port).Press("tab").Type("vpn.example.org").Press("tab", "tab").Type("self")
+	d.Want("= vpn server create paris --port "+port+" --public-host vpn.example.org", "│  --target self")
+	d.Press("enter").Want("paris", port, "self", "vpn.example.org:"+port).WantNot("New vless server")
 	s := show()
-	if s.Port != 18443 || s.PublicHost != "vpn.example.org" || !strings.Contains(string(s.Settings), `"self"`) {
+	if strconv.Itoa(int(s.Port)) != port || s.PublicHost != "vpn.example.org" || !strings.Contains(string(s.Settings), `"self"`) {
 		t.Errorf("got %+v, %s", s.Server, s.Settings)
 	}
 

@@ -55,6 +55,7 @@ type appearance struct {
 	now   Appearance
 
 	at    int
+	first Look // which a flag or a variable may have given for this time
 	saved Look
 	known bool
 	err   error
@@ -144,7 +145,26 @@ func (a *appearance) choose(d int) {
 	a.now.Apply(l.with(a.at, c[(i+d+2*len(c))%len(c)]))
 }
 
-func (a *appearance) differs(i int) bool { return a.known && a.now.Look().value(i) != a.saved.value(i) }
+// differs reports whether a person has chosen something else than is saved.
+func (a *appearance) differs(i int) bool {
+	now := a.now.Look().value(i)
+	return a.known && now != a.saved.value(i) && now != a.first.value(i)
+}
+
+// toSave is what is to be kept: what was chosen or, if nothing was, all that
+// is seen.
+func (a *appearance) toSave() Look {
+	look := a.now.Look()
+	if a.changed() == 0 {
+		return look
+	}
+	for i := range rows {
+		if !a.differs(i) {
+			look = look.with(i, a.saved.value(i))
+		}
+	}
+	return look
+}
 
 func (a *appearance) changed() int {
 	n := 0
@@ -168,10 +188,10 @@ func (a *appearance) reset() { a.now.Apply(a.now.Look().with(a.at, Standard().va
 
 // save keeps the look for the next time.
 func (a *appearance) save() tea.Cmd {
-	if a.changed() == 0 {
+	prefs, look, file := a.prefs, a.toSave(), a.prefs.File()
+	if !a.known || look == a.saved {
 		return nil
 	}
-	prefs, look, file := a.prefs, a.now.Look(), a.prefs.File()
 	switch {
 	case file == "":
 		return a.frame.Say(page.Fault, "there is no place for preferences\nhint: set HOME or XDG_CONFIG_HOME")
@@ -186,7 +206,7 @@ func (a *appearance) save() tea.Cmd {
 			return "the appearance is in " + file, nil
 		},
 		Then: func() tea.Cmd {
-			a.saved = look
+			a.saved, a.first = look, look
 			return nil
 		},
 	})

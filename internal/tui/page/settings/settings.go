@@ -43,7 +43,7 @@ var (
 // New returns the screen. dry is the API by which nothing is changed.
 func New(f page.Frame, api, dry API, p Preferences, a Appearance) *Page {
 	return &Page{
-		frame: f, look: &appearance{frame: f, prefs: p, now: a},
+		frame: f, look: &appearance{frame: f, prefs: p, now: a, first: a.Look()},
 		daemon: newDaemon(f, api, dry),
 	}
 }
@@ -183,7 +183,7 @@ func (p *Page) drop() tea.Cmd {
 
 // save saves all that was changed.
 func (p *Page) save() tea.Cmd {
-	if p.changed() == 0 {
+	if p.changed() == 0 && (!p.look.known || p.look.toSave() == p.look.saved) {
 		return p.frame.Say(page.Note, "nothing is changed")
 	}
 	return tea.Batch(p.look.save(), p.daemon.try())

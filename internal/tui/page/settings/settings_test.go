@@ -66,6 +66,23 @@ func TestAppearance(t *testing.T) {
 	d.Press("ctrl+s").Want("nothing is changed")
 }
 
+// What a flag gave for this time is no change of anybody's. Saved is what was
+// chosen or, where nothing was, all that is seen.
+func TestALookForOnce(t *testing.T) {
+	p := newPerson()
+	p.now.Theme = theme.Light
+	d := open(t, newFile(), p, 120, 40).Want("‹ light ›").WantNot("changed")
+	d.Press("esc", "6").WantNot("not saved").Press("j", "enter").Want("1 changed").Press("ctrl+s").Want("the appearance is in")
+	if p.saved.Theme != theme.Auto || p.saved.Mouse {
+		t.Errorf("saved %+v", p.saved)
+	}
+	p = newPerson()
+	p.now.Theme = theme.Light
+	if open(t, newFile(), p, 120, 40).Press("ctrl+s").Want("the appearance is in"); p.saved.Theme != theme.Light {
+		t.Errorf("saved %+v", p.saved)
+	}
+}
+
 // A file that cannot be read is not written over.
 func TestPreferencesThatCannotBeRead(t *testing.T) {
 	p := newPerson()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -40,17 +42,21 @@ type results struct {
 // change returns what does d to each of users, one after the other. If it
 // fails for some, it is done to the others, and what failed is told.
 func (p *Page) change(users []vpn.UserInfo, d deed) page.Change {
-	r := &results{}
-	c := page.Change{Twin: d.twin, Affects: feed.Users, Do: func(ctx context.Context) (string, error) {
+	r, count := &results{}, &atomic.Int64{}
+	c := page.Change{Twin: d.twin, Affects: feed.Users, Takes: time.Duration(len(users)) * patience, Do: func(ctx context.Context) (string, error) {
 		*r = results{}
 		for _, u := range users {
-			r.take(u, len(users) > 1)(d.do(ctx, u))
+			r.take(u, len(users) > 1)(within(ctx, func(ctx context.Context) (vpn.UserChange, error) { return d.do(ctx, u) }))
+			count.Add(1)
 		}
 		if len(r.done) == 0 {
 			return "", r.err(d.done, len(users))
 		}
 		return r.text(d), nil
 	}}
+	if len(users) > 1 {
+		c.Progress = func() (done, of int) { return int(count.Load()), len(users) }
+	}
 	c.Then = func() tea.Cmd {
 		var cmds []tea.Cmd
 		if len(r.failed) > 0 {
@@ -65,7 +71,9 @@ func (p *Page) change(users []vpn.UserInfo, d deed) page.Change {
 		c.Undo = func(ctx context.Context) (string, error) {
 			back := &results{}
 			for _, u := range r.done {
-				back.take(u, len(r.done) > 1)(vpn.UserChange{Synced: true}, d.undo(ctx, u))
+				back.take(u, len(r.done) > 1)(within(ctx, func(ctx context.Context) (vpn.UserChange, error) {
+					return vpn.UserChange{Synced: true}, d.undo(ctx, u)
+				}))
 			}
 			if len(back.failed) > 0 {
 				return "", back.err(d.undone, len(r.done))
@@ -74,6 +82,15 @@ func (p *Page) change(users []vpn.UserInfo, d deed) page.Change {
 		}
 	}
 	return c
+}
+
+// patience is how long each single change is waited for.
+const patience = time.Minute
+
+func within(ctx context.Context, do func(context.Context) (vpn.UserChange, error)) (vpn.UserChange, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return do(ctx)
 }
 
 func (r *results) take(u vpn.UserInfo, several bool) func(vpn.UserChange, error) {
@@ -125,15 +142,21 @@ func (r *results) err(done string, of int) error {
 	return &vpn.Error{Kind: kind, Message: strings.Join(lines, "\n"), Err: errors.Join(r.failed...)}
 }
 
+// mostTwins are written in a command; nobody reads, or types, more.
+const mostTwins = 20
+
 // twin is the command line that does the same to all of users: verb and rest
 // are around the name.
 func twin(users []vpn.UserInfo, verb, rest string) string {
 	if len(users) == 1 {
 		return "vpn users " + verb + " " + dialog.Quote(users[0].Name) + rest
 	}
-	names := make([]string, 0, len(users))
-	for _, u := range users {
+	names := make([]string, 0, mostTwins+1)
+	for _, u := range users[:min(len(users), mostTwins)] {
 		names = append(names, dialog.Quote(u.Name))
+	}
+	if len(users) > mostTwins {
+		names = append(names, "…")
 	}
 	return "for u in " + strings.Join(names, " ") + "; do vpn users " + verb + ` "$u"` + rest + "; done"
 }

@@ -81,7 +81,7 @@ func (l cells) columns() []widget.Column {
 			Style: faintIf(func(u *vpn.UserInfo) bool { return u.Rate == vpn.Rate{} }),
 			Less:  by(func(a, b *vpn.UserInfo) bool { return a.Rate.Up+a.Rate.Down < b.Rate.Up+b.Rate.Down }),
 		},
-		{Title: "SERVERS", Min: 9, Flex: 2, Leaves: 9, Text: l.servers, Style: faintIf(func(u *vpn.UserInfo) bool { return u.AllowedServers == nil })},
+		{Title: " SERVERS", Min: 9, Flex: 2, Leaves: 9, Text: func(row int) string { return " " + l.servers(row) }, Style: faintIf(func(u *vpn.UserInfo) bool { return u.AllowedServers == nil })},
 		{
 			Title: "DEV", Min: 4, Right: true, Leaves: 8, Hidden: true, Text: func(row int) string { return count(at(row).Limits.Devices) },
 			Less: by(func(a, b *vpn.UserInfo) bool { return uint(a.Limits.Devices)-1 < uint(b.Limits.Devices)-1 }),

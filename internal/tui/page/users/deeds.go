@@ -221,7 +221,11 @@ func (d deeds) extend(users []vpn.UserInfo) tea.Cmd {
 			continue
 		}
 		some = append(some, u)
-		twins = append(twins, twin([]vpn.UserInfo{u}, "update", flags))
+		if len(twins) < mostTwins {
+			twins = append(twins, twin([]vpn.UserInfo{u}, "update", flags))
+		} else if len(twins) == mostTwins {
+			twins = append(twins, "…")
+		}
 		reversible = reversible && (u.Holds() || u.ExpiresAt.After(now))
 	}
 	if len(some) == 0 {

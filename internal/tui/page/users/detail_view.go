@@ -47,8 +47,8 @@ func (d *detail) render(u *vpn.UserInfo, w, h int, focus bool) []string {
 	d.lines, d.height = len(v.lines), max(h-2, 0)
 	d.scroll(0)
 	note := ""
-	if d.lines > d.height {
-		note = fmt.Sprintf("%d-%d of %d", d.top+1, min(d.top+d.height, d.lines), d.lines)
+	if below := d.lines - d.height - d.top; below > 0 {
+		note = fmt.Sprintf("%s %d more", t.Glyphs.Down, below)
 	}
 	body := make([]string, 0, d.height)
 	for _, l := range v.lines[min(d.top, len(v.lines)):min(d.top+d.height, len(v.lines))] {

@@ -215,3 +215,14 @@ func TestNarrowWindowsShowOnePane(t *testing.T) {
 	d.Press("esc").ClickOn("carol-0002", tea.MouseRight).Want("Rotate: new keys").Press("d").Want("Delete carol-0002?").Press("esc")
 	drive(t, newPlane(50), 120, 40).Want("▌ alice-0000", "limits ").Press("+").WantNot("limits ").Press("esc").Want("limits ")
 }
+
+// However many are marked, the question shows its answers, in a small window
+// too, and the answer is done to all.
+func TestAQuestionAboutThousands(t *testing.T) {
+	f := newPlane(10_000)
+	d := drive(t, f, 60, 18).Press("space", "G", "v").Press("d")
+	d.Want("Delete 10000 users?", "and 9995 more", "▸ Cancel", "Delete", "…").Fits()
+	d.Press("esc", "E").Want("Extend", "▸ Cancel", "…").Fits().Press("esc")
+	d.Press("e").Want("Edit 10000 users", "enter save").Fits().Press("esc")
+	d.Press("t").Want("Disable", "▸ Cancel").Fits().Press("esc")
+}

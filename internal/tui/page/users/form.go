@@ -29,6 +29,7 @@ type fields struct {
 
 	old  *vpn.User // whom they are about; nil: a new one, or several
 	many bool      // several: what is left empty stays as it is
+	had  []string  // the tags that some of the several have
 }
 
 // valueOf returns how old's field is written, as its parser reads it.
@@ -142,7 +143,7 @@ func (s *fields) make(allowed string) *widget.Form {
 		field("time-zone", "Time zone", "UTC", "at whose midnight: Europe/Berlin", s.checkZone),
 		field("after-quota", "After quota", "cut", "when the quota is used up: cut, or throttle:1mbit, both ways together", s.checkAfter),
 		field("expires", "Expires", "never", "the end: 30d, 2026-12-31, 2026-12-31T15:00 (UTC), never", checked(func(v string) (time.Time, error) { return vpn.ParseWhen(v, s.now) })),
-		field("valid-for", "Valid for", "", "the end, counted from the first use: 30d, 12h, 2w, 1y", s.checkValidFor),
+		field("valid-for", "Valid for", "none", "the end, counted from the first use: 30d, 12h, 2w, 1y", s.checkValidFor),
 		field("rate-down", "Rate down", "none", "speed to the user: 20mbit, 2.5MB/s, none", checked(vpn.ParseRate)),
 		field("rate-up", "Rate up", "none", "speed from the user", checked(vpn.ParseRate)),
 		field("devices", "Devices", "none", "networks at one time from which the user connects, or none", checked(parseCount)),
@@ -155,6 +156,7 @@ func (s *fields) make(allowed string) *widget.Form {
 		field("email", "E-mail", "", "the user's e-mail address, for your own use", vpn.ValidEmail),
 		field("note", "Note", "", "what you want to remember, in one line", vpn.ValidNote),
 	}
+	at := 0 // where the tags are
 	if s.many {
 		list = slices.DeleteFunc(list, func(f widget.Field) bool { return f.Key == "name" || f.Key == "valid-for" })
 		for i := range list {
@@ -163,10 +165,14 @@ func (s *fields) make(allowed string) *widget.Form {
 			switch f.Key {
 			case "tag":
 				f.Key, f.Label = "add-tag", "Add tags"
+				at = i + 1
 			case "server":
 				f.Help += "; none marked: as it is"
 			}
 		}
+	}
+	if s.many {
+		list = slices.Insert(list, at, widget.Field{Key: "remove-tag", Label: "Remove tags", Hint: asIs, Help: removable(s.had), Check: checkRemoved(s)})
 	}
 	s.form = widget.NewForm(list...)
 	return s.form

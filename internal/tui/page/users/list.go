@@ -63,6 +63,12 @@ func (l *list) learn() {
 	l.refresh()
 }
 
+// moved takes what is new of the users, who are the same.
+func (l *list) moved() {
+	l.sorted.by = -1
+	l.refresh()
+}
+
 // learnServers takes the servers as they are now.
 func (l *list) learnServers() {
 	servers := l.frame.Data().Status.Servers
@@ -113,7 +119,7 @@ func (l *list) sort() {
 		order[i] = i
 	}
 	less := l.table.Columns[by].Less
-	slices.SortStableFunc(order, func(a, b int) int {
+	compare := func(a, b int) int {
 		if desc {
 			a, b = b, a
 		}
@@ -124,7 +130,11 @@ func (l *list) sort() {
 			return 1
 		}
 		return 0
-	})
+	}
+	if slices.IsSortedFunc(order, compare) {
+		return
+	}
+	slices.SortStableFunc(order, compare)
 	rows := make([]row, len(order))
 	for i, k := range order {
 		rows[i] = l.rows[k]

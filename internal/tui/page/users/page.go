@@ -98,7 +98,7 @@ func New(f page.Frame, api API, o Options) *Page {
 }
 
 // Needs implements [page.Page].
-func (p *Page) Needs() feed.Topic { return feed.Users }
+func (p *Page) Needs() feed.Topic { return feed.Users | feed.Online }
 
 // Show goes to a user, by name, now or as soon as it is known of. With a
 // filter, "/is:expired", it shows whom that selects.
@@ -203,6 +203,9 @@ func (p *Page) Learn(t feed.Topic) {
 	switch t {
 	case feed.Users:
 		p.list.learn()
+		p.detail.stale()
+	case feed.Online:
+		p.list.moved()
 		p.detail.stale()
 	case feed.Status:
 		p.list.learnServers()

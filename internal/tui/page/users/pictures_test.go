@@ -73,7 +73,8 @@ type without struct {
 	err error
 }
 
-func (w without) Users(context.Context) ([]vpn.UserInfo, error) { return nil, w.err }
+func (w without) Users(context.Context) ([]vpn.UserInfo, error)  { return nil, w.err }
+func (w without) Online(context.Context) ([]vpn.UserInfo, error) { return nil, w.err }
 
 func TestPictureOfUsersThatCannotBeHad(t *testing.T) {
 	tuitest.Pictures(t, []string{"2"}, func(o tui.Options) tea.Model {

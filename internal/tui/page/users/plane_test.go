@@ -2,6 +2,7 @@ package users_test
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -36,8 +37,14 @@ func real(t *testing.T, people ...vpn.NewUser) (*tuitest.Driver, *client.Client)
 		}
 	})
 	c := client.InProcess(l.Handler())
-	for name, port := range map[string]uint16{"main": 8388, "other": 8389} {
-		if _, err := c.Servers.Create(t.Context(), vpn.NewServer{Name: name, Protocol: "shadowsocks", Listen: netip.IPv6Loopback(), Port: port}); err != nil {
+	for _, name := range []string{"main", "other"} {
+		l, err := net.Listen("tcp", "[::1]:0") // a port that is free
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		if _, err := c.Servers.Create(t.Context(), vpn.NewServer{Name: name, Protocol: "shadowsocks", Listen: netip.IPv6Loopback(), Port: uint16(port)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -167,6 +174,17 @@ func TestManyAreChangedForReal(t *testing.T) {
 	d.Press("u").Want("2 users are as before")
 	if ann, ben = show(t, c, "ann"), show(t, c, "ben"); ann.Limits.Quota != 0 || ben.Limits.Quota != 0 || len(ben.Tags) != 0 || strings.Join(ann.Tags, " ") != "old" {
 		t.Errorf("they are %+v, %+v", ann.User, ben.User)
+	}
+	d.Press("esc", "e").Want("Edit 2 users")
+	fill(d, "Remove tags", "older").Want("some of them have: old").Press("enter").Want("✗ none of them has the tag older")
+	fill(d, "Add tags", "vip")
+	fill(d, "Remove tags", "old").Want("--add-tag vip --remove-tag old;").Press("enter").Want("2 users are changed")
+	if ann, ben = show(t, c, "ann"), show(t, c, "ben"); strings.Join(ann.Tags, " ") != "vip" || strings.Join(ben.Tags, " ") != "vip" {
+		t.Errorf("their tags are %v, %v", ann.Tags, ben.Tags)
+	}
+	d.Press("u").Want("2 users are as before")
+	if ann, ben = show(t, c, "ann"), show(t, c, "ben"); strings.Join(ann.Tags, " ") != "old" || len(ben.Tags) != 0 {
+		t.Errorf("their tags are %v, %v", ann.Tags, ben.Tags)
 	}
 	d.Press("esc", "E").Want("Extend ann by 30 days?", "1 more of the marked never expire").Press("y")
 	if ann = show(t, c, "ann"); !ann.ExpiresAt.Equal(end.AddDate(0, 0, 30)) {

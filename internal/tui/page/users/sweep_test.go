@@ -25,6 +25,10 @@ func (n nastily) Users(ctx context.Context) ([]vpn.UserInfo, error) {
 	return list, err
 }
 
+func (n nastily) Online(ctx context.Context) ([]vpn.UserInfo, error) {
+	return tuitest.Online(n.Users(ctx))
+}
+
 func (n nastily) Status(ctx context.Context) (vpn.Status, error) {
 	s, err := n.plane.Fleet.Status(ctx)
 	for i := range s.Servers {

@@ -3,6 +3,7 @@ package users
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 // several with what is to be the same for all.
 func openUpdate(p *Page, users []vpn.UserInfo) tea.Cmd {
 	if len(users) > 1 {
-		s := &fields{now: p.frame.Now(), servers: serverNames(p), many: true}
+		s := &fields{now: p.frame.Now(), servers: serverNames(p), many: true, had: tagsOf(users)}
 		s.make("")
 		s.open(p, fmt.Sprintf("Edit %d users", len(users)), named(users), users)
 		return nil
@@ -72,14 +73,26 @@ func (p *Page) updating(users []vpn.UserInfo, patch vpn.UserPatch, flags string)
 			if err != nil {
 				return vpn.UserChange{}, err
 			}
-			c, err := p.api.Users.Update(ctx, string(u.ID), patch)
+			mine := patch
+			if len(users) > 1 { // not all of them have the tags that go
+				mine.RemoveTags = slices.DeleteFunc(slices.Clone(patch.RemoveTags), func(tag string) bool { return !slices.Contains(was.Tags, tag) })
+			}
+			if reflect.ValueOf(mine).IsZero() {
+				before[u.ID] = was.User
+				return vpn.UserChange{User: was.UserInfo, Synced: true}, nil
+			}
+			c, err := p.api.Users.Update(ctx, string(u.ID), mine)
 			if err == nil {
 				before[u.ID] = was.User
 			}
 			return c, err
 		},
 		undo: func(ctx context.Context, u vpn.UserInfo) error {
-			_, err := p.api.Users.Update(ctx, string(u.ID), inverse(before[u.ID], patch))
+			back := inverse(before[u.ID], patch)
+			if reflect.ValueOf(back).IsZero() {
+				return nil // it was as it should be
+			}
+			_, err := p.api.Users.Update(ctx, string(u.ID), back)
 			return err
 		},
 		say: func(c vpn.UserChange) string { return c.User.Name + " is changed" + keptOut(c.User) },
@@ -138,7 +151,7 @@ func (s *fields) patch() (p vpn.UserPatch, empty bool) {
 // tags are those that come and those that go.
 func (s *fields) tags() (add, remove []string) {
 	if s.many {
-		return listed(s.form.Value("add-tag")), nil
+		return listed(s.form.Value("add-tag")), listed(s.form.Value("remove-tag"))
 	}
 	now := listed(s.form.Value("tag"))
 	for _, tag := range now {
