@@ -85,7 +85,7 @@ func rootCommand(p *program) *cobra.Command {
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
 		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), logsCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
 		ofThisMachine(serviceCommand(p)), reloadCommand(p), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
-		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p),
+		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p), containerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())
 	keepFlagOrder(root)
