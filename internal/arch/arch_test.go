@@ -55,6 +55,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/engine/inbound internal/protocol/*"},
 
 	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
+	{"internal/runtime", "internal/vpn internal/app"},
 	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/container internal/engine internal/engine/* internal/worker internal/network"},
 	{"internal/runtime/docker", "internal/vpn internal/app internal/container internal/docker internal/worker"},
 	{"internal/runtime/*", "internal/vpn internal/app internal/worker internal/network"},
