@@ -28,7 +28,7 @@ type bench struct {
 	network app.Network
 	now     func() time.Time
 	tunnels app.Tunnels // nil: none
-	ready   func(context.Context, string) error
+	ready   func(ctx context.Context, runtime string, look bool) error
 	app     *app.App
 	ctx     context.Context
 	end     func()

@@ -30,9 +30,10 @@ type Config struct {
 	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
 	Process    Process // the daemon; nil: there is none
 
-	// Ready returns an error if no worker can be started in a runtime now. It
-	// may be nil.
-	Ready func(ctx context.Context, runtime string) error
+	// Ready makes a runtime ready to start a worker, which may take a while the
+	// first time, or returns an error if it cannot be. With look it changes
+	// nothing. It may be nil.
+	Ready func(ctx context.Context, runtime string, look bool) error
 
 	// Configuration is the control plane's; nil: nothing is known of it.
 	Configuration Configuration

@@ -69,8 +69,13 @@ func (r *Reconciler) describe(s vpn.Server) (vpn.ServerState, string, *vpn.Worke
 		return k.state, k.problem, nil
 	}
 	h := k.health
+	container := ""
+	if c, ok := k.worker.(Contained); ok {
+		container = c.Container()
+	}
 	return k.state, k.problem, &vpn.Worker{
-		PID: h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
+		Container: container,
+		PID:       h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
 		StartedAt: h.StartedAt, CPU: k.busy.percentIn(h.Epoch), Memory: h.Memory, Confined: h.Confined, Carrier: h.Carrier, Why: h.CarrierWhy, Restarts: k.restarts,
 	}
 }

@@ -89,7 +89,7 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 		Listen: in.Listen, Port: in.Port, PublicHost: in.PublicHost, Enabled: true, Allow: in.Allow,
 		Settings: in.Settings, CreatedAt: now, UpdatedAt: now,
 	}
-	if srv.Runtime, srv.Container, err = s.home(in); err != nil {
+	if srv.Runtime, srv.Container, err = homeOf(in, *s.runtime.Load()); err != nil {
 		return none, nil, err
 	}
 	if len(srv.Settings) == 0 {
@@ -108,7 +108,7 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 		return none, nil, err
 	}
 	// The last, since it may take a while.
-	return srv, append(warnings, s.hostWarnings(srv)...), s.ready(ctx, srv.Runtime)
+	return srv, append(warnings, s.hostWarnings(srv)...), ready(ctx, s.core, srv.Runtime)
 }
 
 // place settles the address and the port, which is one of usual or above if
@@ -183,7 +183,7 @@ func firstOf(a, b error) error {
 // changed of this host is said once.
 func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string) vpn.ServerChange {
 	known := s.Tunnels.Changes(srv)
-	synced := s.reconciler.Sync(ctx, srv.ID)
+	synced := s.reconciler.syncStart(ctx, srv)
 	info := s.info(srv, nil)
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false

@@ -10,11 +10,12 @@ import (
 
 // This file is where a server's worker lives: its runtime and its container.
 
-// home decides it for a new server.
-func (s *Servers) home(in vpn.NewServer) (string, *vpn.Container, error) {
+// homeOf decides it for a new server; usual is where those live of which nobody
+// says.
+func homeOf(in vpn.NewServer, usual string) (string, *vpn.Container, error) {
 	runtime := in.Runtime
 	if runtime == "" {
-		runtime = *s.runtime.Load()
+		runtime = usual
 	}
 	if err := vpn.ValidRuntime(runtime); err != nil {
 		return "", nil, err
@@ -55,17 +56,18 @@ func rehouse(srv *vpn.Server, p vpn.ServerPatch) error {
 	return srv.Container.Valid()
 }
 
-// ready returns an error if no worker can be started in a runtime now.
-func (s *Servers) ready(ctx context.Context, runtime string) error {
-	if s.Ready == nil {
+// ready makes a runtime ready to start a worker, or returns an error. In a dry
+// run it only looks.
+func ready(ctx context.Context, c *core, runtime string) error {
+	if c.Ready == nil {
 		return nil
 	}
-	return s.Ready(ctx, runtime)
+	return c.Ready(ctx, runtime, c.dryRun())
 }
 
 // mayMove returns an error if srv can not be in another runtime than old was.
 // Its last worker has ended for certain then.
-func (s *Servers) mayMove(ctx context.Context, srv, old vpn.Server) error {
+func mayMove(ctx context.Context, c *core, srv, old vpn.Server) error {
 	if srv.Runtime == old.Runtime {
 		return nil
 	}
@@ -73,13 +75,13 @@ func (s *Servers) mayMove(ctx context.Context, srv, old vpn.Server) error {
 		return vpn.Errorf(vpn.Conflict, "server %q is meant to run, and its runtime changes only while it is stopped", old.Name).
 			WithHint("stop it first: vpn server stop %s; afterwards: vpn server start %s", old.Name, old.Name)
 	}
-	if err := s.ready(ctx, srv.Runtime); err != nil {
+	if err := ready(ctx, c, srv.Runtime); err != nil {
 		return err
 	}
-	if s.dryRun() {
+	if c.dryRun() {
 		return nil
 	}
-	return vacate(ctx, s.reconciler.Reconciler, Place{old.ID, old.Runtime})
+	return vacate(ctx, c.reconciler.Reconciler, Place{old.ID, old.Runtime})
 }
 
 // vacate makes sure that no worker is at a place.

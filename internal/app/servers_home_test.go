@@ -44,7 +44,7 @@ func TestServersInContainers(t *testing.T) {
 	b.supervise()
 	c, err := b.make(vpn.NewServer{Name: "main", Runtime: vpn.RuntimeDocker})
 	b.do("create", err)
-	want := vpn.Container{Network: "host", Memory: 512 << 20, PIDs: 512}
+	want := vpn.Container{Network: "host", Memory: 512e6, PIDs: 512}
 	if c.Server.Runtime != vpn.RuntimeDocker || c.Server.Container == nil || *c.Server.Container != want {
 		t.Errorf("created is %s, %+v", c.Server.Runtime, c.Server.Container)
 	}
@@ -70,7 +70,7 @@ func TestServersInContainers(t *testing.T) {
 	_, err = b.make(vpn.NewServer{Name: "x", Container: &vpn.Container{Network: "lan"}})
 	b.refused("a network of a process", err, vpn.Invalid, "--runtime docker")
 	_, err = b.make(vpn.NewServer{Name: "x", Runtime: vpn.RuntimeDocker, Container: &vpn.Container{Memory: 1 << 20}})
-	b.refused("little memory", err, vpn.Invalid, "64 MiB")
+	b.refused("little memory", err, vpn.Invalid, "64 MB")
 	network := "lan"
 	_, err = b.revise("third", vpn.ServerPatch{Container: &vpn.ContainerPatch{Network: &network}})
 	b.refused("a network of a process that there is", err, vpn.Invalid, "--runtime docker")
@@ -78,7 +78,9 @@ func TestServersInContainers(t *testing.T) {
 
 func TestEngineThatIsNotThereIsSaidFirst(t *testing.T) {
 	b := newBench(t)
-	b.ready = func(_ context.Context, runtime string) error {
+	looked := false
+	b.ready = func(_ context.Context, runtime string, look bool) error {
+		looked = look
 		if runtime != vpn.RuntimeDocker {
 			return nil
 		}
@@ -88,6 +90,14 @@ func TestEngineThatIsNotThereIsSaidFirst(t *testing.T) {
 	b.supervise()
 	_, err := b.make(vpn.NewServer{Name: "main", Runtime: vpn.RuntimeDocker})
 	b.refused("create", err, vpn.Unavailable, "no engine answers")
+	if looked {
+		t.Error("it was only looked at")
+	}
+	_, err = b.app.DryRun().Servers.Create(b.ctx, vpn.NewServer{Name: "main", Runtime: vpn.RuntimeDocker, Settings: []byte(`{"target":"self"}`)})
+	b.refused("a dry run", err, vpn.Unavailable, "no engine answers")
+	if !looked {
+		t.Error("a dry run makes something ready")
+	}
 	if list, err := b.app.Servers.List(b.ctx); err != nil || len(list) > 0 {
 		t.Errorf("stored was %v, %v", list, err)
 	}

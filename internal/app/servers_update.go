@@ -41,7 +41,7 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
-	if err := s.mayMove(ctx, srv, old); err != nil {
+	if err := mayMove(ctx, s.core, srv, old); err != nil {
 		return vpn.ServerChange{}, err
 	}
 	if effects.Drops && !s.dryRun() && !s.reconciler.Supervising() {

@@ -20,7 +20,7 @@ func ValidRuntime(s string) error {
 // Container is what the container of a server's worker gets of its machine.
 type Container struct {
 	Network string `json:"network,omitempty" doc:"host, or the name of a bridge network of the engine, which is made if it is not there; left out: host"`
-	Memory  uint64 `json:"memory,omitempty" doc:"the most that it may use, in bytes; left out: 512 MiB"`
+	Memory  uint64 `json:"memory,omitempty" doc:"the most that it may use, in bytes; left out: 512 MB"`
 	PIDs    int    `json:"pids,omitempty" doc:"the most processes and threads; left out: 512"`
 }
 
@@ -34,11 +34,11 @@ type ContainerPatch struct {
 // What a container gets if nobody says otherwise, and what can be asked for.
 const (
 	NetworkHost     = "host"
-	ContainerMemory = 512 << 20
+	ContainerMemory = 512e6
 	ContainerPIDs   = 512
 
-	leastMemory = 64 << 20
-	mostMemory  = 1 << 40
+	leastMemory = 64e6
+	mostMemory  = 1e12
 	leastPIDs   = 32
 	mostPIDs    = 100_000
 )
@@ -96,8 +96,8 @@ func (c *Container) Valid() error {
 		return Errorf(Invalid, "%q cannot be the name of a network", c.Network).
 			WithHint("a name has up to 63 letters, digits, and _ . - after the first; or it is host")
 	case c.Memory != 0 && (c.Memory < leastMemory || c.Memory > mostMemory):
-		return Errorf(Invalid, "the memory of a container must be from 64 MiB to 1 TiB").
-			WithHint("write it like --memory 256MB; left out, it is 512 MiB")
+		return Errorf(Invalid, "the memory of a container must be from 64 MB to 1 TB").
+			WithHint("write it like --memory 256MB; left out, it is 512 MB")
 	case c.PIDs != 0 && (c.PIDs < leastPIDs || c.PIDs > mostPIDs):
 		return Errorf(Invalid, "the processes of a container must be from %d to %d", leastPIDs, mostPIDs).
 			WithHint("leave them out: %d is plenty", ContainerPIDs)

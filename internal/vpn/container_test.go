@@ -9,7 +9,7 @@ import (
 
 func TestContainersThatCannotBe(t *testing.T) {
 	for _, c := range []*vpn.Container{
-		nil, {}, {Network: "host"}, {Network: "vpn_net.1-a"}, {Memory: 64 << 20}, {Memory: 1 << 40}, {PIDs: 32}, {PIDs: 100_000},
+		nil, {}, {Network: "host"}, {Network: "vpn_net.1-a"}, {Memory: 64e6}, {Memory: 1e12}, {PIDs: 32}, {PIDs: 100_000},
 	} {
 		if err := c.Valid(); err != nil {
 			t.Errorf("%+v: %v", c, err)
@@ -17,7 +17,7 @@ func TestContainersThatCannotBe(t *testing.T) {
 	}
 	for _, c := range []*vpn.Container{
 		{Network: "none"}, {Network: "container:other"}, {Network: "-x"}, {Network: "a b"}, {Network: "a/b"}, {Network: "a\n"},
-		{Network: strings.Repeat("x", 64)}, {Memory: 1}, {Memory: 64<<20 - 1}, {Memory: 1<<40 + 1}, {PIDs: 31}, {PIDs: -1}, {PIDs: 100_001},
+		{Network: strings.Repeat("x", 64)}, {Memory: 1}, {Memory: 64e6 - 1}, {Memory: 1e12 + 1}, {PIDs: 31}, {PIDs: -1}, {PIDs: 100_001},
 	} {
 		if err := c.Valid(); vpn.KindOf(err) != vpn.Invalid {
 			t.Errorf("%+v: %v", c, err)

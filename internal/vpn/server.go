@@ -107,7 +107,8 @@ type ServerInfo struct {
 
 // Worker tells about the process that runs a server.
 type Worker struct {
-	PID       int       `json:"pid"`
+	PID       int       `json:"pid" doc:"in its container, if it has one"`
+	Container string    `json:"container,omitempty" doc:"the name of its container"`
 	UID       int       `json:"uid"`
 	Epoch     string    `json:"epoch"`
 	Version   string    `json:"version"`
