@@ -102,6 +102,7 @@ func TestServerInAContainer(t *testing.T) {
 	})
 
 	bridge(t, i, engine)
+	device(t, i)
 	i.Must("server", "delete", "main", "--yes")
 	asBefore := func() error {
 		if after := engine.Objects(t); after != before {
@@ -216,6 +217,29 @@ func bridge(t *testing.T, i *rig.Instance, engine *rig.Engine) {
 		t.Errorf("it is %s: %s", s.State, s.Problem)
 	}
 	i.Must("server", "delete", "lan", "--yes")
+}
+
+// device is about a server whose container attaches to a device of the host,
+// which goes with it.
+func device(t *testing.T, i *rig.Instance) {
+	t.Helper()
+	devices := func() string { return beside{i, nil}.Run("ip", "-brief", "link", "show", "type", "tun").Out }
+	i.CreateServer("tunnel", 51820, "--protocol", "wireguard", "--runtime", "docker")
+	s := shown(i, "tunnel")
+	if s.State != vpn.Running || s.Worker == nil || s.Worker.Carrier != "tun" {
+		t.Errorf("it is %s: %s; its worker is %+v", s.State, s.Problem, s.Worker)
+	}
+	if out := devices(); !strings.Contains(out, "vpn-"+string(s.ID)[:10]) {
+		t.Errorf("its device is not there: %s", out)
+	}
+	i.Must("server", "restart", "tunnel", "--yes")
+	if s := shown(i, "tunnel"); s.State != vpn.Running || s.Worker == nil || s.Worker.Carrier != "tun" {
+		t.Errorf("started again it is %s: %s; its worker is %+v", s.State, s.Problem, s.Worker)
+	}
+	i.Must("server", "delete", "tunnel", "--yes")
+	if out := devices(); strings.TrimSpace(out) != "" {
+		t.Errorf("its device is left: %s", out)
+	}
 }
 
 // hardened looks at what a container may do.
