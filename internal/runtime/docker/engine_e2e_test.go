@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vpn/internal/runtime/docker"
 	"vpn/internal/runtime/runtimetest"
 	"vpn/internal/vpn"
@@ -256,6 +258,47 @@ func TestBridge(t *testing.T) {
 	}
 	if err := other.Workers.Discard(other.Context(), other.Place()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Where the engine gives containers other user ids, a server has its
+// directory all the same, on the host's network and on one of its own.
+func TestRemappedUsers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"subuid", "subgid"} { // seen by these tests alone
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte("daemon:400000:65536\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat("/etc/" + name); err != nil {
+			t.Fatalf("%v: install uidmap or passwd", err)
+		}
+		if err := unix.Mount(file, "/etc/"+name, "", unix.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Unmount("/etc/"+name, unix.MNT_DETACH) })
+	}
+	e := ownEngine(t, "--userns-remap=daemon:daemon")
+	for network, uid := range map[string]string{"host": "65532", "vpn-remapped": "465532"} {
+		b := benchAt(t, e.Host)
+		b.Server.Container.Network = network
+		w := b.Start()
+		b.Put(w, b.Spec(1, "alice"))
+		bounce(t, b.Connect("alice"))
+		if got, _, _ := strings.Cut(statusOf(t, b.Health(w).PID)["Uid"], " "); got != uid {
+			t.Errorf("on the network %s the worker is user %s, want %s", network, got, uid)
+		}
+		h := b.Health(w)
+		if _, err := w.Stop(b.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if cs, err := b.Workers.Remains(b.Context(), b.Place()); err != nil || len(cs) != 1 {
+			t.Errorf("it left %v, %v", cs, err)
+		}
+		if err := b.Workers.Discard(b.Context(), b.Place(), h.Epoch); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

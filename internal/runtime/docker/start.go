@@ -112,20 +112,24 @@ func (b birth) create(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	uid := os.Geteuid()
+	if uid == 0 {
+		uid = engine.UID
+	}
+	owner := uid
 	if s.Container.Bridged() {
 		if facts.Remapped {
-			return "", vpn.Errorf(vpn.Unavailable, "the Docker engine gives containers other user ids (userns-remap), and a network of their own cannot be had with that").
-				WithHint("let server %s have the network of the host: --network host", s.Name)
+			// Where the directories are, that user has another number.
+			if owner = facts.UIDBase + uid; facts.UIDBase == 0 || os.Geteuid() != 0 {
+				return "", vpn.Errorf(vpn.Unavailable, "the Docker engine gives containers other user ids (userns-remap), which cannot be translated here").
+					WithHint("let server %s have the network of the host: --network host", s.Name)
+			}
 		}
 		if err := b.ensureNetwork(ctx, s.Container.Network); err != nil {
 			return "", err
 		}
 	}
-	uid := os.Geteuid()
-	if uid == 0 {
-		uid = engine.UID
-	}
-	if err := b.makeDirs(uid); err != nil {
+	if err := b.makeDirs(owner); err != nil {
 		return "", err
 	}
 	tunnel, err := b.tunnel()
@@ -133,7 +137,7 @@ func (b birth) create(ctx context.Context) (string, error) {
 		return "", err
 	}
 	o := b.describe(tag, uid, tunnel)
-	if facts.Remapped {
+	if facts.Remapped && !s.Container.Bridged() {
 		o.HostConfig.UsernsMode = hostNetwork // or the engine refuses the host's network
 	}
 	made, err := b.make(ctx, s, o)
