@@ -33,6 +33,9 @@ type attached struct {
 	once   sync.Once
 	done   chan struct{}
 	ailing atomic.Pointer[string] // why it does not answer, as the engine sees it
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{} // open to the worker
 }
 
 // ended reports whether that life of the container is over.
@@ -137,7 +140,43 @@ var errOther = errors.New("another process listens there")
 
 // dial connects to the worker's control socket, and to nobody else.
 func (a *attached) dial(ctx context.Context) (net.Conn, error) {
-	return dialSocket(ctx, filepath.Join(a.w.runDir(a.server), entry.Socket), a.pid)
+	if err := a.well(); err != nil {
+		return nil, err // the kernel would take the call, and nobody answer
+	}
+	c, err := dialSocket(ctx, filepath.Join(a.w.runDir(a.server), entry.Socket), a.pid)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.conns == nil {
+		a.conns = map[net.Conn]struct{}{}
+	}
+	a.conns[c] = struct{}{}
+	return &conn{Conn: c, a: a}, nil
+}
+
+// A conn is one to a worker, known there as long as it is open.
+type conn struct {
+	net.Conn
+	a *attached
+}
+
+// Close closes it.
+func (c *conn) Close() error {
+	c.a.mu.Lock()
+	delete(c.a.conns, c.Conn)
+	c.a.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// hangUp ends the calls that wait for an answer which will not come.
+func (a *attached) hangUp() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for c := range a.conns {
+		_ = c.SetDeadline(time.Unix(1, 0))
+	}
 }
 
 // What keeps a worker from answering.
@@ -158,7 +197,10 @@ func (a *attached) fallIll(s *container.State) {
 	}
 }
 
-func (a *attached) setAiling(why string) { a.ailing.Store(&why) }
+func (a *attached) setAiling(why string) {
+	a.ailing.Store(&why)
+	a.hangUp()
+}
 
 // well returns an error at once where a call would wait for its time-out.
 func (a *attached) well() error {
