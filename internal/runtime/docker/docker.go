@@ -37,10 +37,6 @@ type Options struct {
 	Engine *engine.Engine
 	Image  *engine.Image
 
-	// Memory is the limit of a container whose server says none, in bytes; 0
-	// is 512 MiB.
-	Memory uint64
-
 	// Tunnel makes or finds the TUN device of a server whose worker is about
 	// to start, with its rules in place, and returns its name, or "" if it is
 	// to have none. The device belongs to the uid owner, and stays when no
@@ -59,11 +55,6 @@ const (
 	labelStore  = "vpn.store"
 	labelServer = "vpn.server"
 	labelName   = "vpn.name"
-)
-
-const (
-	defaultMemory = 512 << 20
-	defaultPIDs   = 512
 )
 
 var validID = regexp.MustCompile(`^[a-z2-7]{16}$`)

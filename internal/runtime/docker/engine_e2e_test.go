@@ -347,7 +347,7 @@ func TestPrivileges(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := found[0].HostConfig
-		if !h.ReadonlyRootfs || h.Memory != 512<<20 || h.PidsLimit != 512 || len(h.CapDrop) != 1 || h.CapDrop[0] != "ALL" || h.LogConfig.Config["max-size"] == "" {
+		if !h.ReadonlyRootfs || h.Memory != vpn.ContainerMemory || h.PidsLimit != vpn.ContainerPIDs || len(h.CapDrop) != 1 || h.CapDrop[0] != "ALL" || h.LogConfig.Config["max-size"] == "" {
 			t.Errorf("%s: the engine holds %+v", c.name, h)
 		}
 		if c.port == 0 && len(h.CapAdd) != 0 {

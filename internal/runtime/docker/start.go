@@ -208,9 +208,6 @@ var trust = []string{
 func (b birth) describe(tag string, uid int, tunnel string) client.ContainerCreateOptions {
 	s := b.s
 	c := s.Container.Filled()
-	if s.Container == nil || s.Container.Memory == 0 {
-		c.Memory = b.options.Memory
-	}
 	pids := int64(c.PIDs)
 	user := strconv.Itoa(uid)
 	var capabilities []string

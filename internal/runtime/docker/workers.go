@@ -48,9 +48,6 @@ func New(o Options) (*Workers, error) {
 	if !filepath.IsAbs(o.Dir) {
 		return nil, vpn.Errorf(vpn.Invalid, "the directory of workers must be absolute: %q", o.Dir)
 	}
-	if o.Memory == 0 {
-		o.Memory = defaultMemory
-	}
 	log := o.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
