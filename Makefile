@@ -34,6 +34,9 @@ export GORACE := atexit_sleep_ms=10
 RACE := -race -gcflags=github.com/xtls/xray-core/...=-d=checkptr=0 -gcflags=modernc.org/sqlite/lib=-race=false
 E2E_TIMEOUT := 40m
 
+# What runs in a container is the test binary, alone: it has to be static.
+CONTAINED := CGO_ENABLED=0 $(GO) test -tags e2e -count=1 -timeout 10m ./internal/runtime/docker
+
 # The percentage of the code that tests have to run.
 COVER := 80
 
@@ -64,6 +67,7 @@ unit: ## unit tests with the race detector: no root, no network
 .PHONY: e2e
 e2e: deps fixtures ## real clients against the real binary, in network namespaces (root)
 	$(GO) test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) ./internal/qr ./internal/store/sqlite ./test/...
+	$(CONTAINED)
 
 .PHONY: test
 test: deps fixtures ## install what tests need; unit, e2e and some e2e with the race detector; coverage

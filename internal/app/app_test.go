@@ -28,6 +28,7 @@ type bench struct {
 	network app.Network
 	now     func() time.Time
 	tunnels app.Tunnels // nil: none
+	ready   func(ctx context.Context, runtime string, look bool) error
 	app     *app.App
 	ctx     context.Context
 	end     func()
@@ -73,7 +74,7 @@ func (b *bench) open() {
 		ws = b.outside
 	}
 	b.app = app.New(app.Config{
-		Store: st, Workers: ws, Protocols: all.Protocols(), Network: b.network, Tunnels: b.tunnels,
+		Store: st, Workers: ws, Protocols: all.Protocols(), Network: b.network, Tunnels: b.tunnels, Ready: b.ready,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return b.now() },
 	})
 	b.ctx = app.WithActor(b.t.Context(), app.Actor{Name: "test"})

@@ -26,8 +26,14 @@ type Config struct {
 	Now        func() time.Time
 	Version    string
 	DataDir    string
+	Runtime    string  // where a new server's worker lives, if nobody says; empty: [vpn.RuntimeProcess]
 	PublicHost string  // what clients dial, where a server does not say; see [App.SetPublicHost]
 	Process    Process // the daemon; nil: there is none
+
+	// Ready makes a runtime ready to start a worker, which may take a while the
+	// first time, or returns an error if it cannot be. With look it changes
+	// nothing. It may be nil.
+	Ready func(ctx context.Context, runtime string, look bool) error
 
 	// Configuration is the control plane's; nil: nothing is known of it.
 	Configuration Configuration
@@ -163,8 +169,12 @@ func New(c Config) *App {
 	r.tunnels = c.Tunnels
 	r.feeds, r.onlooker.feeds = feeds, feeds
 	c.Now = r.clock.Now
-	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string])}
+	core := &core{Config: c, store: store, reconciler: follower{Reconciler: r}, publicHost: new(atomic.Pointer[string]), runtime: new(atomic.Pointer[string])}
 	core.publicHost.Store(&c.PublicHost)
+	if c.Runtime == "" {
+		c.Runtime = vpn.RuntimeProcess
+	}
+	core.runtime.Store(&c.Runtime)
 	return &App{
 		Users:      &Users{core},
 		Devices:    &Devices{core},
@@ -178,12 +188,16 @@ func New(c Config) *App {
 // SetPublicHost changes what clients dial, where a server does not say.
 func (a *App) SetPublicHost(host string) { a.System.publicHost.Store(&host) }
 
+// SetRuntime changes where a new server's worker lives, if nobody says.
+func (a *App) SetRuntime(runtime string) { a.System.runtime.Store(&runtime) }
+
 // core is what all use cases share.
 type core struct {
 	Config
 	store      *watched // what Config.Store is, but in a dry run
 	reconciler follower
 	publicHost *atomic.Pointer[string]
+	runtime    *atomic.Pointer[string]
 }
 
 // record adds an event to the audit log, in the transaction of the change.

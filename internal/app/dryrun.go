@@ -67,6 +67,14 @@ func (f follower) Sync(ctx context.Context, servers ...vpn.ServerID) bool {
 	return f.Reconciler.Sync(ctx, servers...)
 }
 
+// syncStart is Sync for a change that may start the worker of s.
+func (f follower) syncStart(ctx context.Context, s vpn.Server) bool {
+	if f.dry || s.Container == nil {
+		return f.Sync(ctx, s.ID)
+	}
+	return syncWithin(ctx, f.Reconciler, containerWait, s.ID)
+}
+
 // Restart is [Reconciler.Restart].
 func (f follower) Restart(ctx context.Context, at Place) error {
 	if f.dry {

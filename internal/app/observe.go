@@ -81,8 +81,13 @@ func (r *Reconciler) describe(s vpn.Server) condition {
 		return c
 	}
 	h := k.health
+	container := ""
+	if w, ok := k.worker.(Contained); ok {
+		container = w.Container()
+	}
 	c.worker = &vpn.Worker{
-		PID: h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
+		Container: container,
+		PID:       h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
 		StartedAt: h.StartedAt, CPU: k.busy.percentIn(h.Epoch), Memory: h.Memory, Confined: h.Confined, Carrier: h.Carrier, Why: h.CarrierWhy, Restarts: k.restarts,
 	}
 	return c

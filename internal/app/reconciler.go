@@ -91,6 +91,9 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	if err == nil {
 		tidy(r)
 	}
+	if w, ok := r.workers.(Watcher); ok {
+		r.running.Go(func() { heed(ctx, r, w.Changed()) })
+	}
 	if err != nil && ctx.Err() == nil { // to be ended at once is no failure
 		return err
 	}
@@ -123,6 +126,26 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			_ = r.books.commit(ctx) // logged, shown by Status, and tried again
 		case <-purge.C:
 			r.purge(ctx)
+		}
+	}
+}
+
+// heed wakes the keepers of servers to which something has happened.
+func heed(ctx context.Context, r *Reconciler, changed <-chan Place) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case at, ok := <-changed:
+			if !ok {
+				return
+			}
+			r.mu.Lock()
+			k := r.keepers[at.Server]
+			r.mu.Unlock()
+			if k != nil {
+				k.steps.poke()
+			}
 		}
 	}
 }
@@ -237,16 +260,23 @@ func (r *Reconciler) Supervising() bool {
 	return r.supervised != nil && r.supervised.Err() == nil
 }
 
-// syncWait is how long a change waits for the workers to follow. They go on
-// trying after that.
-const syncWait = 3 * time.Second
+// syncWait is how long a change waits for the workers to follow, and
+// containerWait if it may start a container. They go on trying after that.
+const (
+	syncWait      = 3 * time.Second
+	containerWait = 20 * time.Second
+)
 
 // Sync makes the workers follow the store now and reports whether those of
 // some servers do: whoever is not meant to run has nothing to follow, and the
 // others are told, but not waited for. The store is not touched by what a
 // worker cannot do.
 func (r *Reconciler) Sync(ctx context.Context, servers ...vpn.ServerID) bool {
-	ctx, cancel := context.WithTimeout(ctx, syncWait)
+	return syncWithin(ctx, r, syncWait, servers...)
+}
+
+func syncWithin(ctx context.Context, r *Reconciler, wait time.Duration, servers ...vpn.ServerID) bool {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	if err := r.discover(ctx); err != nil {
 		r.log.Warn("the workers could not be listed", slog.Any("err", err))

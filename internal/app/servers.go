@@ -38,6 +38,9 @@ func (s *Servers) Create(ctx context.Context, in vpn.NewServer) (vpn.ServerChang
 		if err != nil {
 			return err
 		}
+		if err := devicesOn(users, stored); err != nil {
+			return err
+		}
 		seats, err := s.seating(tx, stored)
 		if err != nil {
 			return err
@@ -82,9 +85,12 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 	}
 	now := s.Now()
 	srv := vpn.Server{
-		ID: vpn.ServerID(vpn.NewID()), Name: in.Name, Protocol: in.Protocol, Runtime: vpn.RuntimeProcess,
+		ID: vpn.ServerID(vpn.NewID()), Name: in.Name, Protocol: in.Protocol,
 		Listen: in.Listen, Port: in.Port, PublicHost: in.PublicHost, Enabled: true, Allow: in.Allow,
 		Settings: in.Settings, CreatedAt: now, UpdatedAt: now,
+	}
+	if srv.Runtime, srv.Container, err = homeOf(in, *s.runtime.Load()); err != nil {
+		return none, nil, err
 	}
 	if len(srv.Settings) == 0 {
 		srv.Settings = json.RawMessage("{}")
@@ -98,8 +104,11 @@ func (s *Servers) draft(ctx context.Context, in vpn.NewServer) (vpn.Server, []st
 			return none, nil, err
 		}
 	}
-	srv, err = p.Prepare(srv)
-	return srv, append(warnings, s.hostWarnings(srv)...), err
+	if srv, err = p.Prepare(srv); err != nil {
+		return none, nil, err
+	}
+	// The last, since it may take a while.
+	return srv, append(warnings, s.hostWarnings(srv)...), ready(ctx, s.core, srv.Runtime)
 }
 
 // place settles the address and the port, which is one of usual or above if
@@ -174,7 +183,7 @@ func firstOf(a, b error) error {
 // changed of this host is said once.
 func (s *Servers) changed(ctx context.Context, srv vpn.Server, warnings []string) vpn.ServerChange {
 	known := s.Tunnels.Changes(srv)
-	synced := s.reconciler.Sync(ctx, srv.ID)
+	synced := s.reconciler.syncStart(ctx, srv)
 	info := s.info(srv, nil)
 	if info.State == vpn.Failed || info.State == vpn.Unresponsive {
 		synced = false

@@ -41,6 +41,9 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 	if err != nil {
 		return vpn.ServerChange{}, err
 	}
+	if err := mayMove(ctx, s.core, srv, old); err != nil {
+		return vpn.ServerChange{}, err
+	}
 	if effects.Drops && !s.dryRun() && !s.reconciler.Supervising() {
 		return vpn.ServerChange{}, vpn.Errorf(vpn.Unavailable, "no daemon is running to start the server anew, which this change takes").
 			WithHint("run: vpn serve")
@@ -56,6 +59,15 @@ func (s *Servers) Update(ctx context.Context, name string, p vpn.ServerPatch) (v
 		}
 		if err := checkNamed(s.core, tx, srv, named(s.core, old)); err != nil {
 			return err
+		}
+		if srv.Container.Bridged() {
+			users, err := tx.Users.List(vpn.UserFilter{})
+			if err != nil {
+				return err
+			}
+			if err := devicesOn(users, srv); err != nil {
+				return err
+			}
 		}
 		if srv, err = tx.Servers.Put(srv); err != nil {
 			return err
@@ -118,7 +130,7 @@ func (s *Servers) revise(ctx context.Context, old vpn.Server, p vpn.ServerPatch)
 
 // patch applies what is no setting.
 func (s *Servers) patch(srv *vpn.Server, p vpn.ServerPatch) error {
-	if p.Name == nil && p.Listen == nil && p.Port == nil && p.PublicHost == nil && p.Allow == nil && len(p.Settings) == 0 {
+	if p.Name == nil && p.Runtime == nil && p.Container == nil && p.Listen == nil && p.Port == nil && p.PublicHost == nil && p.Allow == nil && len(p.Settings) == 0 {
 		return vpn.Errorf(vpn.Invalid, "nothing to change was named").WithHint("see: vpn server update --help")
 	}
 	if p.Name != nil {
@@ -126,6 +138,9 @@ func (s *Servers) patch(srv *vpn.Server, p vpn.ServerPatch) error {
 			return err
 		}
 		srv.Name = *p.Name
+	}
+	if err := rehouse(srv, p); err != nil {
+		return err
 	}
 	if p.Listen != nil {
 		if srv.Listen = *p.Listen; !srv.Listen.IsValid() {
@@ -211,7 +226,7 @@ func (s *Servers) effects(ctx context.Context, srv, old vpn.Server) (vpn.ServerE
 	case is.Link != was.Link || !slices.Equal(is.Others, was.Others) || !reflect.DeepEqual(is.File, was.File):
 		e.Links = vpn.LinksChanged
 	}
-	if srv.Enabled && (srv.Port < firstFreePort && old.Port >= firstFreePort || protocol.Drops(p, srv, old)) {
+	if srv.Enabled && (srv.Port < firstFreePort && old.Port >= firstFreePort || protocol.Drops(p, srv, old) || rebuilt(srv, old)) {
 		s.reconciler.glance(ctx)
 		e.Drops = s.reconciler.describe(old).worker != nil
 	}
@@ -232,6 +247,10 @@ func difference(srv, old vpn.Server) string {
 	}
 	note(srv.Name != old.Name, "name %s", srv.Name)
 	note(srv.Listen != old.Listen || srv.Port != old.Port, "listen %s", net.JoinHostPort(srv.Listen.String(), strconv.Itoa(int(srv.Port))))
+	note(srv.Runtime != old.Runtime, "runtime %s", srv.Runtime)
+	if c := srv.Container; c != nil && !sameContainer(srv, old) {
+		did = append(did, fmt.Sprintf("container network %s, memory %d, pids %d", c.Network, c.Memory, c.PIDs))
+	}
 	note(srv.PublicHost != old.PublicHost, "public_host %s", srv.PublicHost)
 	note(!slices.Equal(srv.Allow, old.Allow), "allow %v", srv.Allow)
 	if !bytes.Equal(srv.Settings, old.Settings) {

@@ -70,6 +70,9 @@ func (s *seating) seat() (uint32, error) {
 			return 0, vpn.Errorf(vpn.Conflict, "server %q has no port left for another user", s.server.Name).
 				WithHint("let it have more users at one port: vpn server update %s --keys-per-port N", s.server.Name)
 		}
+		if port != s.server.Port && s.server.Container.Bridged() {
+			return 0, onePort(s.server)
+		}
 		if s.open[port] || s.free(port) {
 			if err := protocol.Seat(s.protocol, s.server, s.next); err != nil {
 				return 0, err
@@ -80,6 +83,13 @@ func (s *seating) seat() (uint32, error) {
 		}
 		s.next = (s.next/uint32(s.per) + 1) * uint32(s.per)
 	}
+}
+
+// onePort is what is said of a bridge, which has to be told all ports before a
+// worker starts: it is told the first.
+func onePort(s vpn.Server) error {
+	return vpn.Errorf(vpn.Conflict, "server %q is in the network %q, where it has one port, and that has no room for so many users", s.Name, s.Container.Network).
+		WithHint("let it have more users at one port: --keys-per-port N; or the host's network: --network host")
 }
 
 // free reports whether the server can have another port.
@@ -188,6 +198,9 @@ func (c *core) respread(tx Tx, srv, old vpn.Server) error {
 	others, err := c.portsOfOthers(tx, srv)
 	if err != nil {
 		return err
+	}
+	if len(needs) > 1 && srv.Container.Bridged() {
+		return onePort(srv)
 	}
 	for _, port := range needs[1:] {
 		if name := others[port]; name != "" {

@@ -44,6 +44,9 @@ func (u *Users) Create(ctx context.Context, in vpn.NewUser) (vpn.UserChange, err
 				return err
 			}
 		}
+		if err := devicesOf(tx, usr); err != nil {
+			return err
+		}
 		if err := tx.Users.Put(usr); err != nil {
 			return err
 		}
@@ -265,6 +268,11 @@ func (u *Users) change(ctx context.Context, action, name string, edit func(Tx, *
 			return err
 		}
 		usr.UpdatedAt = u.Now()
+		if usr.DeletedAt.IsZero() && opens(usr, was) {
+			if err := devicesOf(tx, usr); err != nil {
+				return err
+			}
+		}
 		if usr.Limits.Period != was.Limits.Period {
 			if err := rephase(tx, &usr, u.Now()); err != nil {
 				return err

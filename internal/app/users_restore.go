@@ -64,6 +64,9 @@ func (u *Users) Restore(ctx context.Context, name string, in vpn.UserRestore) (v
 			return err
 		}
 		usr.DeletedAt, usr.UpdatedAt = time.Time{}, u.Now()
+		if err := devicesOf(tx, usr); err != nil {
+			return err
+		}
 		if err := tx.Users.Put(usr); err != nil {
 			return err
 		}

@@ -43,6 +43,17 @@ type Workers interface {
 	List(ctx context.Context) ([]Place, error)
 }
 
+// A Watcher is [Workers] that sees by itself what happens to a worker.
+type Watcher interface {
+	// Changed tells of places whose keepers should look at them now.
+	Changed() <-chan Place
+}
+
+// A Contained is a [Worker] in a container.
+type Contained interface {
+	Container() string // its name
+}
+
 // Worker is one running worker. Its calls fail with kind [vpn.Unavailable]
 // when it does not answer in time, and with [vpn.Conflict] when a patch does
 // not fit its revision, or ceilings or shares its epoch or their turn.

@@ -36,6 +36,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/service", "internal/vpn internal/selfupdate"},
 	{"internal/selfupdate", "internal/vpn"},
 	{"internal/docker", "internal/vpn"},
+	{"internal/container", "internal/vpn internal/worker"},
 
 	{"internal/protocol", "internal/vpn"},
 	{"internal/protocol/all", "internal/protocol internal/protocol/*"},
@@ -54,7 +55,9 @@ var may = []struct{ pkg, imports string }{
 	{"internal/engine/*", "internal/vpn internal/engine internal/engine/meter internal/engine/egress internal/engine/splice internal/engine/inbound internal/protocol/*"},
 
 	{"internal/worker", "internal/vpn internal/engine internal/engine/meter internal/engine/egress"},
-	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/engine internal/engine/* internal/worker internal/network"},
+	{"internal/runtime", "internal/vpn internal/app"},
+	{"internal/runtime/runtimetest", "internal/vpn internal/app internal/container internal/engine internal/engine/* internal/worker internal/network"},
+	{"internal/runtime/docker", "internal/vpn internal/app internal/container internal/docker internal/worker"},
 	{"internal/runtime/*", "internal/vpn internal/app internal/worker internal/network"},
 
 	{"internal/app", "internal/vpn internal/protocol internal/clock"},
@@ -76,7 +79,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/tui/tuitest", "internal/vpn internal/tui internal/tui/*"},
 	{"internal/tui", "internal/vpn internal/client internal/tui/*"},
 	{"internal/daemon", "internal/*  internal/*/*"},
-	{"internal/cli", "internal/tui internal/tui/* internal/vpn internal/client internal/config internal/daemon internal/logging internal/notices internal/probe internal/protocol internal/protocol/all internal/qr internal/selfupdate internal/service internal/worker internal/engine/all"},
+	{"internal/cli", "internal/tui internal/tui/* internal/vpn internal/client internal/config internal/container internal/daemon internal/docker internal/logging internal/notices internal/probe internal/protocol internal/protocol/all internal/qr internal/selfupdate internal/service internal/worker internal/engine/all"},
 	{"cmd/vpn", "internal/cli"},
 
 	{"test/e2e", "internal/vpn test/e2e/* test/figures"},
@@ -110,7 +113,7 @@ var only = map[string]string{
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
 	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/engine/proxy internal/probe internal/runtime/process test/e2e/* test/xfer",
-	"golang.org/x/sys/unix":           "internal/worker internal/runtime/process internal/runtime/runtimetest internal/daemon internal/network internal/network/networktest internal/host internal/firewall internal/router internal/engine/vless internal/engine/wireguard internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
+	"golang.org/x/sys/unix":           "internal/worker internal/container internal/runtime/process internal/runtime/docker internal/runtime/runtimetest internal/daemon internal/network internal/network/networktest internal/host internal/firewall internal/router internal/engine/vless internal/engine/wireguard internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"html/template":                   "", // where one of the two is, the linker keeps every method of every type
 	"text/template":                   "",

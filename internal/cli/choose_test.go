@@ -25,7 +25,7 @@ var naming = []string{
 func TestMissingName(t *testing.T) {
 	p := testProgram()
 	for _, cmd := range commandsOf(p) {
-		takes := strings.Contains(cmd.Use, " NAME") && cmd.Name() != "create" && !cmd.Hidden
+		takes := cmd.HasParent() && strings.Contains(cmd.Use, " NAME") && cmd.Name() != "create" && !cmd.Hidden && !cmd.Parent().Hidden
 		if tried := slices.ContainsFunc(naming, func(s string) bool {
 			return strings.HasPrefix(s+" ", strings.TrimPrefix(cmd.CommandPath(), "vpn ")+" ")
 		}); takes && !tried {

@@ -123,6 +123,7 @@ users       2
 online      2 connections
 used        1 GB (0 B up, 1 GB down)
 target      www.example.com:443
+runtime     process
 worker      pid 7, uid 900, since 2026-11-23 10:00 UTC
 confined    yes: the kernel keeps it from other files
 cpu         3.5 % of all cores
@@ -581,11 +582,11 @@ func stripColours(s string) string {
 func TestEveryCommandExplainsItself(t *testing.T) {
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {
+		if cmd.Hidden { // and what is below it
+			return
+		}
 		for _, c := range cmd.Commands() {
 			walk(c)
-		}
-		if cmd.Hidden {
-			return
 		}
 		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
 			t.Errorf("%s: %q", cmd.CommandPath(), cmd.Short)

@@ -106,11 +106,17 @@ func problem(s vpn.ServerInfo) []string {
 func serverTable(list ...vpn.ServerInfo) *table {
 	t := &table{head: []string{
 		"NAME", "STATE", "PROTOCOL", "ENDPOINT", ">ONLINE", ">UP", ">DOWN", ">USED",
-		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID", "+NETWORK", "+>CPU", "+>MEMORY",
+		"+LISTENS ON", "+RUNTIME", "+>PID", "+CONFINED", "+CREATED", "+ID", "+NETWORK", "+>CPU", "+>MEMORY", "+CONTAINER", "+IN NETWORK",
 	}}
 	for _, s := range list {
 		none := cell{"-", ""}
-		pid, confined, cpu, memory := none, none, none, none
+		pid, confined, cpu, memory, container, network := none, none, none, none, none, none
+		if c := s.Container; c != nil {
+			network = cellOf(c.Network)
+		}
+		if name := containerName(s); name != "" {
+			container = cellOf(name)
+		}
 		if w := s.Worker; w != nil {
 			pid, confined, memory = cellOf(strconv.Itoa(w.PID)), cellOf(yesNo(w.Confined)), sizeCell(w.Memory)
 			if w.CPU != nil {
@@ -119,7 +125,7 @@ func serverTable(list ...vpn.ServerInfo) *table {
 		}
 		t.add(s.Name, string(s.State), string(s.Protocol), s.Endpoint, strconv.Itoa(s.Online),
 			nowCell(s.Rate.Up), nowCell(s.Rate.Down), usedCell(s.Used),
-			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID), networksOf(s), cpu, memory)
+			listens(s), s.Runtime, pid, confined, timeCell(s.CreatedAt), string(s.ID), networksOf(s), cpu, memory, container, network)
 	}
 	return t
 }

@@ -24,6 +24,7 @@ func serverCreate(p *program) *cobra.Command {
   vpn server create paris --port 8443 --public-host vpn.example.org --target www.example.com:443
   vpn server create outline --protocol shadowsocks
   vpn server create phones --protocol wireguard
+  vpn server create box --runtime docker --memory 256MB      in a container
   vpn server create paris --dry-run          see what would be chosen`,
 		Annotations: map[string]string{"doing": "making the server, and checking its target"},
 	})
@@ -34,6 +35,7 @@ func serverCreate(p *program) *cobra.Command {
 func createA(p *program, protocols protocol.Set, usual string, cmd *cobra.Command) *cobra.Command {
 	var name string
 	flags := serverFlags{protocols: protocols}
+	var home homeFlags
 	cmd.Args = exactly("[NAME]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		in, err := flags.newServer(cmd.Flags())
@@ -41,6 +43,7 @@ func createA(p *program, protocols protocol.Set, usual string, cmd *cobra.Comman
 			return err
 		}
 		in.Name = cmp.Or(name, usual)
+		in.Runtime, in.Container = home.runtime, home.container(cmd.Flags())
 		if len(args) == 1 {
 			if name != "" && name != args[0] {
 				return vpn.Errorf(vpn.Invalid, "the server is named twice: %s, and --name %s", args[0], name).WithHint("%s", usage(cmd))
@@ -56,6 +59,7 @@ func createA(p *program, protocols protocol.Set, usual string, cmd *cobra.Comman
 	fs.Var(addrValue(&flags.in.Listen), "listen", "the address to listen on (default every one)")
 	fs.Var(prefixList(&flags.in.Allow), "allow", "a private network that users may reach; may be given several times")
 	fs.BoolVar(&flags.in.NoCheck, "no-check", false, "take the settings without a check over the network")
+	home.add(fs)
 	fs.StringVarP(&name, "name", "n", "", "the server's `NAME`")
 	_ = fs.MarkHidden("name") // who knows it from elsewhere may go on
 	return changes[vpn.ServerChange](p, cmd)

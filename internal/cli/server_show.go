@@ -67,6 +67,7 @@ func serverFields(s vpn.ServerDetail) []any {
 		"used", bothWaysCell(s.Used),
 	}
 	fields = append(fields, settingFields(s.ServerInfo)...)
+	fields = append(fields, homeFields(s.ServerInfo)...)
 	if w := s.Worker; w != nil {
 		var cpu cell
 		if w.CPU != nil {

@@ -24,6 +24,7 @@ A list is given whole: what is left out of it goes.`,
 		Example: `  vpn server update main --allow 10.1.0.0/16       a private network that users may reach
   vpn server update main --short-id 0a1b --short-id 2c3d
   vpn server update main --port 8443
+  vpn server update main --runtime docker            move it into a container, while it is stopped
   vpn server update main --target www.example.com:443`,
 	}
 	flags.add(cmd.Flags())
@@ -57,6 +58,7 @@ type serverPatchFlags struct {
 	allow            []netip.Prefix
 	noCheck          bool
 	settings         settingFlags
+	home             homeFlags
 }
 
 func (f *serverPatchFlags) add(fs *pflag.FlagSet) {
@@ -66,12 +68,13 @@ func (f *serverPatchFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.publicHost, "public-host", "", "the `HOST` that clients dial; '' is the address of this machine")
 	fs.Var(noneOr[netip.Prefix]{prefixList(&f.allow)}, "allow", "a private network that users may reach; may be given several times, or none")
 	f.settings.add(fs, all.Protocols().All(), true)
+	f.home.add(fs)
 	fs.BoolVar(&f.noCheck, "no-check", false, "take the settings without a check over the network")
 }
 
 // given reports whether anything is to be changed.
 func (f *serverPatchFlags) given(fs *pflag.FlagSet) bool {
-	names := []string{"name", "port", "listen", "public-host", "allow"}
+	names := append([]string{"name", "port", "listen", "public-host", "allow"}, homeFlagNames()...)
 	for flag := range f.settings.values {
 		names = append(names, flag)
 	}
@@ -102,6 +105,7 @@ func (f *serverPatchFlags) patch(ctx context.Context, fs *pflag.FlagSet, servers
 			set()
 		}
 	}
+	f.home.patch(fs, &patch)
 	s, err := servers.Show(ctx, name)
 	if err != nil {
 		return patch, err

@@ -11,6 +11,7 @@ import (
 func TestSocketIsNotForThisMachine(t *testing.T) {
 	more := map[string][]string{
 		"config get": {"log_level"}, "config set": {"log_level", "debug"}, "config unset": {"log_level"}, "serve": {"--check"},
+		"image save": {"/nowhere/vpn.tar"},
 	}
 	for _, cmd := range commandsOf(testProgram()) {
 		path := strings.TrimPrefix(cmd.CommandPath(), "vpn ")

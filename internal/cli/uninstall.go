@@ -21,7 +21,7 @@ func uninstallCommand(p *program) *cobra.Command {
 		Use: "uninstall", Short: "Remove everything of vpn from this machine", Args: exactly(),
 		Long: `Remove the system's installation: the service, its servers, the data with every
 user and key, the configuration, the group and the program, as far as vpn put
-them here. It lists them, and asks. Nothing else is touched.`,
+them here, and what it has in the Docker engine. It lists them, and asks. Nothing else is touched.`,
 		Example: `  vpn uninstall
   vpn uninstall --keep-data             users, servers and keys stay
   vpn uninstall --yes                   ask nothing: for scripts`,
@@ -209,6 +209,9 @@ func (u *uninstall) vacate(ctx context.Context) error {
 		if err != nil && u.keepData {
 			return err // with the last of what was counted
 		}
+	}
+	if err := daemon.Purge(ctx, u.options); err != nil {
+		return err
 	}
 	removed, used, err := daemon.Vacate(ctx, u.options)
 	for _, dir := range removed {

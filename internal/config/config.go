@@ -27,6 +27,7 @@ type Config struct {
 	LogLevel   slog.Level   //
 	LogFormat  string       // "text" or "json"
 	WorkerUIDs vpn.UIDRange // users that a daemon run by root gives its workers; none: its own
+	Runtime    string       // where the worker of a new server lives
 
 	origins map[string]Origin // by key
 }

@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 	s := person(t, nil)
 	wantConfig(t, mustLoad(t, s), Config{
 		DataDir: filepath.Join(s.Getenv("HOME"), ".local/share/vpn"), LogLevel: slog.LevelInfo, LogFormat: "text",
-		WorkerUIDs: vpn.UIDRange{Base: 471000, Count: 1000},
+		WorkerUIDs: vpn.UIDRange{Base: 471000, Count: 1000}, Runtime: vpn.RuntimeProcess,
 	})
 }
 
@@ -72,12 +72,13 @@ log_level: debug
 log_format: text
 public_host: file.example.com
 worker_uids: 2000-2999 # a comment
+runtime: docker
 `)
 	s.Flags = map[string]string{"log_format": "text", "data_dir": "/srv/flag/../flag/"}
 	got := mustLoad(t, s)
 	wantConfig(t, got, Config{
 		DataDir: "/srv/flag", LogLevel: slog.LevelWarn, LogFormat: "text",
-		PublicHost: "file.example.com", WorkerUIDs: vpn.UIDRange{Base: 2000, Count: 1000},
+		PublicHost: "file.example.com", WorkerUIDs: vpn.UIDRange{Base: 2000, Count: 1000}, Runtime: vpn.RuntimeDocker,
 	})
 
 	var origins []string
@@ -93,6 +94,7 @@ worker_uids: 2000-2999 # a comment
 		"log_level = warn (environment VPN_LOG_LEVEL)",
 		"log_format = text (flag --log-format)",
 		"worker_uids = 2000-2999 (file FILE:6)",
+		"runtime = docker (file FILE:7)",
 	}, origins); diff != "" {
 		t.Error(diff)
 	}
@@ -242,6 +244,7 @@ func TestMistakesInTheFile(t *testing.T) {
 		"worker_uids: 2000-4294967295":             "FILE:1: worker_uids must be a range",
 		"worker_uids: 2000-99999999999":            "FILE:1: worker_uids must be a range",
 		"worker_uids: \"2000\"":                    "FILE:1: worker_uids must be a range",
+		"runtime: kubernetes":                      "FILE:1: runtime must be process or docker",
 		"- planted":                                "FILE:1: the file must hold keys with values",
 		"planted":                                  "FILE:1: the file must hold keys with values",
 		"log_level: info\n---\nlog_level: planted": "FILE:2: a second document begins",
@@ -272,7 +275,7 @@ func TestHints(t *testing.T) {
 	for text, want := range map[string]string{
 		"data_dri: /x":     "did you mean data_dir?",
 		"log-level: info":  "did you mean log_level?",
-		"socket: /x":       "there is: data_dir, public_host, log_level, log_format, worker_uids",
+		"socket: /x":       "there is: data_dir, public_host, log_level, log_format, worker_uids, runtime",
 		"log_format: yaml": "log_format is how the log is written: text or json, for example text",
 	} {
 		_, err := load(Sources{File: writeFile(t, text)}, nowhere(t))

@@ -105,6 +105,21 @@ var keys = []key{
 		},
 		get: func(c Config) string { return formatUIDs(c.WorkerUIDs) },
 	},
+	{
+		name:    "runtime",
+		help:    "where the worker of a new server lives, if nobody says: process, or docker for a container of the local engine",
+		preset:  vpn.RuntimeProcess,
+		example: vpn.RuntimeDocker,
+		choices: vpn.Runtimes(),
+		set: func(c *Config, text string) error {
+			if vpn.ValidRuntime(text) != nil {
+				return errors.New(strings.Join(vpn.Runtimes(), " or "))
+			}
+			c.Runtime = text
+			return nil
+		},
+		get: func(c Config) string { return c.Runtime },
+	},
 }
 
 var levels = map[string]slog.Level{

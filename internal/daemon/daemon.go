@@ -20,6 +20,7 @@ import (
 	"vpn/internal/docker"
 	"vpn/internal/host"
 	"vpn/internal/protocol/all"
+	"vpn/internal/runtime"
 	"vpn/internal/runtime/process"
 	"vpn/internal/store/sqlite"
 	"vpn/internal/vpn"
@@ -82,6 +83,7 @@ type plane struct {
 	handler http.Handler // trusts its caller: see trusted and local
 	runDir  string
 	workers *process.Workers
+	runtime *runtime.Workers // those and the containers
 	tunnels *tunnels
 	host    *host.Meter
 	close   []func() error
@@ -145,13 +147,17 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	p.close = append(p.close, p.workers.Close)
 	engine := docker.New(docker.Options{Getenv: environ})
 	p.close = append(p.close, engine.Close)
+	nets := subnets{store, dockerEngine{engine}}
+	if p.runtime, err = p.runtimesOf(o, store, engine, p.workers, nets, o.Log); err != nil {
+		return p, err
+	}
 	inForce := func() config.Config { return o.Config }
 	if c, ok := self.(*control); ok {
 		inForce = c.inForce
 	}
 	p.app = app.New(app.Config{
-		Store: store, Workers: p.workers, Protocols: protocols,
-		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": subnets{store, dockerEngine{engine}}},
+		Store: store, Workers: p.runtime, Ready: p.runtime.Ready, Runtime: o.Config.Runtime, Protocols: protocols,
+		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": nets},
 		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logsAt, p.ending}, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now, Leaving: p.ending,
 		Process: self, Configuration: &configuration{sources: o.Sources, inForce: inForce, replace: o.Replace},

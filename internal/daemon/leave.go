@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"vpn/internal/app"
 	"vpn/internal/config"
 	"vpn/internal/router"
 	"vpn/internal/runtime/process"
@@ -78,7 +79,7 @@ func endIn(ctx context.Context, o Options, dir string) error {
 		return err
 	}
 	defer workers.Close()
-	return errors.Join(stopIn(ctx, workers), sweep(dir))
+	return errors.Join(stopIn(ctx, workers), endContainers(ctx, o, dir), sweep(dir))
 }
 
 // sweep removes the rules of the tunnels that were made for a run directory,
@@ -89,7 +90,7 @@ func sweep(dir string) error {
 }
 
 // stopIn ends all workers there are.
-func stopIn(ctx context.Context, workers *process.Workers) error {
+func stopIn(ctx context.Context, workers app.Workers) error {
 	places, err := workers.List(ctx)
 	if err != nil {
 		return err

@@ -64,10 +64,47 @@ func (t *tunnels) open(s vpn.Server) (*os.File, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.make(s, *want)
+}
+
+// keep is open for a worker that opens its device by itself, as a process of
+// the user owner: the device stays when nobody has it open. It returns its
+// name, empty for none.
+func (t *tunnels) keep(s vpn.Server, owner uint32) (string, error) {
+	want, err := t.wanted(s)
+	if err != nil || want == nil {
+		return "", err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop(s.ID) // of the last worker's
+	device, err := t.make(s, *want)
+	if err != nil || device == nil {
+		return "", err
+	}
+	if err := errors.Join(router.Persist(device, owner), device.Close()); err != nil {
+		return "", err
+	}
+	return router.Device(s.ID), nil
+}
+
+// drop takes away a device that was kept, if it is ours: there are rules for
+// it.
+func (t *tunnels) drop(id vpn.ServerID) {
+	if there, err := router.Servers(t.store); err != nil || !slices.Contains(there, id) {
+		return
+	}
+	if err := router.Drop(id); err != nil {
+		t.log.Warn("a tunnel's device is left", slog.String("device", router.Device(id)), slog.Any("err", err))
+	}
+}
+
+// make makes a device with its rules, or says why s has none.
+func (t *tunnels) make(s vpn.Server, want vpn.Tunnel) (*os.File, error) {
 	delete(t.problems, s.ID)
 	device, err := router.Open(s.ID)
 	if err == nil {
-		if err = t.apply(s, *want); err == nil {
+		if err = t.apply(s, want); err == nil {
 			return device, nil
 		}
 		_ = device.Close()
@@ -116,6 +153,9 @@ func (t *tunnels) Remove(id vpn.ServerID) error {
 	defer t.mu.Unlock()
 	delete(t.problems, id)
 	delete(t.applied, id)
+	if router.Exists(id) {
+		t.drop(id)
+	}
 	return unprivileged(router.Remove(t.store, id))
 }
 
@@ -123,6 +163,13 @@ func (t *tunnels) Remove(id vpn.ServerID) error {
 func (t *tunnels) Collect(living []vpn.ServerID) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if there, err := router.Servers(t.store); err == nil {
+		for _, id := range there {
+			if !slices.Contains(living, id) && router.Exists(id) {
+				t.drop(id)
+			}
+		}
+	}
 	gone, err := router.Collect(t.store, living)
 	for _, id := range gone {
 		t.log.Info("removed the rules of a server that is gone", slog.String("server", string(id)))
@@ -148,6 +195,9 @@ func (t *tunnels) Warnings(s vpn.Server) []string {
 		return []string{problem}
 	}
 	want, err := t.wanted(s)
+	if err == nil && want != nil && want.Asked && s.Container.Bridged() {
+		return []string{"server " + s.Name + " carries packets in user space, which is slower: the bridge " + s.Container.Network + " is a network of its own, where this host's device is not; --network host has it"}
+	}
 	if err != nil || want == nil || !router.Exists(s.ID) {
 		return nil
 	}

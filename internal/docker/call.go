@@ -53,11 +53,11 @@ func (e *Engine) Error(what string, err error) error {
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return vpn.Errorf(vpn.Unavailable, "the Docker engine was not waited for: %s: %w", what, err)
+		return &vpn.Error{Kind: vpn.Unavailable, Message: "the Docker engine was not waited for: " + what, Err: err}
 	case errors.Is(err, context.DeadlineExceeded):
 		e.forget()
-		return vpn.Errorf(vpn.Unavailable, "the Docker engine does not answer in time: %s: %w", what, err).
-			WithHint("is it well? see: systemctl status docker, docker info")
+		out := &vpn.Error{Kind: vpn.Unavailable, Message: "the Docker engine does not answer in time: " + what, Err: err}
+		return out.WithHint("is it well? see: systemctl status docker, docker info")
 	case client.IsErrConnectionFailed(err), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		e.forget()
 		return e.unreachable(err)

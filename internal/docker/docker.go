@@ -12,7 +12,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +51,8 @@ type Facts struct {
 	Version      string // of the engine
 	API          string // that is spoken with it
 	Architecture string // as GOARCH names it; "" if it is none that is known
-	Remapped     bool   // user ids in containers are not those outside
+	Remapped     bool   // user ids in containers are not those outside, unless a container asks for it
+	UIDBase      int    // the user outside who is root in a container, if Remapped; 0: not known
 	Root         string // where it keeps its data
 }
 
@@ -197,10 +200,29 @@ func look(ctx context.Context, c *client.Client) (*Facts, error) {
 		return nil, vpn.Errorf(vpn.Unavailable, "the Docker engine runs without root, so its containers have no access to this machine's network").
 			WithHint("use the system's engine, or run servers as processes: --runtime process")
 	}
-	return &Facts{
+	if info.Info.OperatingSystem == "Docker Desktop" {
+		return nil, vpn.Errorf(vpn.Unavailable, "this is Docker Desktop, whose containers run in a machine of their own: neither this one's network nor its directories are theirs").
+			WithHint("use a Docker engine of this machine, or run servers as processes: --runtime process")
+	}
+	f := &Facts{
 		Version: info.Info.ServerVersion, API: c.ClientVersion(), Architecture: goarch(info.Info.Architecture),
 		Remapped: has("name=userns"), Root: info.Info.DockerRootDir,
-	}, nil
+	}
+	if f.Remapped {
+		f.UIDBase = remapBase(f.Root)
+	}
+	return f, nil
+}
+
+// remapBase reads the user who is root in containers from the name of the
+// engine's data directory, such as /var/lib/docker/100000.100000.
+func remapBase(root string) int {
+	uid, gid, _ := strings.Cut(path.Base(root), ".")
+	base, err := strconv.Atoi(uid)
+	if err != nil || uid != gid {
+		return 0
+	}
+	return base
 }
 
 func orNone(s string) string {

@@ -167,6 +167,7 @@ func TestUnfitEnginesAreRefused(t *testing.T) {
 		{"without a version", "", "Engine", linux(), "API version none"},
 		{"Podman", "1.41", "Podman Engine", linux(), "Podman 4.3.1"},
 		{"rootless", "1.56", "Engine", linux("name=seccomp,profile=builtin", "name=rootless"), "without root"},
+		{"Docker Desktop", "1.56", "Engine", map[string]any{"OSType": "linux", "OperatingSystem": "Docker Desktop"}, "Docker Desktop"},
 		{"Windows", "1.56", "Engine", map[string]any{"OSType": "windows"}, "windows"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -179,11 +180,15 @@ func TestUnfitEnginesAreRefused(t *testing.T) {
 }
 
 func TestFacts(t *testing.T) {
-	e := docker.New(docker.Options{Host: speaker(t, pretend("1.41", "Engine", linux("name=userns")))})
-	defer e.Close()
-	got, err := e.Facts(t.Context())
-	if want := (docker.Facts{Version: "29.0.0", API: "1.41", Architecture: "arm64", Remapped: true, Root: "/d"}); got != want || err != nil {
-		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	for root, base := range map[string]int{"/d": 0, "/var/lib/docker/100000.100000": 100000, "/d/1.2": 0, "/d/x.x": 0} {
+		info := linux("name=userns")
+		info["DockerRootDir"] = root
+		e := docker.New(docker.Options{Host: speaker(t, pretend("1.41", "Engine", info))})
+		got, err := e.Facts(t.Context())
+		if want := (docker.Facts{Version: "29.0.0", API: "1.41", Architecture: "arm64", Remapped: true, UIDBase: base, Root: root}); got != want || err != nil {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+		e.Close()
 	}
 }
 

@@ -63,6 +63,55 @@ func makeDevice(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), tunFile), nil
 }
 
+// Persist makes a device that [Open] has made stay when nobody has it open, for
+// a process of the user owner to attach to, until [Drop].
+func Persist(device *os.File, owner uint32) error {
+	raw, err := device.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("keep a TUN device: %w", err)
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		if failed = unix.IoctlSetInt(int(fd), unix.TUNSETOWNER, int(owner)); failed == nil {
+			failed = unix.IoctlSetInt(int(fd), unix.TUNSETPERSIST, 1)
+		}
+	})
+	if err := errors.Join(err, failed); err != nil {
+		return fmt.Errorf("keep a TUN device: %w", err)
+	}
+	return nil
+}
+
+// Drop removes a server's device that was to stay; it is no error if there is
+// none. One that a process has open is left to it, with kind [vpn.Conflict].
+func Drop(server vpn.ServerID) error {
+	if !Exists(server) {
+		return nil
+	}
+	fd, err := unix.Open(tunFile, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", tunFile, err)
+	}
+	defer unix.Close(fd) // which removes it
+	request, err := unix.NewIfreq(Device(server))
+	if err != nil {
+		return fmt.Errorf("name a TUN device: %w", err)
+	}
+	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	switch err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); {
+	case errors.Is(err, unix.EBUSY):
+		return vpn.Errorf(vpn.Conflict, "the device %s is in use", Device(server)).WithHint("see who has it open: fuser -v %s", tunFile)
+	case errors.Is(err, unix.EPERM):
+		return denied(fmt.Errorf("attach to %s: %w", Device(server), err))
+	case err != nil:
+		return fmt.Errorf("attach to %s: %w", Device(server), err)
+	}
+	if err := unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 0); err != nil {
+		return fmt.Errorf("remove %s: %w", Device(server), err)
+	}
+	return nil
+}
+
 func denied(err error) error {
 	return vpn.Errorf(vpn.Denied, "a tunnel needs the capability NET_ADMIN: %w", err).
 		WithHint("run the daemon as root: vpn service install")

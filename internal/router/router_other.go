@@ -16,6 +16,12 @@ func elsewhere() error {
 // Open does not know how, on this system.
 func Open(vpn.ServerID) (*os.File, error) { return nil, elsewhere() }
 
+// Persist does not know how, on this system.
+func Persist(*os.File, uint32) error { return elsewhere() }
+
+// Drop does nothing.
+func Drop(vpn.ServerID) error { return nil }
+
 // Apply does not know how, on this system.
 func Apply(Tunnel) ([]Change, error) { return nil, elsewhere() }
 

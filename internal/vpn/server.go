@@ -21,6 +21,7 @@ type Server struct {
 	Name       string          `json:"name"` // unique among the living; see [ValidName]
 	Protocol   Protocol        `json:"protocol"`
 	Runtime    string          `json:"runtime"`               // where its worker lives, such as [RuntimeProcess]
+	Container  *Container      `json:"container,omitempty"`   // what that gets of the machine, if it lives in one
 	Listen     netip.Addr      `json:"listen"`                // the address to bind; :: is every one, IPv4 too
 	Port       uint16          `json:"port"`                  //
 	PublicHost string          `json:"public_host,omitempty"` // what clients dial; empty: the address of the default route
@@ -39,6 +40,8 @@ type Server struct {
 type NewServer struct {
 	Name       string          `json:"name"`
 	Protocol   Protocol        `json:"protocol,omitempty"`
+	Runtime    string          `json:"runtime,omitempty" doc:"where its worker lives: process or docker; left out: as configured"`
+	Container  *Container      `json:"container,omitempty" doc:"with docker: what the container gets"`
 	Listen     netip.Addr      `json:"listen,omitzero"`
 	Port       uint16          `json:"port,omitempty"` // 0: one that is usual for the protocol and free
 	PublicHost string          `json:"public_host,omitempty"`
@@ -50,6 +53,8 @@ type NewServer struct {
 // ServerPatch changes the fields that are set.
 type ServerPatch struct {
 	Name       *string         `json:"name,omitempty"`
+	Runtime    *string         `json:"runtime,omitempty" doc:"process or docker; changes only while the server is stopped"`
+	Container  *ContainerPatch `json:"container,omitempty" doc:"with docker: what the container gets"`
 	Listen     *netip.Addr     `json:"listen,omitempty"`
 	Port       *uint16         `json:"port,omitempty"`
 	PublicHost *string         `json:"public_host,omitempty"` // empty: the address of the default route
@@ -103,7 +108,8 @@ type ServerInfo struct {
 
 // Worker tells about the process that runs a server.
 type Worker struct {
-	PID       int       `json:"pid"`
+	PID       int       `json:"pid" doc:"in its container, if it has one"`
+	Container string    `json:"container,omitempty" doc:"the name of its container"`
 	UID       int       `json:"uid"`
 	Epoch     string    `json:"epoch"`
 	Version   string    `json:"version"`

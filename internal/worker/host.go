@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -37,6 +38,8 @@ type host struct {
 	meter    *meter.Meter
 	guard    *egress.Guard
 	tunnel   int // a descriptor; 0: none
+	anywhere bool
+	state    *state // nil: nobody starts this worker anew but the control plane
 	allotted allotted
 
 	turn chan struct{} // holds one token; whoever has put it there may change what runs
@@ -66,11 +69,14 @@ type hostOptions struct {
 	final    io.Writer // for the counters of an orderly stop
 	confined bool
 	tunnel   int // a descriptor; 0: none
+	anywhere bool
+	state    *state
 }
 
 func newHost(o hostOptions) *host {
 	h := &host{
 		engines: o.engines, version: o.version, log: o.log, epoch: o.epoch, confined: o.confined, tunnel: o.tunnel,
+		anywhere: o.anywhere, state: o.state,
 		started: time.Now().UTC(), memory: residentMemory(),
 		meter: meter.New(meter.Options{Epoch: o.epoch, Now: time.Now, Log: o.log}),
 		guard: egress.New(nil),
@@ -169,6 +175,9 @@ func (h *host) apply(ctx context.Context, s vpn.Spec) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 	defer cancel()
 	h.told, h.inStep = &s, false
+	if h.state != nil {
+		h.state.note(s)
+	}
 	err := h.run(ctx, s)
 	h.inStep = err == nil
 	h.mu.Lock()
@@ -189,6 +198,9 @@ func (h *host) apply(ctx context.Context, s vpn.Spec) error {
 // run tells the meter before the engine: whoever is no longer granted is cut
 // even if the engine cannot follow.
 func (h *host) run(ctx context.Context, s vpn.Spec) error {
+	if h.anywhere {
+		s.Server.Listen = netip.IPv6Unspecified()
+	}
 	h.guard.SetAllow(s.Server.Allow)
 	h.meter.Set(s.Grants)
 	if h.engine == nil {
@@ -207,6 +219,40 @@ func (h *host) run(ctx context.Context, s vpn.Spec) error {
 		h.mu.Unlock()
 	}
 	return h.engine.Apply(ctx, s)
+}
+
+// resumeEvery is how long a worker that was started anew waits until it tries
+// again what did not work: another may still hold its port.
+const resumeEvery = 2 * time.Second
+
+// resume serves what an earlier worker was told last, unless the control plane
+// is faster.
+func (h *host) resume(ctx context.Context, s vpn.Spec) {
+	for {
+		if h.again(ctx, s) {
+			return
+		}
+		select {
+		case <-h.stopping:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(resumeEvery):
+		}
+	}
+}
+
+// again tries to make s run, and reports whether there is nothing left to do.
+func (h *host) again(ctx context.Context, s vpn.Spec) bool {
+	if h.take(ctx) != nil {
+		return true
+	}
+	defer h.release()
+	if t := h.told; t != nil && (t.Generation != s.Generation || t.Revision != s.Revision || h.inStep) {
+		return true // it was told something else since
+	}
+	h.log.Info("worker serves what it was told before it ended", slog.Uint64("revision", s.Revision), slog.Int("grants", len(s.Grants)))
+	return h.apply(ctx, s) == nil
 }
 
 // take waits for the caller's turn to change what runs.

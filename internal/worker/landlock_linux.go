@@ -71,6 +71,7 @@ func workerFiles(uid int) []allowance {
 	for _, name := range sharedLibraries {
 		out = append(out, allowance{name, execute | read})
 	}
+	out = append(out, allowance{os.Getenv(StateEnv), write})
 	// Only tests set it.
 	return append(out, allowance{os.Getenv("GOCOVERDIR"), write})
 }

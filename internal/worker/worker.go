@@ -34,7 +34,7 @@ import (
 // is standard error.
 const (
 	ListenerFD = 3 // a unix stream socket that is bound and listens: the API's
-	FinalFD    = 4 // an empty file for the final counters
+	FinalFD    = 4 // an empty file for the final counters; with [StateEnv] it stays empty
 	TunnelFD   = 5 // a TUN device, for an engine that can use one; it may be missing
 )
 
@@ -95,12 +95,21 @@ func Main(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	final := os.NewFile(FinalFD, "final counters")
-	defer final.Close()
-	h := newHost(hostOptions{
-		engines: o.Engines, version: o.Version, log: log, epoch: newEpoch(), final: final, confined: confined,
-		tunnel: tunnel(),
-	})
+	file := os.NewFile(FinalFD, "final counters")
+	defer file.Close()
+	own := hostOptions{
+		engines: o.Engines, version: o.Version, log: log, epoch: newEpoch(), final: file, confined: confined,
+		tunnel: tunnel(), anywhere: os.Getenv(AnywhereEnv) != "",
+	}
+	var last *vpn.Spec
+	if dir := os.Getenv(StateEnv); dir != "" {
+		own.state, last = openState(dir, log)
+		own.final = own.state.final(own.epoch)
+	}
+	h := newHost(own)
+	if last != nil {
+		go h.resume(ctx, *last)
+	}
 	log.Info("worker runs", slog.Int("pid", os.Getpid()), slog.Int("uid", os.Getuid()),
 		slog.Bool("confined", confined), slog.String("epoch", h.epoch), slog.String("version", o.Version))
 	return serve(ctx, l, h)
@@ -130,13 +139,18 @@ func serve(ctx context.Context, l net.Listener, h *host) error {
 	defer stopWatching()
 	go watchAddresses(watch, h.guard, h.log)
 	var err error
+	ordered := false
 	select {
 	case <-ctx.Done():
 	case <-h.stopping:
+		ordered = true
 	case err = <-failed:
 		err = fmt.Errorf("serve the control socket: %w", err)
 	}
 	_, stopErr := h.stop()
+	if h.state != nil {
+		h.state.close(ordered)
+	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), linger)
 	defer cancel()
 	// Whoever does not read its answer by then goes without.

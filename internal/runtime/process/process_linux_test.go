@@ -28,7 +28,7 @@ func open(dir string) (app.Workers, error) {
 	return process.New(process.Options{RunDir: dir, LogDir: dir, UIDs: uids})
 }
 
-func TestRuntime(t *testing.T) { runtimetest.Run(t, open) }
+func TestRuntime(t *testing.T) { runtimetest.Run(t, runtimetest.Processes(open)) }
 
 func socketOf(b *runtimetest.Bench) string {
 	return filepath.Join(b.Dir, string(b.Server.ID)+".sock")

@@ -55,6 +55,54 @@ func NewBench(t *testing.T, open Open) *Bench {
 	return b
 }
 
+// bench is NewBench for a runtime of the kind k.
+func (k Kind) bench(t *testing.T) *Bench {
+	t.Helper()
+	b := NewBench(t, k.Open)
+	b.Server.Runtime = k.Runtime
+	b.Server.Container = k.Container
+	return b
+}
+
+// revived returns the worker that whoever runs the bench's server has started
+// in place of one that has ended by itself.
+func (b *Bench) revived() app.Worker {
+	b.T.Helper()
+	ctx := b.Context()
+	for {
+		w, err := b.Workers.Find(ctx, b.Place())
+		if err == nil && w != nil {
+			if _, err = w.Health(ctx); err == nil {
+				return w
+			}
+		}
+		if err != nil && vpn.KindOf(err) != vpn.Unavailable || ctx.Err() != nil {
+			b.T.Fatalf("no worker was started anew: %v", err)
+		}
+		after(10 * time.Millisecond)
+	}
+}
+
+// vacate ends a worker that was started anew, where that is done.
+func (b *Bench) vacate(k Kind) {
+	b.T.Helper()
+	if !k.Revives {
+		return
+	}
+	for ctx := b.Context(); ; after(10 * time.Millisecond) {
+		w, err := b.Workers.Find(ctx, b.Place())
+		if err == nil && w == nil {
+			return
+		}
+		if err == nil {
+			err = w.Kill(ctx)
+		}
+		if err != nil && vpn.KindOf(err) != vpn.Unavailable || ctx.Err() != nil {
+			b.T.Fatalf("a worker that was started anew cannot be ended: %v", err)
+		}
+	}
+}
+
 func newServer(t *testing.T) vpn.Server {
 	t.Helper()
 	return vpn.Server{

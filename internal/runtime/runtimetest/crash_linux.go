@@ -14,11 +14,8 @@ import (
 	"vpn/internal/vpn"
 )
 
-// noticed bounds the time from the end of a worker until it is seen.
-const noticed = 100 * time.Millisecond
-
-func testKillSeen(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testKillSeen(t *testing.T, k Kind) {
+	b := k.bench(t)
 	var took []time.Duration
 	for range 3 {
 		w := b.Start()
@@ -32,21 +29,26 @@ func testKillSeen(t *testing.T, open Open) {
 		b.Signal(h.PID, syscall.SIGKILL)
 		b.wantEnd(w)
 		took = append(took, time.Since(began))
-		if w := b.Find(); w != nil {
+		if k.Revives {
+			if next := b.revived(); b.Health(next).Epoch == h.Epoch {
+				t.Fatal("a worker that was killed is found")
+			}
+		} else if w := b.Find(); w != nil {
 			t.Fatal("a worker that was killed is found")
 		}
 		if cs, err := b.Workers.Remains(b.Context(), b.Place()); cs != nil || err != nil {
 			t.Errorf("a worker that was killed left %+v, %v", cs, err)
 		}
+		b.vacate(k)
 	}
 	// The best of three: the machine may be busy with something else.
-	if best := slices.Min(took); best > noticed {
+	if best := slices.Min(took); best > k.Noticed {
 		t.Errorf("the end of a worker was noticed after %s, at best", best)
 	}
 }
 
-func testIgnoredSignals(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testIgnoredSignals(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	b.Put(w, b.Spec(1, "alice"))
 	c := b.Connect("alice")
@@ -60,14 +62,14 @@ func testIgnoredSignals(t *testing.T, open Open) {
 	}
 }
 
-func testSuspendedKill(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testSuspendedKill(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	b.Put(w, b.Spec(1, "alice"))
 	b.suspend(b.Health(w).PID)
 
 	// As a control plane that has never seen it.
-	other, err := open(b.Dir)
+	other, err := k.Open(b.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +120,8 @@ func runs(stat string) bool {
 	return !strings.HasPrefix(state, "T")
 }
 
-func testSuspendedStop(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testSuspendedStop(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	b.Put(w, b.Spec(1, "alice"))
 	b.bounce(b.Connect("alice"), 1000)
@@ -131,31 +133,37 @@ func testSuspendedStop(t *testing.T, open Open) {
 	b.wantProcesses(0)
 }
 
-func testReplace(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testReplace(t *testing.T, k Kind) {
+	b := k.bench(t)
 	old := b.Start()
 	b.Put(old, b.Spec(1, "alice"))
 	before := b.Health(old)
 	b.Signal(before.PID, syscall.SIGKILL)
 	// The next control plane comes without having seen it die.
-	next, err := open(b.Dir)
+	next, err := k.Open(b.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w, err := next.Find(b.Context(), b.Place()); err != nil {
+	w, err := next.Find(b.Context(), b.Place())
+	if err != nil {
 		t.Fatal(err)
-	} else if w != nil {
-		b.wantEnd(w) // it was faster than the kill
-		if w, err = next.Find(b.Context(), b.Place()); w != nil || err != nil {
-			t.Fatalf("a dead worker is found: %v, %v", w, err)
+	}
+	if k.Revives {
+		b.wantEnd(old)
+		w = b.revived()
+	} else {
+		if w != nil {
+			b.wantEnd(w) // it was faster than the kill
+			if w, err = next.Find(b.Context(), b.Place()); w != nil || err != nil {
+				t.Fatalf("a dead worker is found: %v, %v", w, err)
+			}
+		}
+		if w, err = next.Start(b.Context(), b.Server); err != nil {
+			t.Fatal(err)
 		}
 	}
-	w, err := next.Start(b.Context(), b.Server)
-	if err != nil {
-		t.Fatal(err)
-	}
 	after := b.Health(w)
-	if after.Epoch == before.Epoch || after.Revision != 0 {
+	if after.Epoch == before.Epoch || after.Revision != 0 && !k.Revives {
 		t.Errorf("a new worker says %+v", after)
 	}
 	// Who still holds the old worker does not reach the new one.
@@ -166,14 +174,14 @@ func testReplace(t *testing.T, open Open) {
 	if err := old.Kill(b.Context()); err != nil {
 		t.Error(err)
 	}
-	if h := b.Health(w); h != after && h.Revision != 0 {
+	if h := b.Health(w); h.Epoch != after.Epoch || h.PID != after.PID || h.Revision > 1 || h.Revision != 0 && !k.Revives {
 		t.Errorf("calls to a dead worker reached the next: %+v", h)
 	}
 	b.wantProcesses(1)
 }
 
-func testAdoption(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testAdoption(t *testing.T, k Kind) {
+	b := k.bench(t)
 	control := startControl(t, b.Dir, b.Server)
 	control.await(t, "starting")
 	control.await(t, "started")
@@ -188,7 +196,7 @@ func testAdoption(t *testing.T, open Open) {
 
 	control.kill()
 	b.wantConnected(c)
-	next, err := open(b.Dir) // knows of nothing
+	next, err := k.Open(b.Dir) // knows of nothing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,19 +225,15 @@ func testAdoption(t *testing.T, open Open) {
 // testKilledControl kills a control plane at some moment after it has begun
 // to start a worker. Whenever that is, the next one finds that worker or
 // none, and there are never two.
-func testKilledControl(t *testing.T, open Open) {
-	const (
-		rounds = 50
-		window = 20 * time.Millisecond
-	)
+func testKilledControl(t *testing.T, k Kind) {
 	found := 0
-	for round := range rounds {
-		b := NewBench(t, open)
+	for round := range k.Kills {
+		b := k.bench(t)
 		control := startControl(t, b.Dir, b.Server)
 		if round%2 == 0 {
 			control.await(t, "starting") // else the time begins with the process
 		}
-		after(rand.N(window))
+		after(rand.N(k.Window))
 		control.kill()
 		unlock, err := lock(b.Dir)
 		if err != nil {
@@ -256,5 +260,5 @@ func testKilledControl(t *testing.T, open Open) {
 		b.wantProcesses(0)
 		unlock()
 	}
-	t.Logf("%d of %d workers outlived the control plane that started them", found, rounds)
+	t.Logf("%d of %d workers outlived the control plane that started them", found, k.Kills)
 }

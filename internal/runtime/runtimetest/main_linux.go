@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/container"
 	"vpn/internal/engine"
 	"vpn/internal/vpn"
 	"vpn/internal/worker"
@@ -41,6 +43,8 @@ func Main(m *testing.M, open Open) int {
 		return m.Run()
 	case worker.Command:
 		err = beWorker()
+	case container.Command:
+		err = beContainer()
 	case controlCommand:
 		err = beControl(open, os.Args[2], os.Args[3])
 	}
@@ -59,6 +63,26 @@ func beWorker() error {
 		Engines: map[vpn.Protocol]engine.New{Echo: newEcho},
 		Version: Version,
 	})
+}
+
+// beContainer is what the product does in a container.
+func beContainer() error {
+	if os.Args[2] == container.HealthCheck {
+		return container.Health(context.Background(), inContainer())
+	}
+	o := inContainer()
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.StringVar(&o.Tunnel, "tunnel", "", "")
+	flags.BoolVar(&o.Anywhere, "anywhere", false, "")
+	if err := flags.Parse(os.Args[4:]); err != nil {
+		return err
+	}
+	o.Name = os.Args[3]
+	return container.Main(o)
+}
+
+func inContainer() container.Options {
+	return container.Options{StateDir: "/var/lib/vpn", RunDir: "/run/vpn", UID: 65532}
 }
 
 // beControl starts the server's worker while it holds the directory's lock,

@@ -17,10 +17,10 @@ import (
 )
 
 // Run tests a runtime. It needs no root, and takes some seconds.
-func Run(t *testing.T, open Open) {
+func Run(t *testing.T, k Kind) {
 	for _, c := range []struct {
 		name string
-		test func(t *testing.T, open Open)
+		test func(t *testing.T, k Kind)
 	}{
 		{"a worker lives and stops", testLife},
 		{"a stop leaves the final counters", testRemains},
@@ -44,13 +44,13 @@ func Run(t *testing.T, open Open) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.test(t, open)
+			c.test(t, k)
 		})
 	}
 }
 
-func testLife(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testLife(t *testing.T, k Kind) {
+	b := k.bench(t)
 	if w := b.Find(); w != nil {
 		t.Fatal("a server that was never started has a worker")
 	}
@@ -105,8 +105,8 @@ func testLife(t *testing.T, open Open) {
 	}
 }
 
-func testRemains(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testRemains(t *testing.T, k Kind) {
+	b := k.bench(t)
 	remains := func() []vpn.Counters {
 		t.Helper()
 		cs, err := b.Workers.Remains(b.Context(), b.Place())
@@ -155,8 +155,8 @@ func testRemains(t *testing.T, open Open) {
 	}
 }
 
-func testCut(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testCut(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	b.Put(w, b.Spec(1, "alice", "bob"))
 	alice, bob := b.Connect("alice"), b.Connect("bob")
@@ -220,8 +220,8 @@ func ceilings(turn uint64, u vpn.UserID, bytes uint64) vpn.Ceilings {
 
 // What is shared with other workers is held, told and told of, and survives
 // the control plane.
-func testShares(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testShares(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	spec := b.Spec(1, "alice", "bob")
 	for i := range spec.Grants {
@@ -265,8 +265,8 @@ func testShares(t *testing.T, open Open) {
 	}
 }
 
-func testRevisions(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testRevisions(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	patch := func(generation string, base, revision uint64) error {
 		return w.Patch(b.Context(), vpn.Patch{
@@ -316,8 +316,8 @@ func kindOf(err error) vpn.Kind {
 	return vpn.KindOf(err)
 }
 
-func testProblem(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testProblem(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	b.Put(w, b.Spec(1, "alice", "bob"))
 	alice, bob := b.Connect("alice"), b.Connect("bob")
@@ -343,14 +343,14 @@ func testProblem(t *testing.T, open Open) {
 	}
 	b.bounce(bob, 10)
 
-	strange := NewBench(t, open)
+	strange := k.bench(t)
 	strange.Server.Protocol = "telepathy"
 	w = strange.Start()
 	wantKind(t, w.Put(b.Context(), strange.Spec(1)), vpn.Invalid)
 }
 
-func testLargeSpec(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testLargeSpec(t *testing.T, k Kind) {
+	b := k.bench(t)
 	w := b.Start()
 	users := make([]string, 10_000)
 	for i := range users {
@@ -360,8 +360,8 @@ func testLargeSpec(t *testing.T, open Open) {
 	b.bounce(b.Connect(users[len(users)-1]), 10)
 }
 
-func testOneWorker(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testOneWorker(t *testing.T, k Kind) {
+	b := k.bench(t)
 	const tries = 8
 	var (
 		wg      sync.WaitGroup
@@ -399,8 +399,8 @@ func testOneWorker(t *testing.T, open Open) {
 	}
 }
 
-func testPanic(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testPanic(t *testing.T, k Kind) {
+	b := k.bench(t)
 	wantEnd := func(w app.Worker) {
 		t.Helper()
 		b.wantEnd(w)
@@ -417,6 +417,7 @@ func testPanic(t *testing.T, open Open) {
 	}
 	wantEnd(w)
 
+	b.vacate(k)
 	w = b.Start()
 	s := b.Spec(1, "alice")
 	s.Server.Settings = []byte(`{"panic":true}`)
@@ -424,8 +425,8 @@ func testPanic(t *testing.T, open Open) {
 	wantEnd(w)
 }
 
-func testStillborn(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testStillborn(t *testing.T, k Kind) {
+	b := k.bench(t)
 	b.Server.Name = Stillborn
 	_, err := b.Workers.Start(b.Context(), b.Server)
 	wantKind(t, err, vpn.Unavailable)
@@ -437,8 +438,8 @@ func testStillborn(t *testing.T, open Open) {
 	}
 }
 
-func testBadServer(t *testing.T, open Open) {
-	b := NewBench(t, open)
+func testBadServer(t *testing.T, k Kind) {
+	b := k.bench(t)
 	for _, bad := range []vpn.Server{
 		{ID: "../../../etc/passwd", Name: "main"},
 		{ID: "", Name: "main"},
@@ -454,8 +455,8 @@ func testBadServer(t *testing.T, open Open) {
 	wantKind(t, b.Workers.Discard(b.Context(), app.Place{Server: "../x", Runtime: b.Server.Runtime}), vpn.Invalid)
 }
 
-func testTwoStores(t *testing.T, open Open) {
-	a, b := NewBench(t, open), NewBench(t, open)
+func testTwoStores(t *testing.T, k Kind) {
+	a, b := k.bench(t), k.bench(t)
 	b.Server.ID = a.Server.ID // a copy of a store has the same ids
 	mine := a.Start()
 	if w := b.Find(); w != nil {

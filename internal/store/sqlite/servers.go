@@ -12,16 +12,16 @@ import (
 // servers implements [app.ServerStore].
 type servers struct{ t *txn }
 
-const serverColumns = `id, name, protocol, runtime, listen, port, public_host, enabled, allow, settings, private,
+const serverColumns = `id, name, protocol, runtime, container, listen, port, public_host, enabled, allow, settings, private,
 	slot, created_at, updated_at, deleted_at`
 
 func scanServer(row scanner) (vpn.Server, error) {
 	var (
-		s                                vpn.Server
-		listen, allow, settings, private string
-		created, updated, deleted        int64
+		s                                           vpn.Server
+		container, listen, allow, settings, private string
+		created, updated, deleted                   int64
 	)
-	err := row.Scan(&s.ID, &s.Name, &s.Protocol, &s.Runtime, &listen, &s.Port, &s.PublicHost, &s.Enabled, &allow, &settings,
+	err := row.Scan(&s.ID, &s.Name, &s.Protocol, &s.Runtime, &container, &listen, &s.Port, &s.PublicHost, &s.Enabled, &allow, &settings,
 		&private, &s.Slot, &created, &updated, &deleted)
 	if err != nil {
 		return s, err
@@ -35,6 +35,11 @@ func scanServer(row scanner) (vpn.Server, error) {
 			return s, err
 		}
 		s.Allow = append(s.Allow, p)
+	}
+	if container != "" {
+		if err := json.Unmarshal([]byte(container), &s.Container); err != nil {
+			return s, err
+		}
 	}
 	if settings != "" {
 		s.Settings = json.RawMessage(settings)
@@ -81,18 +86,26 @@ func (s servers) Put(srv vpn.Server) (vpn.Server, error) {
 		}
 		allow[i] = p.String()
 	}
+	container := ""
+	if srv.Container != nil {
+		text, err := json.Marshal(srv.Container)
+		if err != nil {
+			return vpn.Server{}, err
+		}
+		container = string(text)
+	}
 	slot, err := s.slot(srv)
 	if err != nil {
 		return vpn.Server{}, err
 	}
 	_, err = s.t.exec(`INSERT INTO servers (`+serverColumns+`, used_up, used_down, purged)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, 0)
-		ON CONFLICT (id) DO UPDATE SET name = excluded.name, protocol = excluded.protocol, runtime = excluded.runtime,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 0, 0, 0)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, protocol = excluded.protocol, runtime = excluded.runtime, container = excluded.container,
 			listen = excluded.listen, port = excluded.port, public_host = excluded.public_host,
 			enabled = excluded.enabled, allow = excluded.allow, settings = excluded.settings, private = excluded.private,
 			slot = excluded.slot, created_at = excluded.created_at, updated_at = excluded.updated_at,
 			deleted_at = excluded.deleted_at`,
-		string(srv.ID), srv.Name, string(srv.Protocol), srv.Runtime, addrText(srv.Listen), int64(srv.Port), srv.PublicHost,
+		string(srv.ID), srv.Name, string(srv.Protocol), srv.Runtime, container, addrText(srv.Listen), int64(srv.Port), srv.PublicHost,
 		srv.Enabled, strings.Join(allow, " "), string(srv.Settings), []byte(srv.Private.Reveal()),
 		slot, micros(srv.CreatedAt), micros(srv.UpdatedAt), micros(srv.DeletedAt))
 	if isUnique(err) {

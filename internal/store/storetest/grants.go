@@ -259,9 +259,9 @@ func (p population) step(t *rapid.T, tx app.Tx) error {
 		}
 		for _, id := range credentials {
 			c := p.credentials[id]
-			if _, ok := p.users[c.User]; !ok || !c.DeletedAt.IsZero() {
+			if _, ok := p.users[c.User]; !ok || !c.DeletedAt.IsZero() && c.DeletedAt.Before(day.Add(time.Hour)) {
 				delete(p.credentials, id)
-			} else if !c.NotAfter.IsZero() && c.NotAfter.Before(day.Add(time.Hour)) {
+			} else if c.DeletedAt.IsZero() && !c.NotAfter.IsZero() && c.NotAfter.Before(day.Add(time.Hour)) {
 				c.DeletedAt = day.Add(time.Hour) // it has ended by itself
 				p.credentials[id] = c
 			}

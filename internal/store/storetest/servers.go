@@ -12,8 +12,9 @@ import (
 
 func serversRoundTrip(b *bench) {
 	s := vpn.Server{
-		ID: "abcdefgh23456722", Name: "main", Protocol: "vless", Runtime: "docker",
-		Listen: netip.MustParseAddr("fe80::1%eth0"), Port: 65535, PublicHost: "vpn.example.org", Enabled: true,
+		ID: "abcdefgh23456722", Name: "main", Protocol: "vless", Runtime: vpn.RuntimeDocker,
+		Container: &vpn.Container{Network: "lan", Memory: 1 << 40, PIDs: 77},
+		Listen:    netip.MustParseAddr("fe80::1%eth0"), Port: 65535, PublicHost: "vpn.example.org", Enabled: true,
 		Allow:    []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/64")},
 		Settings: json.RawMessage(`{"target": "example.org:443", "ß": [1.50]}`),
 		Private:  vpn.NewSecret("key\x00\xff\n"), CreatedAt: day, UpdatedAt: day.Add(time.Hour), DeletedAt: day.Add(2 * time.Hour),

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -291,14 +292,20 @@ func (e *Engine) empty() error {
 // somebody compares before and after.
 func (e *Engine) Objects(t testing.TB) string {
 	t.Helper()
-	var all strings.Builder
+	var all []string
 	for _, args := range [][]string{
 		{"ps", "-a", "--no-trunc", "--format", "container {{.ID}} {{.Names}} {{.Image}} {{.State}} {{.Labels}}"},
 		{"volume", "ls", "--format", "volume {{.Name}} {{.Labels}}"},
 		{"network", "ls", "--no-trunc", "--format", "network {{.ID}} {{.Name}} {{.Labels}}"},
 		{"image", "ls", "-a", "--no-trunc", "--format", "image {{.ID}} {{.Repository}}:{{.Tag}}"},
 	} {
-		all.WriteString(e.Must(t, args...))
+		for line := range strings.Lines(e.Must(t, args...)) {
+			at := strings.LastIndexByte(strings.TrimSpace(line), ' ') + 1
+			labels := strings.Split(strings.TrimSpace(line[at:]), ",")
+			slices.Sort(labels) // which come in any order
+			all = append(all, line[:at]+strings.Join(labels, ",")+"\n")
+		}
 	}
-	return all.String()
+	slices.Sort(all)
+	return strings.Join(all, "")
 }

@@ -114,6 +114,9 @@ func (i *Instance) cleanUp() {
 // commands that follow.
 func Setenv(i *Instance, env ...string) { i.env = append(i.env, env...) }
 
+// Environ returns the environment of the instance's daemons and commands.
+func Environ(i *Instance) []string { return i.env }
+
 // Result is what a command has said.
 type Result struct {
 	Out, Err string

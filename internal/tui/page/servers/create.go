@@ -56,7 +56,7 @@ func purpose(p protocol.Protocol) string {
 func pad(s string, w int) string { return s + strings.Repeat(" ", max(w-len(s), 1)) }
 
 func (d *deeds) createOf(p protocol.Protocol) {
-	form := widget.NewForm(slices.Concat(general(p, nil), own(p, nil), last(nil))...)
+	form := widget.NewForm(slices.Concat(general(p, nil), own(p, nil), []widget.Field{home()}, last(nil))...)
 	intro := []string{string(p.Name()) + ": " + purpose(p), "What is left empty is chosen; every user gets access."}
 	d.frame.Open(dialog.NewForm(d.frame, "New "+string(p.Name())+" server", intro, form, func(f *widget.Form) page.Change { return d.creation(p, f) }))
 }
@@ -78,6 +78,10 @@ func (d *deeds) creation(p protocol.Protocol, form *widget.Form) page.Change {
 		in.Listen = a
 	}
 	in.Allow, _ = parsePrefixes(form.Value(fieldAllow)) // the form was checked
+	if at := form.Value(fieldHome); at != open {
+		in.Runtime = at
+		twin += " --" + fieldHome + " " + at
+	}
 	for _, flag := range []string{fieldPort, fieldHost, fieldListen} {
 		if v := form.Value(flag); v != "" {
 			twin += " --" + flag + " " + dialog.Quote(v)

@@ -235,6 +235,14 @@ func settings(out *sheet, ps []protocol.Protocol, s vpn.ServerInfo) {
 		}
 	}
 	out.add("public host", s.PublicHost)
+	if c := s.Container; c != nil {
+		name := ""
+		if s.Worker != nil {
+			name = s.Worker.Container
+		}
+		out.add("container", name)
+		out.add("in network", c.Network)
+	}
 	out.add("allow", prefixes(s.Allow))
 	if unread {
 		out.add("all", string(s.Settings))

@@ -21,6 +21,7 @@ const (
 	fieldHost   = "public-host"
 	fieldListen = "listen"
 	fieldAllow  = "allow"
+	fieldHome   = "runtime"
 	fieldCheck  = "no-check"
 )
 
@@ -56,6 +57,15 @@ func general(p protocol.Protocol, old *vpn.ServerInfo) []widget.Field {
 		name.Check, port.Check, listen.Check = vpn.ValidName, checkPort, checkAddr
 	}
 	return []widget.Field{name, port, host, listen}
+}
+
+// home is where a new server's worker lives. What a container gets, beside the
+// default, is the command line's to say.
+func home() widget.Field {
+	return widget.Field{
+		Key: fieldHome, Label: "runtime", Choices: append([]string{open}, vpn.Runtimes()...), Value: open,
+		Help: "where it runs: a process, or docker for a container of this machine's engine; default is as configured",
+	}
 }
 
 // last are the fields that few need.

@@ -175,3 +175,15 @@ func TestFileOfAPersonsOwn(t *testing.T) {
 		t.Errorf("half of it was done: %+v", list)
 	}
 }
+
+// A server in a container is refused in the form where there is no engine.
+func TestServerInAContainer(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/nowhere.sock")
+	c, d := plane(t)
+	d.Press("n", "enter").Want("New vless server").Type("box").Press("shift+tab", "shift+tab", "shift+tab").Want("runtime", "default is as configured")
+	d.Press("right", "right").Want("= vpn server create box --runtime docker")
+	d.Press("shift+tab").Press("enter").Want("New vless server", "no Docker engine")
+	if list, err := c.Servers.List(t.Context()); err != nil || len(list) > 0 {
+		t.Errorf("there are %v, %v", list, err)
+	}
+}

@@ -1,0 +1,116 @@
+package docker
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	engine "vpn/internal/docker"
+	"vpn/internal/vpn"
+)
+
+// ensureNetwork makes the bridge network of that name, unless there is one,
+// whoever made it.
+func (o objects) ensureNetwork(ctx context.Context, name string) error {
+	there, err := o.engine.Networks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range there {
+		if n.Name != name {
+			continue
+		}
+		if n.Driver != "bridge" {
+			return vpn.Errorf(vpn.Invalid, "the Docker network %s is of the kind %s, and servers need a bridge", name, n.Driver).
+				WithHint("name another network, or one that is not there: it will be made")
+		}
+		return nil
+	}
+	const tries = 2 // somebody may take the subnet meanwhile
+	for range tries {
+		if err = o.makeNetwork(ctx, name); err == nil || !strings.Contains(err.Error(), "overlaps") {
+			break
+		}
+	}
+	return err
+}
+
+func (o objects) makeNetwork(ctx context.Context, name string) error {
+	options := client.NetworkCreateOptions{Driver: "bridge", Labels: map[string]string{labelStore: o.store}}
+	if o.subnets == nil {
+		return o.createNetwork(ctx, name, options)
+	}
+	four, six, err := o.subnets(ctx)
+	if err != nil {
+		return err
+	}
+	options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: four}}}
+	if six.IsValid() {
+		both := options
+		yes := true
+		both.EnableIPv6 = &yes
+		both.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: four}, {Subnet: six}}}
+		if err := o.createNetwork(ctx, name, both); err == nil || strings.Contains(err.Error(), "overlaps") {
+			return err
+		}
+		// This engine cannot, or not on this kernel.
+	}
+	return o.createNetwork(ctx, name, options)
+}
+
+func (o objects) createNetwork(ctx context.Context, name string, options client.NetworkCreateOptions) error {
+	_, err := engine.Call(ctx, o.engine, engine.Slow, "make the network "+name, func(ctx context.Context, c *client.Client) (client.NetworkCreateResult, error) {
+		return c.NetworkCreate(ctx, name, options)
+	})
+	return err
+}
+
+// removeNetworks removes the store's networks that have no container, running
+// or not.
+func (o objects) removeNetworks(ctx context.Context) error {
+	list, err := engine.Call(ctx, o.engine, engine.Quick, "list the networks", func(ctx context.Context, c *client.Client) (client.NetworkListResult, error) {
+		return c.NetworkList(ctx, client.NetworkListOptions{Filters: make(client.Filters).Add("label", labelStore+"="+o.store)})
+	})
+	if err != nil || len(list.Items) == 0 {
+		return err
+	}
+	all, err := engine.Call(ctx, o.engine, engine.Quick, "list the containers", func(ctx context.Context, c *client.Client) (client.ContainerListResult, error) {
+		return c.ContainerList(ctx, client.ContainerListOptions{All: true})
+	})
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	for _, c := range all.Items {
+		used[c.HostConfig.NetworkMode] = true
+		if c.NetworkSettings != nil {
+			for name := range c.NetworkSettings.Networks {
+				used[name] = true
+			}
+		}
+	}
+	for _, n := range list.Items {
+		if used[n.Name] || used[n.ID] {
+			continue
+		}
+		_, err := engine.Call(ctx, o.engine, engine.Slow, "remove the network "+n.Name, func(ctx context.Context, c *client.Client) (client.NetworkRemoveResult, error) {
+			return c.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		})
+		if err != nil && vpn.KindOf(err) != vpn.NotFound && !strings.Contains(err.Error(), "active endpoints") {
+			return err
+		}
+	}
+	return nil
+}
+
+// hostIP is the address at which a port is published for a server: its own,
+// or every one.
+func hostIP(s vpn.Server) netip.Addr {
+	if s.Listen.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return s.Listen
+}

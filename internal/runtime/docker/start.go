@@ -1,0 +1,350 @@
+package docker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"vpn/internal/app"
+	entry "vpn/internal/container"
+	engine "vpn/internal/docker"
+	"vpn/internal/vpn"
+)
+
+const (
+	startTimeout = 20 * time.Second
+	answerPoll   = 5 * time.Millisecond
+)
+
+// Start starts a container for a server that has none, and returns once its
+// worker answers; with kind [vpn.Conflict] if there is one. What an earlier
+// container left is removed, but for counters.
+func (w *Workers) Start(ctx context.Context, s vpn.Server) (app.Worker, error) {
+	if err := vpn.ValidName(s.Name); err != nil {
+		return nil, err
+	}
+	p, err := w.take(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release()
+	if p.current != nil && !p.current.ended() {
+		return nil, has(s)
+	}
+	all, err := w.containers(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	if living(all) != nil {
+		return nil, has(s)
+	}
+	for i := range all {
+		if err := w.remove(ctx, all[i].ID); err != nil {
+			return nil, err
+		}
+	}
+	b := birth{w, s}
+	id, err := b.create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := b.launch(ctx, id)
+	if err != nil {
+		b.abandon(ctx, id)
+		return nil, err
+	}
+	p.current = a
+	w.log.Info("worker started", slog.String("server", s.Name), slog.String("container", id[:12]), slog.Int("pid", a.pid))
+	return a, nil
+}
+
+// A birth is one start of one server.
+type birth struct {
+	*Workers
+	s vpn.Server
+}
+
+func has(s vpn.Server) error {
+	return vpn.Errorf(vpn.Conflict, "server %s has a container that runs already", s.Name)
+}
+
+// abandon removes a container that did not start, whether or not the caller
+// still waits.
+func (b birth) abandon(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	if err := b.remove(ctx, id); err != nil {
+		b.log.Warn("a container that did not start is left", slog.Any("err", err))
+	}
+}
+
+// containerName is unlike those of other stores' servers of the same name, and
+// of an earlier server that has given its name away.
+func (b birth) containerName() string {
+	s := b.s
+	sum := sha256.Sum256([]byte(b.options.Store + "/" + string(s.ID)))
+	return "vpn-" + strings.ReplaceAll(s.Name, "@", "-") + "-" + hex.EncodeToString(sum[:4])
+}
+
+// create makes what the container needs, and the container.
+func (b birth) create(ctx context.Context) (string, error) {
+	s := b.s
+	tag, err := b.options.Image.Ensure(ctx, b.options.Engine)
+	if err != nil {
+		return "", err
+	}
+	facts, err := b.options.Engine.Facts(ctx)
+	if err != nil {
+		return "", err
+	}
+	uid := os.Geteuid()
+	if uid == 0 {
+		uid = engine.UID
+	}
+	owner := uid
+	if s.Container.Bridged() {
+		if facts.Remapped {
+			// Where the directories are, that user has another number.
+			if owner = facts.UIDBase + uid; facts.UIDBase == 0 || os.Geteuid() != 0 {
+				return "", vpn.Errorf(vpn.Unavailable, "the Docker engine gives containers other user ids (userns-remap), which cannot be translated here").
+					WithHint("let server %s have the network of the host: --network host", s.Name)
+			}
+		}
+		if err := b.ensureNetwork(ctx, s.Container.Network); err != nil {
+			return "", err
+		}
+	}
+	if err := b.makeDirs(owner); err != nil {
+		return "", err
+	}
+	tunnel, err := b.tunnel()
+	if err != nil {
+		return "", err
+	}
+	o := b.describe(tag, uid, tunnel)
+	if facts.Remapped && !s.Container.Bridged() {
+		o.HostConfig.UsernsMode = hostNetwork // or the engine refuses the host's network
+	}
+	made, err := b.make(ctx, s, o)
+	if vpn.KindOf(err) == vpn.Conflict && b.removeStray(ctx) {
+		made, err = b.make(ctx, s, o)
+	}
+	if vpn.KindOf(err) == vpn.Conflict {
+		return "", vpn.Errorf(vpn.Conflict, "the name %s is taken by a container that is not of this installation: %w", o.Name, err).
+			WithHint("rename or remove it: docker rename %s OTHER", o.Name)
+	}
+	return made, err
+}
+
+// removeStray removes a container that the engine has made just now for a
+// control plane that is dead by then, and reports whether there was one.
+func (b birth) removeStray(ctx context.Context) bool {
+	all, err := b.containers(ctx, b.s.ID)
+	if err != nil || len(all) == 0 || living(all) != nil {
+		return false
+	}
+	for i := range all {
+		if b.remove(ctx, all[i].ID) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// makeDirs makes the server's directory, with nothing in it that an earlier
+// worker was told.
+func (b birth) makeDirs(uid int) error {
+	id := b.s.ID
+	for _, dir := range []string{b.dir(id), b.stateDir(id), b.runDir(id)} {
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("make a server's directory: %w", err)
+		}
+	}
+	for _, dir := range []string{b.stateDir(id), b.runDir(id)} {
+		if os.Geteuid() == 0 {
+			if err := os.Lchown(dir, uid, uid); err != nil {
+				return fmt.Errorf("give a server its directory: %w", err)
+			}
+		}
+	}
+	for _, file := range []string{filepath.Join(b.stateDir(id), "spec.json"), filepath.Join(b.runDir(id), entry.Socket)} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove what an earlier worker was told: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b birth) tunnel() (string, error) {
+	s := b.s
+	if b.options.Tunnel == nil || s.Container.Bridged() || os.Geteuid() != 0 {
+		return "", nil
+	}
+	return b.options.Tunnel(s, 0)
+}
+
+// trust is where programs on Linux find the authorities of certificates.
+var trust = []string{
+	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
+}
+
+// describe says what the container is.
+func (b birth) describe(tag string, uid int, tunnel string) client.ContainerCreateOptions {
+	s := b.s
+	c := s.Container.Filled()
+	pids := int64(c.PIDs)
+	user := strconv.Itoa(uid)
+	var capabilities []string
+	low := s.Port < 1024 && !s.Container.Bridged()
+	if os.Geteuid() == 0 && (low || tunnel != "") {
+		// See entry.Main: it becomes the other one as soon as it can.
+		user = "0"
+		capabilities = []string{"SETUID", "SETGID"}
+		if low {
+			capabilities = append(capabilities, "NET_BIND_SERVICE")
+		}
+	}
+	args := []string{entry.Command, entry.Run, s.Name}
+	var devices []container.DeviceMapping
+	if tunnel != "" {
+		args = append(args, "--tunnel", tunnel)
+		devices = []container.DeviceMapping{{PathOnHost: "/dev/net/tun", PathInContainer: "/dev/net/tun", CgroupPermissions: "rw"}}
+	}
+	mounts := []mount.Mount{
+		{Type: mount.TypeBind, Source: b.stateDir(s.ID), Target: engine.StateDir},
+		{Type: mount.TypeBind, Source: b.runDir(s.ID), Target: engine.RunDir},
+	}
+	if i := slices.IndexFunc(trust, func(path string) bool { _, err := os.Stat(path); return err == nil }); i >= 0 {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: trust[i], Target: trust[0], ReadOnly: true})
+	}
+	labels := map[string]string{labelStore: b.options.Store, labelServer: string(s.ID), labelName: s.Name}
+	o := client.ContainerCreateOptions{
+		Name: b.containerName(),
+		Config: &container.Config{
+			Image: tag, User: user + ":" + user, Cmd: args, Env: environ(c.Memory), Labels: labels,
+		},
+		HostConfig: &container.HostConfig{
+			NetworkMode:    hostNetwork,
+			RestartPolicy:  container.RestartPolicy{Name: container.RestartPolicyUnlessStopped},
+			ReadonlyRootfs: true,
+			CapDrop:        []string{"ALL"},
+			CapAdd:         capabilities,
+			SecurityOpt:    []string{"no-new-privileges"},
+			Mounts:         mounts,
+			LogConfig:      container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}},
+			Resources: container.Resources{
+				Memory: int64(c.Memory), MemorySwap: int64(c.Memory), PidsLimit: &pids, Devices: devices,
+			},
+		},
+	}
+	if s.Container.Bridged() {
+		o.Config.Cmd = append(o.Config.Cmd, "--anywhere")
+		o.HostConfig.NetworkMode = container.NetworkMode(c.Network)
+		o.Config.ExposedPorts, o.HostConfig.PortBindings = network.PortSet{}, network.PortMap{}
+		for _, proto := range []network.IPProtocol{network.TCP, network.UDP} {
+			port, ok := network.PortFrom(s.Port, proto)
+			if !ok {
+				continue
+			}
+			o.Config.ExposedPorts[port] = struct{}{}
+			o.HostConfig.PortBindings[port] = []network.PortBinding{{HostIP: hostIP(s), HostPort: strconv.Itoa(int(s.Port))}}
+		}
+	}
+	return o
+}
+
+// passed is what a container's environment takes over; nothing else of it gets
+// in.
+var passed = []string{"GODEBUG"}
+
+func environ(memory uint64) []string {
+	// The garbage collector's aim leaves room for what is not its own.
+	out := []string{"GOMEMLIMIT=" + strconv.FormatUint(memory/10*9, 10)}
+	for _, e := range os.Environ() {
+		name, _, _ := strings.Cut(e, "=")
+		if slices.Contains(passed, name) || strings.HasPrefix(name, "VPN_TEST_") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// launch starts the container and returns its worker once it answers.
+func (b birth) launch(ctx context.Context, id string) (*attached, error) {
+	s := b.s
+	_, err := engine.Call(ctx, b.options.Engine, engine.Slow, "start the container of server "+s.Name, func(ctx context.Context, c *client.Client) (client.ContainerStartResult, error) {
+		return c.ContainerStart(ctx, id, client.ContainerStartOptions{})
+	})
+	if err != nil {
+		return nil, portTaken(s, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	a, err := b.attach(ctx, s.ID, id)
+	if err == nil && a == nil {
+		return nil, b.stillborn(ctx, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	again := time.NewTicker(answerPoll)
+	defer again.Stop()
+	for {
+		_, err := a.Health(ctx)
+		if err == nil {
+			return a, nil
+		}
+		select {
+		case <-a.done:
+			return nil, b.stillborn(ctx, id)
+		case <-ctx.Done():
+			b.lives.over(a)
+			return nil, vpn.Errorf(vpn.Unavailable, "the worker of server %s does not start: %w", s.Name, err).
+				WithHint("read its log: vpn server logs %s", s.Name)
+		case <-again.C:
+		}
+	}
+}
+
+// stillborn says why a worker ended at its start.
+func (b birth) stillborn(ctx context.Context, id string) error {
+	s := b.s
+	reason := exitReason(b.lastLines(ctx, id))
+	if reason == "" {
+		if c, err := b.inspect(ctx, id); err == nil && c.State != nil {
+			reason = fmt.Sprintf("exit status %d %s", c.State.ExitCode, c.State.Error)
+		}
+	}
+	if err := b.journal.copyLog(ctx, s.ID, id, false); err != nil {
+		b.log.Debug("the log of a container is lost", slog.Any("err", err))
+	}
+	return vpn.Errorf(vpn.Unavailable, "the worker of server %s ended at its start: %s", s.Name, strings.TrimSpace(reason)).
+		WithHint("read its log: vpn server logs %s", s.Name)
+}
+
+// portTaken makes a plain error of what the engine says of a port that it
+// cannot publish.
+func portTaken(s vpn.Server, err error) error {
+	says := err.Error()
+	if s.Container.Bridged() && (strings.Contains(says, "port is already allocated") || strings.Contains(says, "address already in use")) {
+		return vpn.Errorf(vpn.Conflict, "port %d is taken: the Docker engine cannot publish it: %w", s.Port, err).
+			WithHint("see who has it: ss -tulpn 'sport = :%d'; or choose another: vpn server update %s --port PORT", s.Port, s.Name)
+	}
+	return err
+}
