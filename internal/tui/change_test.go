@@ -221,3 +221,9 @@ func TestMessagesGoAndAreKept(t *testing.T) {
 	d.WantNot("the door is open").Want("the door is stuck").Press("esc").WantNot("stuck")
 	d.Press("ctrl+g").Want("Messages", "14:00:00", "the door is open", "the door is stuck").Press("esc").WantNot("Messages")
 }
+
+// What was said a moment ago does not lie over what is asked now.
+func TestADialogIsNotCovered(t *testing.T) {
+	d, _ := doors(t)
+	d.Size(60, 18).Press("enter").Want("the door is open").Press("tab").Want("Who", "How").WantNot("the door is open")
+}

@@ -39,7 +39,11 @@ func (f frame) Apply(l page.Look) {
 	a.theme = theme.New(l.Theme, a.dark, a.o.Glyphs(l.Glyphs))
 }
 
-func (f frame) Open(d page.Dialog) { f.a.dialogs = append(f.a.dialogs, d) }
+// Open takes what was said off the screen: it would lie over the dialog.
+func (f frame) Open(d page.Dialog) {
+	f.a.say.dismiss()
+	f.a.dialogs = append(f.a.dialogs, d)
+}
 
 func (f frame) Close() {
 	if n := len(f.a.dialogs); n > 0 {
@@ -92,7 +96,7 @@ func (f frame) Act(action string) tea.Cmd {
 func wrapAll(text string, w int) []string {
 	var out []string
 	for line := range strings.SplitSeq(text, "\n") {
-		out = append(out, widget.Wrap(widget.Clean(line), w)...)
+		out = append(out, widget.WrapWords(widget.Clean(line), w)...)
 	}
 	return out
 }

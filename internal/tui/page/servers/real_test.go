@@ -128,7 +128,7 @@ func TestAServersLife(t *testing.T) {
 	if list, _ := c.Servers.List(t.Context()); len(list) != 1 || list[0].Name != "rome" || len(list[0].Allow) != 1 || list[0].Allow[0] != netip.MustParsePrefix("10.1.0.0/16") {
 		t.Errorf("got %+v", list)
 	}
-	d.Press("e", "enter").Want("nothing was changed").Press("esc", "esc").WantNot("Edit server")
+	d.Press("e", "enter").Want("nothing was changed").Press("esc").WantNot("Edit server")
 
 	d.Press("t").Want("Stop server rome?").Press("y").Want("rome is stopped", "○ stopped").Press("t").Want("rome is to run, and will as soon as there is a daemon")
 	d.Press("T").Want("rome: ") // there is no worker
