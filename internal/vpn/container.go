@@ -1,8 +1,8 @@
 package vpn
 
 import (
-	"regexp"
 	"slices"
+	"strings"
 )
 
 // Runtimes returns where a server's worker can live.
@@ -82,7 +82,16 @@ func (c *Container) Patched(p ContainerPatch) *Container {
 	return out
 }
 
-var validNetwork = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
+// validNetwork reports whether an engine takes s as the name of a network.
+func validNetwork(s string) bool {
+	for i, c := range []byte(s) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && (i == 0 || !strings.ContainsRune("_.-", rune(c))) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 63
+}
 
 // Valid returns an error of kind [Invalid] if an engine would refuse c, or a
 // worker could not live in it. Fields that are left open are right.
@@ -92,7 +101,7 @@ func (c *Container) Valid() error {
 		return nil
 	case c.Network == "none":
 		return Errorf(Invalid, "in the network none nobody could reach the server").WithHint("choose host, or the name of a bridge")
-	case c.Network != "" && !validNetwork.MatchString(c.Network):
+	case c.Network != "" && !validNetwork(c.Network):
 		return Errorf(Invalid, "%q cannot be the name of a network", c.Network).
 			WithHint("a name has up to 63 letters, digits, and _ . - after the first; or it is host")
 	case c.Memory != 0 && (c.Memory < leastMemory || c.Memory > mostMemory):

@@ -16,8 +16,19 @@ func TestContainersThatCannotBe(t *testing.T) {
 		}
 	}
 	for _, c := range []*vpn.Container{
-		{Network: "none"}, {Network: "container:other"}, {Network: "-x"}, {Network: "a b"}, {Network: "a/b"}, {Network: "a\n"},
-		{Network: strings.Repeat("x", 64)}, {Memory: 1}, {Memory: 64e6 - 1}, {Memory: 1e12 + 1}, {PIDs: 31}, {PIDs: -1}, {PIDs: 100_001},
+		{Network: "none"},
+		{Network: "container:other"},
+		{Network: "-x"},
+		{Network: "a b"},
+		{Network: "a/b"},
+		{Network: "a\n"},
+		{Network: strings.Repeat("x", 64)},
+		{Memory: 1},
+		{Memory: 64e6 - 1},
+		{Memory: 1e12 + 1},
+		{PIDs: 31},
+		{PIDs: -1},
+		{PIDs: 100_001},
 	} {
 		if err := c.Valid(); vpn.KindOf(err) != vpn.Invalid {
 			t.Errorf("%+v: %v", c, err)
