@@ -129,9 +129,15 @@ func TestStrangersHearNothing(t *testing.T) {
 	if n, err := conn.Read(b); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a stranger got %d bytes (%v)", n, err)
 	}
-	if err := ping(r.dial(0, "")); err != nil {
-		t.Errorf("a user is not let in after that: %v", err)
+	// A handshake that comes while what strangers sent is still being looked at
+	// may be lost. WireGuard sends it again after five seconds, when the client
+	// has given up: it comes again by itself.
+	for range 3 {
+		if err = ping(r.dial(0, "")); err == nil {
+			return
+		}
 	}
+	t.Errorf("a user is not let in after that: %v", err)
 }
 
 func portText(p uint16) string {
