@@ -62,6 +62,8 @@ var ofTheMachine = map[string]bool{
 	"serve": true, "upgrade": true,
 	"config show": true, "config get": true, "config set": true, "config unset": true, "config path": true, "config validate": true,
 	"image build": true, "image save": true,
+	"compose generate": true, "compose up": true, "compose down": true, "compose ps": true, "compose logs": true, "compose restart": true,
+	"compose config": true, "compose env": true,
 	"service install": true, "service status": true, "service uninstall": true, "uninstall": true,
 }
 

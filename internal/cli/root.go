@@ -84,7 +84,7 @@ func rootCommand(p *program) *cobra.Command {
 	root.AddCommand(
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
 		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), logsCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
-		ofThisMachine(serviceCommand(p)), reloadCommand(p), ofThisMachine(imageCommand(p)), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
+		ofThisMachine(serviceCommand(p)), ofThisMachine(composeCommand(p)), reloadCommand(p), ofThisMachine(imageCommand(p)), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p), containerCommand(p),
 	)
 	root.SetHelpCommand(helpCommand())

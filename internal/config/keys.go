@@ -107,12 +107,12 @@ var keys = []key{
 	},
 	{
 		name:    "runtime",
-		help:    "where the worker of a new server lives, if nobody says: process, or docker for a container of the local engine",
+		help:    "where the worker of a new server lives, if nobody says: process, or docker for a container of the local engine; the daemon of a Compose project has compose",
 		preset:  vpn.RuntimeProcess,
 		example: vpn.RuntimeDocker,
 		choices: vpn.Runtimes(),
 		set: func(c *Config, text string) error {
-			if vpn.ValidRuntime(text) != nil {
+			if text != vpn.RuntimeCompose && vpn.ValidRuntime(text) != nil {
 				return errors.New(strings.Join(vpn.Runtimes(), " or "))
 			}
 			c.Runtime = text

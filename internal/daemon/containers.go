@@ -13,6 +13,7 @@ import (
 	"vpn/internal/app"
 	"vpn/internal/docker"
 	"vpn/internal/runtime"
+	"vpn/internal/runtime/compose"
 	dockerruntime "vpn/internal/runtime/docker"
 	"vpn/internal/runtime/process"
 	"vpn/internal/store/sqlite"
@@ -44,7 +45,7 @@ func (p *plane) runtimesOf(o Options, store app.Store, engine *docker.Engine, ow
 	}
 	p.close = append(p.close, containers.Close)
 	all := runtime.New(log,
-		runtime.Runtime{Name: vpn.RuntimeProcess, Workers: own},
+		runtime.Runtime{Name: vpn.RuntimeProcess, Workers: compose.Beside(own, composedOptions(o, store))},
 		runtime.Runtime{
 			Name: vpn.RuntimeDocker, Workers: containers, Patience: engineWait,
 			Used: func(ctx context.Context) bool { return hasContainers(dir) || wantsContainers(ctx, store) },

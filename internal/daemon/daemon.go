@@ -21,6 +21,7 @@ import (
 	"vpn/internal/host"
 	"vpn/internal/protocol/all"
 	"vpn/internal/runtime"
+	"vpn/internal/runtime/compose"
 	"vpn/internal/runtime/process"
 	"vpn/internal/store/sqlite"
 	"vpn/internal/vpn"
@@ -82,6 +83,7 @@ type plane struct {
 	app     *app.App
 	handler http.Handler // trusts its caller: see trusted and local
 	runDir  string
+	runBase func() (string, error) // of the directory that holds it
 	workers *process.Workers
 	runtime *runtime.Workers // those and the containers
 	tunnels *tunnels
@@ -127,7 +129,12 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	if environ == nil {
 		environ = os.Getenv
 	}
-	if p.runDir, err = makeRunDir(dir, store.ID(), environ); err != nil {
+	composed := isComposed(o, self != nil)
+	p.runBase = func() (string, error) { return runBase(environ) }
+	if composed {
+		p.runBase = func() (string, error) { return composedBase(dir) }
+	}
+	if p.runDir, err = makeRunDir(p.runBase, dir, store.ID()); err != nil {
 		return p, err
 	}
 	// A link to a data directory, or a mount of it, is the same store, and so
@@ -151,14 +158,20 @@ func open(ctx context.Context, o Options, self app.Process) (p *plane, err error
 	if p.runtime, err = p.runtimesOf(o, store, engine, p.workers, nets, o.Log); err != nil {
 		return p, err
 	}
+	workers, ready, kept := app.Workers(p.runtime), p.runtime.Ready, app.Logs(logs{logsAt, p.ending})
+	if composed {
+		project := compose.New(composedOptions(o, store))
+		p.close = append(p.close, project.Close)
+		workers, ready, kept = project, nil, composedLogs{logs{logsAt, p.ending}}
+	}
 	inForce := func() config.Config { return o.Config }
 	if c, ok := self.(*control); ok {
 		inForce = c.inForce
 	}
 	p.app = app.New(app.Config{
-		Store: store, Workers: p.runtime, Ready: p.runtime.Ready, Runtime: o.Config.Runtime, Protocols: protocols,
+		Store: store, Workers: workers, Ready: ready, Runtime: homeOfNew(o.Config), Protocols: protocols,
 		Settlers: map[vpn.Protocol]app.Settler{"vless": targets{}, "wireguard": nets},
-		Network:  &machine{}, Tunnels: p.tunnels, Logs: logs{logsAt, p.ending}, Log: o.Log, Now: time.Now,
+		Network:  &machine{}, Tunnels: p.tunnels, Logs: kept, Log: o.Log, Now: time.Now,
 		Version: o.Version, DataDir: dir, PublicHost: o.Config.PublicHost, FreeSpace: freeSpace, Host: p.host.Now, Leaving: p.ending,
 		Process: self, Configuration: &configuration{sources: o.Sources, inForce: inForce, replace: o.Replace},
 	})

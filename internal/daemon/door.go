@@ -105,11 +105,7 @@ func (s *serving) reopen(ctx context.Context) {
 }
 
 func (s *serving) rehang(ctx context.Context) error {
-	environ := s.options.Environ
-	if environ == nil {
-		environ = os.Getenv
-	}
-	dir, err := makeRunDir(s.options.Config.DataDir, filepath.Base(s.runDir), environ)
+	dir, err := makeRunDir(s.runBase, s.options.Config.DataDir, filepath.Base(s.runDir))
 	if err != nil {
 		return err
 	}

@@ -65,9 +65,10 @@ const SystemRunBase = "/run/vpn"
 // group owns the API sockets; being in it equals administration.
 const group = "vpn"
 
-// makeRunDir makes the run directory of the store named id and the link to it.
-func makeRunDir(dataDir, id string, environ func(string) string) (string, error) {
-	base, err := runBase(environ)
+// makeRunDir makes the run directory of the store named id, in that which
+// runBase returns, and the link to it.
+func makeRunDir(runBase func() (string, error), dataDir, id string) (string, error) {
+	base, err := runBase()
 	if err != nil {
 		return "", err
 	}

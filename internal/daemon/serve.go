@@ -242,7 +242,7 @@ func (s *serving) line(ctx context.Context) (string, error) {
 // apply brings a configuration into force, but for what needs a restart.
 func (s *serving) apply(c config.Config) {
 	s.app.SetPublicHost(c.PublicHost)
-	s.app.SetRuntime(c.Runtime)
+	s.app.SetRuntime(homeOfNew(c))
 	s.workers.SetUIDs(c.WorkerUIDs)
 	s.kept.Set(c.LogLevel)
 	if s.options.Adjust != nil {

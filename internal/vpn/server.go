@@ -13,6 +13,7 @@ type Protocol string
 const (
 	RuntimeProcess = "process" // a process of this machine
 	RuntimeDocker  = "docker"  // a container of the local engine
+	RuntimeCompose = "compose" // a service of a Compose project, whatever the store says
 )
 
 // A Server is one listening endpoint, run by one worker.
