@@ -80,11 +80,7 @@ func removedUser(t *testing.T, h Harness) {
 			// And it may be undone.
 			b.spec.Grants = append(b.spec.Grants, removed)
 			b.apply()
-			again := b.dialAs(c, "tcp", d.addr)
-			if name != "plain" {
-				again = secured(t, again)
-			}
-			if err := ping(again); err != nil {
+			if err := b.letIn(c, d.addr, name != "plain"); err != nil {
 				t.Errorf("the user who was added again is not let in: %v", err)
 			}
 		})

@@ -46,6 +46,12 @@ func (d *Form) Update(msg tea.Msg) tea.Cmd {
 	if d.busy {
 		return nil
 	}
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.PasteMsg:
+	default: // what time brings is nothing that anybody has written
+		d.form.Update(msg)
+		return nil
+	}
 	switch pressed(msg) {
 	case "enter", "ctrl+s":
 		return d.submit()
