@@ -3,6 +3,7 @@
 package rig
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,7 +45,7 @@ func OpenTerminal(t testing.TB, width, height int, env []string, args ...string)
 	for _, a := range append(append([]string{"env", "-u", "CI", "-u", "TMUX", "TERM=tmux-256color", "COLORTERM=truecolor", "LANG=C.UTF-8"}, env...), args...) {
 		words = append(words, "'"+strings.ReplaceAll(a, "'", `'\''`)+"'")
 	}
-	if out, err := tm.tmux("-f", "/dev/null", "new-session", "-d", "-x", strconv.Itoa(width), "-y", strconv.Itoa(height), strings.Join(words, " "),
+	if out, err := tm.tmux("-f", "/dev/null", "new-session", "-d", "-x", strconv.Itoa(width), "-y", strconv.Itoa(height), strings.Join(words, " ")+"; echo $? >'"+tm.status()+"'",
 		";", "set", "-g", "remain-on-exit", "on", ";", "set", "-g", "status", "off", ";", "set", "-g", "set-clipboard", "on"); err != nil {
 		t.Fatalf("tmux: %v: %s", err, out)
 	}
@@ -141,21 +142,30 @@ func (tm *Terminal) Gone(text string) *Terminal {
 // PID returns the process that runs in the terminal.
 func (tm *Terminal) PID() int {
 	tm.t.Helper()
-	pid, err := strconv.Atoi(strings.TrimSpace(tm.must("display-message", "-p", "#{pane_pid}")))
+	shell := strings.TrimSpace(tm.must("display-message", "-p", "#{pane_pid}"))
+	children, err := os.ReadFile("/proc/" + shell + "/task/" + shell + "/children")
+	if err != nil {
+		tm.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(children)))
 	if err != nil {
 		tm.t.Fatal(err)
 	}
 	return pid
 }
 
+// status is the file for the status with which the program ends: of one whose
+// terminal is closed first, tmux does not always learn it.
+func (tm *Terminal) status() string { return filepath.Join(filepath.Dir(tm.socket), "status") }
+
 // Ended waits for the program to end and returns its status.
 func (tm *Terminal) Ended() string {
 	tm.t.Helper()
 	status := ""
 	Until(tm.t, 10*time.Second, func() error {
-		dead, s, _ := strings.Cut(strings.TrimSpace(tm.must("display-message", "-p", "#{pane_dead} #{pane_dead_status}")), " ")
-		if status = s; dead != "1" || status == "" { // its terminal is closed before it has ended
-			return fmt.Errorf("it runs on")
+		b, err := os.ReadFile(tm.status())
+		if status = strings.TrimSpace(string(b)); status == "" {
+			return errors.Join(errors.New("it runs on"), err)
 		}
 		return nil
 	})
