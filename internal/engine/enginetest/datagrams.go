@@ -245,12 +245,12 @@ func takenPacketPort(t *testing.T, h Harness) {
 		t.Fatal(err)
 	}
 	old := b.spec.Server.Port
-	holder, err := net.ListenPacket("udp", ":0")
+	b.spec.Server.Port = FreePort(t, 1) // of which no connection of another test takes the TCP half
+	holder, err := net.ListenPacket("udp", fmt.Sprintf(":%d", b.spec.Server.Port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = holder.Close() }()
-	b.spec.Server.Port = holder.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 	if err := b.push(); vpn.KindOf(err) != vpn.Conflict {
 		t.Errorf("error %v, of kind %v", err, vpn.KindOf(err))
 	}
