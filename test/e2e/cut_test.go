@@ -81,7 +81,11 @@ func testCuts(t *testing.T, w way) {
 		logins = append(logins, i.CreateUsers("victim-"+c.name+"-", 1)...)
 	}
 	client := w.start(i.World, t, logins...)
-	load := client.Load(t, 0, others)
+	busy := others
+	if rig.Slow() && w.packets {
+		busy = 4 // with the race detector a tunnel of many busy users starves them all
+	}
+	load := client.Load(t, 0, busy)
 	for k, c := range cuts() {
 		t.Run(c.name, func(t *testing.T) {
 			login, user := others+k, "victim-"+c.name+"-0"
