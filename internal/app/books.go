@@ -19,7 +19,9 @@ type books struct {
 	err error // of the last try
 }
 
-func (b *books) commit(ctx context.Context) error { return b.note(b.ledger.commit(ctx)) }
+func (b *books) commit(ctx context.Context) error { return b.note(b.ledger.commit(ctx, false)) }
+
+func (b *books) commitAll(ctx context.Context) error { return b.note(b.ledger.commit(ctx, true)) }
 
 // finish ends an epoch whose worker is gone, and reports whether the store
 // knows. A store that cannot be written now, as on a full disk, must not keep

@@ -18,14 +18,15 @@ type ledger struct {
 	store Store
 	now   func() time.Time // for dates
 
-	mu       sync.Mutex
-	epochs   map[string]*epochCount
-	ending   map[string]time.Time // epochs whose end the store has not been told, and when that was
-	accounts accounts
-	servers  map[vpn.ServerID]vpn.Traffic
-	firsts   firstUses
-	turn     time.Time // when the next period begins anew, as of then too
-	written  uint64    // how often the store was told something
+	mu         sync.Mutex
+	epochs     map[string]*epochCount
+	ending     map[string]time.Time // epochs whose end the store has not been told, and when that was
+	accounts   accounts
+	servers    map[vpn.ServerID]vpn.Traffic
+	firsts     firstUses
+	attendance attendance
+	turn       time.Time // when the next period begins anew, as of then too
+	written    uint64    // how often the store was told something
 }
 
 // epochCount is what one life of one worker has counted.
@@ -218,10 +219,12 @@ func (n *count) online(e *epochCount, conns int) {
 	}
 }
 
-// commit writes everything observed into the store.
-func (l *ledger) commit(ctx context.Context) error {
+// commit writes everything observed into the store; with all set, who was
+// connected in the step of history that goes on, too.
+func (l *ledger) commit(ctx context.Context, all bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.attendance.asked = all
 	return l.write(ctx, nil)
 }
 
@@ -259,7 +262,8 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 			batches[name] = append(batches[name], vpn.Counter{Credential: n.credential, User: n.tally.of.user, Traffic: n.accounted})
 		}
 	}
-	if len(batches) == 0 && len(l.ending) == 0 && !l.firsts.pending() && also == nil {
+	attended := l.attendance.due()
+	if len(batches) == 0 && len(l.ending) == 0 && !l.firsts.pending() && !attended && also == nil {
 		for _, e := range l.epochs {
 			e.committed = e.seq // nothing but connection counts has changed
 		}
@@ -279,6 +283,11 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 		}
 		if err := l.firsts.store(tx, l.now()); err != nil {
 			return err
+		}
+		if attended {
+			if err := l.attendance.store(tx); err != nil {
+				return err
+			}
 		}
 		if also != nil {
 			if err := also(tx); err != nil {
@@ -305,6 +314,9 @@ func (l *ledger) write(ctx context.Context, also func(Tx) error) error {
 	l.accounts.committed()
 	clear(l.servers)
 	l.firsts.settle()
+	if attended {
+		l.attendance.settle()
+	}
 	l.follow(plan)
 	return nil
 }

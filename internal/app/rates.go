@@ -103,7 +103,7 @@ func (u *Usage) lately(ctx context.Context, q vpn.HistoryQuery) (vpn.History, er
 	if err != nil {
 		return vpn.History{}, err
 	}
-	out := vpn.History{Since: rates.Since, Until: q.Until, Step: int64(q.Step / time.Second), By: q.By, Points: []vpn.HistoryPoint{}}
+	out := newHistory(q, rates.Since)
 	for _, p := range rates.Points {
 		if !p.At.Before(q.Until) {
 			continue

@@ -110,12 +110,13 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			r.sample(last)
-			return r.books.commit(last)
+			return r.books.commitAll(last)
 		case <-r.calendar.wait():
 			turnDue(ctx, r)
 		case <-sample.C:
 			watch.look()
 			r.sample(ctx)
+			attend(r.ledger, r.clock.Now())
 			turnDue(ctx, r)
 			r.onlooker.look(ctx)
 			r.roster.tidy()

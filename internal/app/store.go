@@ -174,12 +174,21 @@ type Day struct {
 }
 
 // HistoryStore keeps what was moved over time: every byte that [UsageStore.Record]
-// adds, once, in steps that grow with its age.
+// adds, once, in steps that grow with its age; and how many connections there
+// were, as far as somebody watched.
 type HistoryStore interface {
 	// List returns what was moved from since until until, in steps of that many
 	// seconds, or together with 0: by user and server as by asks, ordered by
 	// time. What belongs to a user that was purged is nobody's.
 	List(q HistoryRange) ([]Moved, error)
+
+	// Watch adds what was seen of connections, but for those of users whom it
+	// does not know.
+	Watch(w Watched) error
+
+	// Watched returns for how long it was watched, ordered by time, in steps as
+	// List has them. Whose connections it was is List's.
+	Watched(q HistoryRange) ([]Watched, error)
 
 	// Roll makes hours and days of what is old, seen from now, and forgets
 	// what is very old.
@@ -202,6 +211,20 @@ type Moved struct {
 	User   vpn.UserID   // with ByUser; empty: of users that are gone
 	Server vpn.ServerID // with ByServer
 	vpn.Traffic
+	Connected int64 // the seconds of all connections together
+}
+
+// Watched is what was seen of connections in one step.
+type Watched struct {
+	At        time.Time
+	Seconds   int64               // in which somebody looked
+	Connected map[Connected]int64 // the seconds of all connections together
+}
+
+// Connected is whose connections they are, and over which server.
+type Connected struct {
+	User   vpn.UserID
+	Server vpn.ServerID
 }
 
 // EventStore keeps the audit log.

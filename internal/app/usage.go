@@ -32,9 +32,10 @@ func (u *Usage) History(ctx context.Context, q vpn.HistoryQuery) (vpn.History, e
 	if u.reconciler.Supervising() {
 		// On a full disk the last seconds are missing, and status says why.
 		u.reconciler.measure(ctx)
-		_ = u.reconciler.books.commit(ctx)
+		_ = u.reconciler.books.commitAll(ctx)
 	}
-	out := vpn.History{Since: q.Since, Until: q.Until, Step: int64(q.Step / time.Second), By: q.By, Points: []vpn.HistoryPoint{}}
+	out := newHistory(q, q.Since)
+	watched := map[int64]int64{}
 	err := u.Store.View(ctx, func(tx Tx) error {
 		r := HistoryRange{
 			Since: q.Since, Until: q.Until, Step: q.Step,
@@ -42,6 +43,14 @@ func (u *Usage) History(ctx context.Context, q vpn.HistoryQuery) (vpn.History, e
 		}
 		if err := narrow(tx, q.User, q.Server, &r.User, &r.Server); err != nil {
 			return err
+		}
+		steps, err := tx.History.Watched(r)
+		if err != nil {
+			return err
+		}
+		for _, w := range steps {
+			watched[w.At.Unix()] = w.Seconds
+			out.Watched = append(out.Watched, vpn.WatchedStep{At: w.At, Seconds: w.Seconds})
 		}
 		rows, err := tx.History.List(r)
 		if err != nil {
@@ -53,7 +62,11 @@ func (u *Usage) History(ctx context.Context, q vpn.HistoryQuery) (vpn.History, e
 		}
 		for _, row := range rows {
 			out.Total = out.Total.Add(row.Traffic)
-			out.Points = append(out.Points, vpn.HistoryPoint{At: row.At, Of: of(row), Traffic: row.Traffic})
+			p := vpn.HistoryPoint{At: row.At, Of: of(row), Traffic: row.Traffic}
+			if n := watched[row.At.Unix()]; n > 0 {
+				p.Online = float64(row.Connected) / float64(n)
+			}
+			out.Points = append(out.Points, p)
 		}
 		return nil
 	})
@@ -66,6 +79,14 @@ func (u *Usage) History(ctx context.Context, q vpn.HistoryQuery) (vpn.History, e
 			WithHint("ask for a shorter time, longer steps, or one user or server")
 	}
 	return out, nil
+}
+
+// newHistory returns the answer to q as long as nothing is known.
+func newHistory(q vpn.HistoryQuery, since time.Time) vpn.History {
+	return vpn.History{
+		Since: since, Until: q.Until, Step: int64(q.Step / time.Second), By: q.By,
+		Points: []vpn.HistoryPoint{}, Watched: []vpn.WatchedStep{},
+	}
 }
 
 // checkQuery checks q, and fills in the end.
@@ -164,7 +185,7 @@ func merged(points []vpn.HistoryPoint) []vpn.HistoryPoint {
 	out := points[:0]
 	for _, p := range points {
 		if n := len(out); n > 0 && out[n-1].At.Equal(p.At) && out[n-1].Of == p.Of {
-			out[n-1].Traffic = out[n-1].Traffic.Add(p.Traffic)
+			out[n-1].Traffic, out[n-1].Online = out[n-1].Add(p.Traffic), out[n-1].Online+p.Online
 			continue
 		}
 		out = append(out, p)

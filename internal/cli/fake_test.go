@@ -229,7 +229,7 @@ type fakeUsage struct{ *fakePlane }
 
 func (f fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, error) {
 	*f.asked = q
-	h := vpn.History{Since: q.Since, Until: now, Step: int64(q.Step / time.Second), By: q.By, Points: []vpn.HistoryPoint{}}
+	h := vpn.History{Since: q.Since, Until: now, Step: int64(q.Step / time.Second), By: q.By, Points: []vpn.HistoryPoint{}, Watched: []vpn.WatchedStep{}}
 	if f.idle || f.failure != nil {
 		return h, f.failure
 	}
@@ -237,9 +237,10 @@ func (f fakeUsage) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, 
 		vpn.ByUser: {"alice", "bob"}, vpn.ByServer: {"main", "paris"}, vpn.ByProtocol: {"mixed", "vless"},
 	}[q.By]
 	h.Points = []vpn.HistoryPoint{
-		{At: now.Add(-2 * time.Hour), Of: of[0], Traffic: vpn.Traffic{Up: 1e6, Down: 2e6}},
+		{At: now.Add(-2 * time.Hour), Of: of[0], Traffic: vpn.Traffic{Up: 1e6, Down: 2e6}, Online: 2.5},
 		{At: now.Add(-time.Hour), Of: of[1], Traffic: vpn.Traffic{Up: 1e6, Down: 1e9}},
 	}
+	h.Watched = []vpn.WatchedStep{{At: now.Add(-2 * time.Hour), Seconds: 3000}} // no daemon ran after that
 	h.Total = vpn.Traffic{Up: 2e6, Down: 1.002e9}
 	return h, nil
 }

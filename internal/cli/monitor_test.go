@@ -11,11 +11,11 @@ import (
 func TestMonitor(t *testing.T) {
 	for _, c := range []struct{ args, out, err string }{
 		{"monitor traffic", `
-FROM                    UP  DOWN  TOTAL
-2026-11-23 08:00 UTC  1 MB  2 MB   3 MB
-2026-11-23 09:00 UTC  1 MB  1 GB   1 GB
+FROM                    UP  DOWN  TOTAL  ONLINE
+2026-11-23 08:00 UTC  1 MB  2 MB   3 MB     2.5
+2026-11-23 09:00 UTC  1 MB  1 GB   1 GB       -
 `, "in all 1 GB: 2 MB up, 1 GB down\n"},
-		{"monitor traffic --by user -o plain", "2026-11-23T08:00:00Z\talice\t1000000\t2000000\t3000000\n2026-11-23T09:00:00Z\tbob\t1000000\t1000000000\t1001000000\n", ""},
+		{"monitor traffic --by user -o plain", "2026-11-23T08:00:00Z\talice\t1000000\t2000000\t3000000\t2.5\n2026-11-23T09:00:00Z\tbob\t1000000\t1000000000\t1001000000\t-\n", ""},
 		{"monitor top", `
 USER       UP      DOWN  ONLINE
 alice  3 kB/s  1.2 MB/s       2

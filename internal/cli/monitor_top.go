@@ -102,7 +102,9 @@ func topSince(ctx context.Context, out *printer, usage historian, q vpn.HistoryQ
 	}
 	movers := make([]mover, 0, len(h.Points))
 	for _, p := range h.Points {
-		movers = append(movers, mover{Of: p.Of, Moved: p.Traffic})
+		if p.Traffic != (vpn.Traffic{}) {
+			movers = append(movers, mover{Of: p.Of, Moved: p.Traffic})
+		}
 	}
 	slices.SortStableFunc(movers, func(a, b mover) int {
 		return cmp.Or(cmp.Compare(b.Moved.Total(), a.Moved.Total()), strings.Compare(a.Of, b.Of))

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,10 +19,15 @@ func monitorTraffic(p *program) *cobra.Command {
 		by string
 	)
 	cmd := &cobra.Command{
-		Use: "traffic", Aliases: []string{"usage"}, Short: "Show what was moved over time", Args: exactly(),
+		Use: "traffic", Aliases: []string{"usage"}, Short: "Show what was moved over time, and how many were connected", Args: exactly(),
 		Long: `Show what was moved over time. It is kept in steps of five minutes for two days, of
 an hour for sixty days, and of a day for three years; times are UTC. Of the last
-minutes a daemon knows every second: --since 2m is told in steps of ten.`,
+minutes a daemon knows every second: --since 2m is told in steps of ten.
+
+ONLINE is how many connections there were on average while a daemon ran, which
+counts them each second; where none ran it is not known, and - is shown. What was
+moved when none ran is counted all the same. Of steps below five minutes, see:
+vpn monitor rates.`,
 		Example: `  vpn monitor traffic
   vpn monitor traffic --since 2m
   vpn monitor traffic --since 7d --step 1d --by server
@@ -76,7 +82,7 @@ func showTraffic(ctx context.Context, out *printer, usage historian, q vpn.Histo
 		return err
 	}
 	var names []string
-	t := &table{head: []string{"FROM", ">UP", ">DOWN", ">TOTAL"}}
+	t := &table{head: []string{"FROM", ">UP", ">DOWN", ">TOTAL", ">ONLINE"}}
 	if q.By != vpn.ByNothing {
 		t.head = append(t.head[:1:1], append([]string{strings.ToUpper(string(q.By))}, t.head[1:]...)...)
 	}
@@ -85,7 +91,7 @@ func showTraffic(ctx context.Context, out *printer, usage historian, q vpn.Histo
 		if q.By != vpn.ByNothing {
 			row = append(row, p.Of)
 		}
-		t.add(append(row, trafficCells(p.Traffic)...)...)
+		t.add(append(append(row, trafficCells(p.Traffic)...), averageCell(h, p))...)
 		name := p.Of
 		if q.By == vpn.ByNothing {
 			name = rawTime(p.At)
@@ -102,4 +108,14 @@ func showTraffic(ctx context.Context, out *printer, usage historian, q vpn.Histo
 		a.next = []string{"in all " + vpn.FormatSize(h.Total.Total()) + ": " + vpn.FormatSize(h.Total.Up) + " up, " + vpn.FormatSize(h.Total.Down) + " down"}
 	}
 	return out.show(a)
+}
+
+// averageCell is how many connections there were on average, if it is known.
+func averageCell(h vpn.History, p vpn.HistoryPoint) any {
+	for _, w := range h.Watched { // a table has some thirty lines, and as many steps
+		if w.At.Equal(p.At) && w.Seconds > 0 {
+			return strconv.FormatFloat(p.Online, 'f', 1, 64)
+		}
+	}
+	return "-"
 }

@@ -29,14 +29,16 @@ const (
 // It is kept in steps of five minutes for two days, of an hour for sixty days,
 // and of a day for three years; times are UTC. What is asked for in smaller
 // steps than those that are left comes at the beginning of these. Steps below
-// five minutes are reckoned from [Rates], which the daemon keeps.
+// five minutes are reckoned from [Rates], which the daemon keeps; of these it
+// is not told how many connections there were.
 type History struct {
-	Since  time.Time      `json:"since"`
-	Until  time.Time      `json:"until"`
-	Step   int64          `json:"step" doc:"seconds; 0: all of it together"`
-	By     HistoryBy      `json:"by,omitempty"`
-	Points []HistoryPoint `json:"points"`
-	Total  Traffic        `json:"total"`
+	Since   time.Time      `json:"since"`
+	Until   time.Time      `json:"until"`
+	Step    int64          `json:"step" doc:"seconds; 0: all of it together"`
+	By      HistoryBy      `json:"by,omitempty"`
+	Points  []HistoryPoint `json:"points"`
+	Watched []WatchedStep  `json:"watched" doc:"the steps in which a daemon ran and counted connections; where there is no point in one of them, there was no connection"`
+	Total   Traffic        `json:"total"`
 }
 
 // A HistoryPoint is what was moved in one step.
@@ -44,6 +46,13 @@ type HistoryPoint struct {
 	At time.Time `json:"at"`           // when the step begins
 	Of string    `json:"of,omitempty"` // the name of the user, the server or the protocol
 	Traffic
+	Online float64 `json:"online" doc:"connections, on average over the time that was watched; 0 as well if none of it was"`
+}
+
+// A WatchedStep is for how long somebody counted the connections of a step.
+type WatchedStep struct {
+	At      time.Time `json:"at"` // when the step begins
+	Seconds int64     `json:"seconds"`
 }
 
 // SessionFilter selects live sessions; its zero value selects all.

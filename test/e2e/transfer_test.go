@@ -185,6 +185,21 @@ func TestLiveSessionsAreShown(t *testing.T) {
 		}
 		return nil
 	})
+	// In the history it is one connection on average, of the seconds since then.
+	rig.Until(t, 15*time.Second, func() error {
+		var h vpn.History
+		since := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+		if err := i.API(t.Context(), "GET", "/v1/usage?user=u0&since="+since, nil, &h); err != nil {
+			return err
+		}
+		if len(h.Points) != 1 || len(h.Watched) != 1 || h.Watched[0].Seconds < 4 {
+			return fmt.Errorf("the history is %+v", h)
+		}
+		if n := h.Points[0].Online; n < 0.3 || n > 1 {
+			return fmt.Errorf("%.2f connections on average", n)
+		}
+		return nil
+	})
 	conn.Close()
 	rig.Until(t, 5*time.Second, func() error {
 		users, err := i.Users()

@@ -25,7 +25,7 @@ const (
 // into is what adds rows to the history.
 func into() string {
 	return ` ON CONFLICT (step, at, user_number, server_id) DO UPDATE SET up = ` + plus(`usage_history.up`, `excluded.up`) +
-		`, down = ` + plus(`usage_history.down`, `excluded.down`)
+		`, down = ` + plus(`usage_history.down`, `excluded.down`) + `, connected = usage_history.connected + excluded.connected`
 }
 
 // add notes what users have moved over a server, at that time.
@@ -49,14 +49,55 @@ func (s history) add(server vpn.ServerID, moved map[int64]vpn.Traffic, at time.T
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
+// Watch implements [app.HistoryStore].
+func (s history) Watch(w app.Watched) error {
+	begin := w.At.Unix() - w.At.Unix()%seconds(fineStep)
+	_, err := s.t.exec(`INSERT INTO history_watched (step, at, seconds) VALUES ($1, $2, $3)`+intoWatched, seconds(fineStep), begin, w.Seconds)
+	if err != nil || len(w.Connected) == 0 {
+		return err
+	}
+	insert, err := s.t.prepare(`INSERT INTO usage_history (step, at, user_number, server_id, up, down, connected)
+		SELECT $1, $2, number, $3, 0, 0, $4 FROM users WHERE id = $5` + into())
+	if err != nil {
+		return err
+	}
+	for of, n := range w.Connected {
+		if err := insert.exec(seconds(fineStep), begin, string(of.Server), n, string(of.User)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const intoWatched = ` ON CONFLICT (step, at) DO UPDATE SET seconds = history_watched.seconds + excluded.seconds`
+
+// Watched implements [app.HistoryStore].
+func (s history) Watched(q app.HistoryRange) ([]app.Watched, error) {
+	since, at := span(q)
+	scan := func(row scanner) (w app.Watched, err error) {
+		var begin int64
+		err = row.Scan(&begin, &w.Seconds)
+		w.At = time.Unix(begin, 0).UTC()
+		return w, err
+	}
+	return collect(s.t, scan, `SELECT `+at+`, SUM(h.seconds) FROM history_watched h
+		WHERE h.at >= $1 AND h.at < $2 GROUP BY 1 ORDER BY 1`, since, q.Until.Unix())
+}
+
+// span returns where rows begin that a question is about, and SQL for the
+// step that a row h belongs to: a step is told whole.
+func span(q app.HistoryRange) (since int64, at string) {
+	since = q.Since.Unix()
+	step := seconds(q.Step)
+	if step == 0 {
+		return since, strconv.FormatInt(since, 10)
+	}
+	return since - since%step, `h.at - h.at % ` + strconv.FormatInt(step, 10)
+}
+
 // List implements [app.HistoryStore].
 func (s history) List(q app.HistoryRange) ([]app.Moved, error) {
-	since, until := q.Since.Unix(), q.Until.Unix()
-	at := strconv.FormatInt(since, 10)
-	if step := seconds(q.Step); step > 0 {
-		at = `h.at - h.at % ` + strconv.FormatInt(step, 10)
-		since -= since % step // a step is told whole
-	}
+	since, at := span(q)
 	user, server := `''`, `''`
 	if q.ByUser {
 		user = `COALESCE(u.id, '')`
@@ -64,7 +105,7 @@ func (s history) List(q app.HistoryRange) ([]app.Moved, error) {
 	if q.ByServer {
 		server = `h.server_id`
 	}
-	args := []any{since, until}
+	args := []any{since, q.Until.Unix()}
 	where := ` WHERE h.at >= $1 AND h.at < $2`
 	narrow := func(column, value string) {
 		if value != "" {
@@ -80,12 +121,12 @@ func (s history) List(q app.HistoryRange) ([]app.Moved, error) {
 			user, server                 string
 			upHigh, upLow, dnHigh, dnLow int64
 		)
-		err = row.Scan(&begin, &user, &server, &upHigh, &upLow, &dnHigh, &dnLow)
+		err = row.Scan(&begin, &user, &server, &upHigh, &upLow, &dnHigh, &dnLow, &m.Connected)
 		m.At, m.User, m.Server = time.Unix(begin, 0).UTC(), vpn.UserID(user), vpn.ServerID(server)
 		m.Traffic = traffic(joined(upHigh, upLow), joined(dnHigh, dnLow))
 		return m, err
 	}
-	return collect(s.t, scan, `SELECT `+at+`, `+user+`, `+server+`, `+halves(`h.up`)+`, `+halves(`h.down`)+`
+	return collect(s.t, scan, `SELECT `+at+`, `+user+`, `+server+`, `+halves(`h.up`)+`, `+halves(`h.down`)+`, SUM(h.connected)
 		FROM usage_history h LEFT JOIN users u ON u.number = h.user_number`+where+`
 		GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, args...)
 }
@@ -113,12 +154,32 @@ func (s history) Roll(now time.Time) error {
 		end := now.Add(-r.keep).Unix()
 		end -= end % seconds(r.to)
 		to := strconv.FormatInt(seconds(r.to), 10)
+		if err := s.rollWatched(to, seconds(r.from), end); err != nil {
+			return err
+		}
 		err := s.move(`step = $1 AND at < $2`, to, `at - at % `+to, `user_number`, seconds(r.from), end)
 		if err != nil {
 			return err
 		}
 	}
-	_, err := s.t.exec(`DELETE FROM usage_history WHERE step = $1 AND at < $2`, seconds(dayStep), now.Add(-keepDaily).Unix())
+	for _, table := range []string{`usage_history`, `history_watched`} {
+		_, err := s.t.exec(`DELETE FROM `+table+` WHERE step = $1 AND at < $2`, seconds(dayStep), now.Add(-keepDaily).Unix())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollWatched adds what was watched in steps that end before then to longer
+// ones.
+func (s history) rollWatched(to string, from, end int64) error {
+	_, err := s.t.exec(`INSERT INTO history_watched (step, at, seconds)
+		SELECT `+to+`, at - at % `+to+`, SUM(seconds) FROM history_watched WHERE step = $1 AND at < $2 GROUP BY 2`+intoWatched, from, end)
+	if err != nil {
+		return err
+	}
+	_, err = s.t.exec(`DELETE FROM history_watched WHERE step = $1 AND at < $2`, from, end)
 	return err
 }
 
@@ -129,29 +190,33 @@ func (s history) move(where, step, at, user string, args ...any) error {
 		step, at, user int64
 		server         string
 	}
-	sums := map[row]vpn.Traffic{}
+	type sum struct {
+		vpn.Traffic
+		connected int64
+	}
+	sums := map[row]sum{}
 	err := s.t.each(func(r scanner) error {
 		var (
-			k        row
-			up, down int64
+			k                   row
+			up, down, connected int64
 		)
-		err := r.Scan(&k.step, &k.at, &k.user, &k.server, &up, &down)
-		sums[k] = sums[k].Add(traffic(up, down))
+		err := r.Scan(&k.step, &k.at, &k.user, &k.server, &up, &down, &connected)
+		sums[k] = sum{sums[k].Add(traffic(up, down)), sums[k].connected + connected}
 		return err
-	}, `SELECT `+step+`, `+at+`, `+user+`, server_id, up, down FROM usage_history WHERE `+where, args...)
+	}, `SELECT `+step+`, `+at+`, `+user+`, server_id, up, down, connected FROM usage_history WHERE `+where, args...)
 	if err != nil || len(sums) == 0 {
 		return err
 	}
 	if _, err := s.t.exec(`DELETE FROM usage_history WHERE `+where, args...); err != nil {
 		return err
 	}
-	insert, err := s.t.prepare(`INSERT INTO usage_history (step, at, user_number, server_id, up, down)
-		VALUES ($1, $2, $3, $4, $5, $6)` + into())
+	insert, err := s.t.prepare(`INSERT INTO usage_history (step, at, user_number, server_id, up, down, connected)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)` + into())
 	if err != nil {
 		return err
 	}
 	for k, t := range sums {
-		if err := insert.exec(k.step, k.at, k.user, k.server, int64(t.Up), int64(t.Down)); err != nil {
+		if err := insert.exec(k.step, k.at, k.user, k.server, int64(t.Up), int64(t.Down), t.connected); err != nil {
 			return err
 		}
 	}

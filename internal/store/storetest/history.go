@@ -167,3 +167,62 @@ func historyProperty(b *bench) {
 		}
 	})
 }
+
+// What was seen of connections is added up as traffic is, in every step, and
+// it is known for how long somebody looked.
+func historyConnections(b *bench) {
+	alice, main, c := b.access("alice", "main")
+	bob, other, _ := b.access("bob", "other")
+	watch := func(at time.Time, seconds int64, connected map[app.Connected]int64) {
+		b.Helper()
+		b.update(func(tx app.Tx) error {
+			return tx.History.Watch(app.Watched{At: at, Seconds: seconds, Connected: connected})
+		})
+	}
+	a, o := app.Connected{User: alice.ID, Server: main.ID}, app.Connected{User: bob.ID, Server: other.ID}
+	watch(noon.Add(time.Minute), 60, map[app.Connected]int64{a: 120, o: 30, {User: "stranger", Server: main.ID}: 7})
+	watch(noon.Add(2*time.Minute), 60, map[app.Connected]int64{a: 60})
+	b.recordAt(noon.Add(2*time.Minute), main.ID, counter(c, 1, 2))
+	watch(noon.Add(10*time.Minute), 300, nil) // nobody was connected
+	watch(noon.Add(time.Hour), 100, map[app.Connected]int64{o: 50})
+
+	watched := func(q app.HistoryRange) (out []app.Watched) {
+		b.Helper()
+		b.view(func(tx app.Tx) (err error) {
+			out, err = tx.History.Watched(q)
+			return err
+		})
+		return out
+	}
+	hour := noon.Add(time.Hour)
+	q := app.HistoryRange{Since: noon, Until: noon.Add(2 * time.Hour), Step: 5 * time.Minute}
+	b.equal("five minutes", watched(q), []app.Watched{{At: noon, Seconds: 120}, {At: noon.Add(10 * time.Minute), Seconds: 300}, {At: hour, Seconds: 100}})
+	q.User = alice.ID
+	b.equal("of alice", b.history(q), []app.Moved{{At: noon, Traffic: vpn.Traffic{Up: 1, Down: 2}, Connected: 180}})
+	q.User = bob.ID
+	b.equal("of bob", b.history(q), []app.Moved{{At: noon, Connected: 30}, {At: hour, Connected: 50}})
+	q.User = ""
+	// Rolled up it is the same, twice too.
+	for range 2 {
+		b.roll(noon.Add(3 * 24 * time.Hour))
+		q.Step = time.Hour
+		b.equal("hours", watched(q), []app.Watched{{At: noon, Seconds: 420}, {At: hour, Seconds: 100}})
+		q.User = bob.ID
+		b.equal("of a user", b.history(q), []app.Moved{{At: noon, Connected: 30}, {At: hour, Connected: 50}})
+		q.User = ""
+	}
+	b.roll(noon.AddDate(0, 3, 0))
+	q = app.HistoryRange{Since: noon.AddDate(0, 0, -1), Until: noon.AddDate(0, 0, 1)}
+	b.equal("all of it", watched(q), []app.Watched{{At: q.Since, Seconds: 520}})
+	// Who is gone is nobody, and was there all the same.
+	bob.DeletedAt = day
+	b.putUser(bob)
+	b.update(func(tx app.Tx) error { return tx.Credentials.Purge(day.Add(time.Hour)) })
+	b.equal("of all", b.history(q), []app.Moved{{At: q.Since, Traffic: vpn.Traffic{Up: 1, Down: 2}, Connected: 260}})
+	q.Server = other.ID
+	b.equal("over a server", b.history(q), []app.Moved{{At: q.Since, Connected: 80}})
+	b.roll(noon.AddDate(4, 0, 0))
+	if got := watched(q); len(got) != 0 {
+		b.Errorf("after four years: %+v", got)
+	}
+}

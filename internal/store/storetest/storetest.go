@@ -90,6 +90,7 @@ func Run(t *testing.T, open func(t *testing.T) app.Store) {
 		{"history/rolls up and keeps every byte", historyRolls},
 		{"history/of who is gone is nobody's", historyPurged},
 		{"history/adds up", historyProperty},
+		{"history/knows how many were connected", historyConnections},
 
 		{"events/come back the newest first", eventsList},
 	} {

@@ -2,7 +2,9 @@ package monitor
 
 import (
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -180,33 +182,33 @@ func (d drawer) axis(w int) string {
 	return d.theme.Faint.Render(line + widget.FitRight(d.theme, "now", max(w-widget.Width(line), 0)))
 }
 
-// online is how many connections there were.
+// online is how many connections there were: of the last minutes in each
+// second, of what is longer ago on average in each step.
 func (d drawer) online(w, h int) (widget.Pane, []string) {
 	t := d.theme
 	frame := widget.Pane{Title: "Online"}
 	values := d.series.online
-	if d.traffic.span != minutes {
-		// They are not kept for longer, whatever the other chart shows.
-		if d.traffic.subject.user != "" {
-			return frame, d.message(w, h, t.Muted.Render("of a user: known of the last 2 min only"), "[ is a shorter span")
-		}
-		switch {
-		case w > 48:
-			frame.Title = "Online, last 2 min (longer is not kept)"
-		case w > 30:
-			frame.Title = "Online, last 2 min"
-		default:
-			frame.Title = "Online, 2 min"
-		}
-		values = d.frame.Data().Recent(d.traffic.subject.server, 120).Online
-	}
-	if !d.frame.Data().Known(feed.Rates) || len(values) == 0 {
+	if !d.traffic.loaded() || len(values) == 0 {
 		return frame, d.skeleton(w, h)
 	}
 	most := slices.Max(values)
-	frame.Note = fmt.Sprintf("%d now", int(values[len(values)-1]))
-	if w > 36 && d.traffic.span == minutes {
-		frame.Note += fmt.Sprintf(", most %d, last 2 min", int(most))
+	_, length, _ := d.traffic.span.of()
+	switch known := d.series.watched; {
+	case d.traffic.span == minutes:
+		frame.Note = fmt.Sprintf("%d now", int(values[len(values)-1]))
+		if w > 36 {
+			frame.Note += fmt.Sprintf(", most %d, last 2 min", int(most))
+		}
+	case known == 0:
+		return frame, d.message(w, h, t.Muted.Render("Not known of this time."), "A daemon counts connections while it runs.")
+	default:
+		frame.Note = "most " + count(most)
+		if w > 36 {
+			frame.Note += " on average"
+		}
+		if known < length*9/10 && w > 40 {
+			frame.Note += ", known of " + widget.Age(known)
+		}
 	}
 	const scale = 6
 	columns := w - scale - 1
@@ -222,13 +224,21 @@ func (d drawer) online(w, h int) (widget.Pane, []string) {
 		label := ""
 		switch i {
 		case 0:
-			label = fmt.Sprint(int(most))
+			label = count(most)
 		case h - 1:
 			label = "0"
 		}
 		lines[i] = t.Muted.Render(widget.FitRight(t, label, scale-1)) + " " + lines[i]
 	}
 	return frame, lines
+}
+
+// count is a number of connections, which is not whole on average.
+func count(n float64) string {
+	if n < 10 && n != math.Trunc(n) {
+		return strconv.FormatFloat(n, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(n, 'f', 0, 64)
 }
 
 // host is how busy and how full the machine is.

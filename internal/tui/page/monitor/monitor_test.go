@@ -40,7 +40,8 @@ func (b *books) Rates(_ context.Context, q vpn.RatesQuery) (vpn.Rates, error) {
 	return r, b.err
 }
 
-// History has 1 MB/s down, and 3 in one step.
+// History has 1 MB/s down, and 3 in one step; in the third quarter no daemon
+// ran to count connections.
 func (b *books) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, error) {
 	b.history = append(b.history, q)
 	h := vpn.History{Since: q.Since, Until: tuitest.Now(), Step: int64(q.Step / time.Second)}
@@ -52,6 +53,10 @@ func (b *books) History(_ context.Context, q vpn.HistoryQuery) (vpn.History, err
 		p := vpn.HistoryPoint{At: at, Traffic: vpn.Traffic{Down: uint64(h.Step) * 1e6, Up: uint64(float64(h.Step) * 2e5 * (1 + math.Sin(float64(i)/9)))}}
 		if i == 5 {
 			p.Down *= 3
+		}
+		if part := 4 * at.Sub(q.Since) / tuitest.Now().Sub(q.Since); part != 2 {
+			p.Online = 40 + 30*math.Sin(float64(i)/20)
+			h.Watched = append(h.Watched, vpn.WatchedStep{At: at, Seconds: h.Step})
 		}
 		h.Points, h.Total = append(h.Points, p), h.Total.Add(p.Traffic)
 		i++
@@ -194,7 +199,7 @@ func TestWhose(t *testing.T) {
 	if q := b.rates[len(b.rates)-1]; !q.Since.Equal(tuitest.Now().Add(-time.Second)) {
 		t.Errorf("asked for %+v", q)
 	}
-	d.Press("]").Want("Traffic · user hiro-0277", "last 1 h", "known of the last 2 min only")
+	d.Press("]").Want("Traffic · user hiro-0277", "last 1 h", "Online", " on average")
 	if q := b.history[0]; q.User != "hiro-0277" {
 		t.Errorf("asked for %+v", q)
 	}

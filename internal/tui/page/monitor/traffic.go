@@ -54,7 +54,8 @@ func (s subject) String() string {
 type series struct {
 	since, until time.Time
 	down, up     []float64
-	online       []float64 // connections; nil: it is not kept
+	online       []float64     // connections, on average; 0 as well where nobody counted them
+	watched      time.Duration // for which they were counted
 	moved        vpn.Traffic
 	highest      vpn.Rate
 }
@@ -211,7 +212,13 @@ func (t *traffic) series(now time.Time) series {
 	if t.span == minutes {
 		return t.recent(now, n)
 	}
-	s := series{since: t.history.Since, until: t.history.Since.Add(length), down: make([]float64, n), up: make([]float64, n), moved: t.history.Total}
+	s := series{
+		since: t.history.Since, until: t.history.Since.Add(length), moved: t.history.Total,
+		down: make([]float64, n), up: make([]float64, n), online: make([]float64, n),
+	}
+	for _, w := range t.history.Watched {
+		s.watched += time.Duration(w.Seconds) * time.Second
+	}
 	for _, p := range t.history.Points {
 		i := int(p.At.Sub(s.since) / step)
 		if i < 0 || i >= n {
@@ -221,6 +228,7 @@ func (t *traffic) series(now time.Time) series {
 		over := min(step, max(t.at.Sub(s.since.Add(time.Duration(i)*step)), begun))
 		s.down[i] += float64(p.Down) / over.Seconds()
 		s.up[i] += float64(p.Up) / over.Seconds()
+		s.online[i] += p.Online
 	}
 	s.most()
 	return s
