@@ -71,7 +71,10 @@ func fileError(err error) error {
 	return vpn.Errorf(vpn.Unavailable, "%w", err).WithHint("check that the disk is there, has space and can be written")
 }
 
-func inTheWay(path string) error {
-	return vpn.Errorf(vpn.Conflict, "%s is in the way: the store would be there, and it is not a file", path).
+// inTheWay says that where a file of ours would be, such as the store, there
+// is something else: a directory, or a link, which could lead to a file of
+// somebody else.
+func inTheWay(path, what string) error {
+	return vpn.Errorf(vpn.Conflict, "%s is in the way: the %s would be there, and it is not a file", path, what).
 		WithHint("move it away, or choose another directory with --data-dir")
 }

@@ -30,7 +30,7 @@ func Inspect(ctx context.Context, file string) (Inspection, error) {
 	if err != nil {
 		return Inspection{}, fileError(err)
 	}
-	switch st, err := os.Stat(file); {
+	switch st, err := os.Lstat(file); {
 	case errors.Is(err, fs.ErrNotExist) && hasLog(file):
 		return Inspection{}, damaged(file, errors.New("the file is gone and its log is there"))
 	case errors.Is(err, fs.ErrNotExist):
@@ -38,7 +38,7 @@ func Inspect(ctx context.Context, file string) (Inspection, error) {
 	case err != nil:
 		return Inspection{}, fileError(err)
 	case !st.Mode().IsRegular():
-		return Inspection{}, inTheWay(file)
+		return Inspection{}, inTheWay(file, "store")
 	}
 	// Whether there is a log decides how the file is read, and a daemon may
 	// change that in the meantime: what looks wrong once is looked at again.

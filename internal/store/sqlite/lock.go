@@ -23,9 +23,14 @@ type DirLock struct{ file *os.File }
 // kind [vpn.Unavailable]. The file dir/lock stays, and is never removed: two
 // processes could then each lock one of their own.
 func Lock(ctx context.Context, dir string, wait time.Duration) (*DirLock, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	path := filepath.Join(dir, "lock")
+	// What the lock's file holds is written over: nobody else's may be.
+	if st, err := os.Lstat(path); err == nil && !st.Mode().IsRegular() {
+		return nil, inTheWay(path, "lock")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, located(filepath.Join(dir, "lock"), fileError(err))
+		return nil, located(path, fileError(err))
 	}
 	if err := flock(ctx, f, wait); err != nil {
 		defer f.Close()

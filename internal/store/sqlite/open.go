@@ -105,7 +105,7 @@ func systemEvent(o Options, action, detail string) vpn.Event {
 // prepare sees to it that there is a file at path that only its owner can
 // read.
 func prepare(ctx context.Context, path string, o Options, migrations fs.FS) error {
-	st, err := os.Stat(path)
+	st, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && hasLog(path):
 		return damaged(path, errors.New("the file is gone and its log is there"))
@@ -116,7 +116,7 @@ func prepare(ctx context.Context, path string, o Options, migrations fs.FS) erro
 	case err != nil:
 		return fileError(err)
 	case !st.Mode().IsRegular():
-		return inTheWay(path)
+		return inTheWay(path, "store")
 	}
 	for _, suffix := range []string{"", walSuffix, shmSuffix} {
 		if err := restrict(path + suffix); err != nil {
@@ -128,7 +128,10 @@ func prepare(ctx context.Context, path string, o Options, migrations fs.FS) erro
 
 // restrict lets only its owner read a file, if it is there.
 func restrict(path string) error {
-	st, err := os.Stat(path)
+	st, err := os.Lstat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		return inTheWay(path, "store")
+	}
 	if err == nil && st.Mode().Perm() != 0o600 {
 		err = os.Chmod(path, 0o600)
 	}

@@ -127,6 +127,49 @@ func TestFilesAreTheOwnersAlone(t *testing.T) {
 	})
 }
 
+// A link in the place of one of our files leads to somebody else's: that one
+// is neither taken for ours, nor is who may read it or what it holds changed.
+func TestLinksAreNotFollowed(t *testing.T) {
+	for name, open := range map[string]func(path string) error{
+		"lock": func(path string) error {
+			_, err := Lock(t.Context(), filepath.Dir(path), 0)
+			return err
+		},
+		"vpn.db": func(path string) error {
+			_, err := Open(t.Context(), path, Options{})
+			return err
+		},
+		"vpn.db, looked at only": func(path string) error {
+			_, err := Inspect(t.Context(), path)
+			return err
+		},
+	} {
+		name, _, _ := strings.Cut(name, ",")
+		theirs, dir := filepath.Join(t.TempDir(), "passwd"), t.TempDir()
+		check(t, os.WriteFile(theirs, []byte("root:x:0:0\n"), 0o644))
+		check(t, os.Chmod(theirs, 0o644))
+		for _, to := range []string{theirs, filepath.Join(dir, "nowhere"), dir} {
+			path := filepath.Join(dir, name)
+			check(t, os.Symlink(to, path))
+			if err := open(path); vpn.KindOf(err) != vpn.Conflict || !strings.Contains(err.Error(), path+" is in the way") {
+				t.Errorf("%s is a link to %s: %v", name, to, err)
+			}
+			if got, err := os.Readlink(path); err != nil || got != to {
+				t.Errorf("%s was a link to %s: %q, %v", name, to, got, err)
+			}
+			check(t, os.Remove(path))
+		}
+		st, err := os.Stat(theirs)
+		check(t, err)
+		if text, err := os.ReadFile(theirs); err != nil || string(text) != "root:x:0:0\n" || st.Mode().Perm() != 0o644 {
+			t.Errorf("as %s: the file of somebody else holds %q, with mode %v (%v)", name, text, st.Mode(), err)
+		}
+		if got := listing(t, dir); len(got) > 0 {
+			t.Errorf("as %s: %q were made", name, got)
+		}
+	}
+}
+
 func TestCloseLeavesOneWholeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "vpn.db")
 	s := mustOpen(t, path)
