@@ -115,10 +115,25 @@ func (p *policy) permits(a netip.Addr) bool {
 	case a.Is4():
 		return !contains(forbidden4, a)
 	case contains(nat64, a):
-		b := a.As16()
-		return p.permits(netip.AddrFrom4([4]byte(b[12:])))
+		return p.permits(inside(a))
 	}
 	return contains(global6, a) && !contains(forbidden6, a)
+}
+
+// inside returns the IPv4 address in the last 32 bits of one of NAT64.
+func inside(a netip.Addr) netip.Addr {
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:]))
+}
+
+// Destination returns where packets to a come out in the end: an IPv4 address
+// however it is written, of NAT64 too, and any other without its zone. Lists
+// of destinations are to be compared with this.
+func Destination(a netip.Addr) netip.Addr {
+	if a = plain(a); contains(nat64, a) {
+		return inside(a)
+	}
+	return a
 }
 
 // refusal is the error for a destination that users may not reach.

@@ -92,6 +92,17 @@ func prefixes(s ...string) []netip.Prefix {
 	return out
 }
 
+func TestDestination(t *testing.T) {
+	for a, want := range map[string]string{
+		"203.0.113.1": "203.0.113.1", "::ffff:203.0.113.1": "203.0.113.1", "64:ff9b::203.0.113.1": "203.0.113.1", "64:ff9b::cb00:7101%eth0": "203.0.113.1",
+		"2001:db8::1": "2001:db8::1", "fe80::1%eth0": "fe80::1", "64:ff9b:1::203.0.113.1": "64:ff9b:1::cb00:7101",
+	} {
+		if got := Destination(netip.MustParseAddr(a)); got != netip.MustParseAddr(want) {
+			t.Errorf("Destination(%s) = %s", a, got)
+		}
+	}
+}
+
 func TestAllowWins(t *testing.T) {
 	g := New(prefixes("10.1.0.0/16", "::ffff:10.2.0.0/112", "fd00:1::/32", "127.0.0.1/32", "fe80::/10", "192.168.5.77/24"))
 	g.SetHost([]netip.Addr{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("203.0.113.5")})

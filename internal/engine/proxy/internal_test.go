@@ -127,6 +127,33 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// Another spelling of an address is the same destination.
+func TestDeniedInAnySpelling(t *testing.T) {
+	set := protocol.Settings{Rules: protocol.Rules{DenyDestinations: []string{"203.0.113.0/24", "2001:db8:1::/48"}}}
+	only := protocol.Settings{Rules: protocol.Rules{AllowDestinations: []string{"198.51.100.0/24"}}}
+	denies, allows := rules{}, rules{}
+	var err error
+	if denies.policy, err = set.Policy(); err != nil {
+		t.Fatal(err)
+	}
+	if allows.policy, err = only.Policy(); err != nil {
+		t.Fatal(err)
+	}
+	g := egress.New(nil)
+	for host, ok := range map[string]bool{
+		"203.0.113.5": false, "::ffff:203.0.113.5": false, "64:ff9b::203.0.113.5": false, "64:ff9b::cb00:7105": false, "2001:db8:1::5": false,
+		"198.51.100.5": true, "64:ff9b::198.51.100.5": true, "2001:db8:2::5": true,
+	} {
+		if _, err := denies.resolve(t.Context(), g, host); (err == nil) != ok {
+			t.Errorf("%s, where others are denied: %v", host, err)
+		}
+		ok = ok && host != "2001:db8:2::5"
+		if _, err := allows.resolve(t.Context(), g, host); (err == nil) != ok {
+			t.Errorf("%s, where only some are allowed: %v", host, err)
+		}
+	}
+}
+
 func TestReplies(t *testing.T) {
 	for r, err := range map[reply]error{replyRefused: vpn.Errorf(vpn.Denied, "no"), replyFailure: vpn.Errorf(vpn.Internal, "odd"), replyDone: nil} {
 		if got := replyTo(err); got != r {

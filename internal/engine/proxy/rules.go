@@ -71,9 +71,10 @@ func (r *rules) resolve(ctx context.Context, g *egress.Guard, host string) ([]ne
 }
 
 // permits reports whether the rules let users reach an address. named says
-// that its name is allowed.
+// that its name is allowed. An IPv4 address in one of NAT64 is judged, too.
 func (r *rules) permits(a netip.Addr, named bool) bool {
-	return !contains(r.policy.Deny.Networks, a) && (named || contains(r.policy.Allow.Networks, a))
+	within := func(list []netip.Prefix) bool { return contains(list, a) || contains(list, egress.Destination(a)) }
+	return !within(r.policy.Deny.Networks) && (named || within(r.policy.Allow.Networks))
 }
 
 // matches reports whether name is one of patterns, or below one like *.name.
