@@ -44,10 +44,13 @@ func TestPatience(t *testing.T) {
 				t.Errorf("wrong password %d takes %v", n, d)
 			}
 		}
-		if d := took(neighbour, alice); d != longPause {
+		if d := took(neighbour, alice); d != 0 {
+			t.Errorf("one who came before the guesser takes %v", d)
+		}
+		if d := took(neighbour, bob); d != longPause {
 			t.Errorf("a right password takes %v among wrong ones", d)
 		}
-		if d := took(here, alice); d != 0 {
+		if d := took(here, bob); d != 0 {
 			t.Errorf("one who is known takes %v", d)
 		}
 		if d := took(there, bob); d != 0 {
@@ -71,6 +74,31 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// However many wrong passwords wait for their turn, whoever is there already
+// goes on.
+func TestGuessersLockNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPatience()
+		alice, bob := &account{credential: "a"}, &account{credential: "b"}
+		here := netip.MustParseAddr("192.0.2.1")
+		if p.judge(here, alice) == nil {
+			t.Fatal("alice is refused though nobody guesses")
+		}
+		for range 2 * maxWaiting {
+			go p.judge(here, nil)
+		}
+		synctest.Wait()
+		begin := time.Now()
+		if p.judge(here, alice) == nil || time.Since(begin) != 0 {
+			t.Errorf("alice is refused, or waits %v, because a neighbour guesses", time.Since(begin))
+		}
+		if p.judge(here, bob) != nil {
+			t.Error("a right password is told from wrong ones where too many wait")
+		}
+		close(p.over)
+	})
+}
+
 func TestPatienceIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatience()
@@ -80,6 +108,12 @@ func TestPatienceIsBounded(t *testing.T) {
 		synctest.Wait()
 		if n := len(p.guessers); n > maxGuessers {
 			t.Errorf("%d sources are remembered", n)
+		}
+		for n := range 2 * maxRegulars {
+			p.judge(nthSource(1<<21+n), &account{credential: "a"})
+		}
+		if n := len(p.regulars); n > maxRegulars {
+			t.Errorf("%d right passwords are remembered", n)
 		}
 		source := nthSource(1 << 20)
 		for range 100 {

@@ -14,18 +14,20 @@ const (
 	longPause   = 8 * time.Second
 	forgiven    = 10 * time.Minute // without another one
 	maxGuessers = 4096             // sources that are remembered
+	maxRegulars = 4096             // and those who gave a right password
 	maxWaiting  = 8                // attempts of one source that wait for their turn
 )
 
 // patience is what slows those down who guess passwords. After a wrong one,
 // all attempts of its source take turns, further and further apart; whoever
-// gave a right one from there before is spared, and so a guesser cannot lock
-// out the neighbours behind one address.
+// gave a right one from there before is spared, and so a guesser, or a device
+// with an old password, does not lock out the neighbours behind one address.
 type patience struct {
 	over chan struct{} // closed: nobody waits any more
 
 	mu       sync.Mutex
 	guessers map[netip.Prefix]*guesser
+	regulars map[regular]struct{}
 }
 
 type guesser struct {
@@ -33,11 +35,16 @@ type guesser struct {
 	waiting  int
 	turn     time.Time // of the attempt after those that wait
 	last     time.Time // failure
-	known    map[vpn.CredentialID]bool
+}
+
+// A regular has given a right password from a source.
+type regular struct {
+	source     netip.Prefix
+	credential vpn.CredentialID
 }
 
 func newPatience() *patience {
-	return &patience{over: make(chan struct{}), guessers: map[netip.Prefix]*guesser{}}
+	return &patience{over: make(chan struct{}), guessers: map[netip.Prefix]*guesser{}, regulars: map[regular]struct{}{}}
 }
 
 // judge returns a if it is not nil, once it is its turn. It returns nil for a
@@ -73,11 +80,12 @@ func (p *patience) queue(network netip.Prefix, a *account) (pause time.Duration,
 		g = nil
 	}
 	switch {
-	case a != nil && g == nil, a != nil && g.known[a.credential]:
+	case a != nil && (g == nil || p.isRegular(network, a)):
+		p.welcome(network, a)
 		return 0, true
 	case g == nil:
 		p.makeRoom(now)
-		g = &guesser{turn: now, known: map[vpn.CredentialID]bool{}}
+		g = &guesser{turn: now}
 		p.guessers[network] = g
 	case g.waiting >= maxWaiting:
 		return 0, false
@@ -85,8 +93,8 @@ func (p *patience) queue(network netip.Prefix, a *account) (pause time.Duration,
 	if a == nil {
 		g.failures++
 		g.last = now
-	} else if len(g.known) < maxWaiting {
-		g.known[a.credential] = true
+	} else {
+		p.welcome(network, a)
 	}
 	step := min(firstPause<<min(g.failures-1, 10), longPause)
 	if g.turn.Before(now) {
@@ -95,6 +103,31 @@ func (p *patience) queue(network netip.Prefix, a *account) (pause time.Duration,
 	g.turn = g.turn.Add(step)
 	g.waiting++
 	return g.turn.Sub(now), true
+}
+
+func (p *patience) isRegular(source netip.Prefix, a *account) bool {
+	_, is := p.regulars[regular{source, a.credential}]
+	return is
+}
+
+// welcome remembers who gave a right password. The caller holds p.mu.
+func (p *patience) welcome(source netip.Prefix, a *account) {
+	r := regular{source, a.credential}
+	if _, is := p.regulars[r]; is {
+		return
+	}
+	spare := 0
+	if len(p.regulars) >= maxRegulars {
+		spare = maxRegulars / 8
+	}
+	for old := range p.regulars { // anybody: to be forgotten costs one turn, while somebody guesses
+		if spare == 0 {
+			break
+		}
+		delete(p.regulars, old)
+		spare--
+	}
+	p.regulars[r] = struct{}{}
 }
 
 func (p *patience) waited(network netip.Prefix) {
