@@ -14,6 +14,9 @@ import (
 	"vpn/internal/vpn"
 )
 
+// maxAnswerHeader is how much a destination may say before its answer begins.
+const maxAnswerHeader = 256 << 10
+
 // enter makes a's flow the visit's. Connections to destinations are kept for
 // the next request, and with nobody else: what a destination says goes to
 // whom it belongs to, whatever it thinks where a message ends.
@@ -41,6 +44,8 @@ func (v *visit) enter(a *account) error {
 		MaxIdleConnsPerHost:   2,
 		IdleConnTimeout:       30 * time.Second,
 		ExpectContinueTimeout: 2 * time.Second,
+		// By itself it would hold ten megabytes of headers, for each of them.
+		MaxResponseHeaderBytes: maxAnswerHeader,
 	}
 	return nil
 }

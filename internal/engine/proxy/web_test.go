@@ -178,6 +178,44 @@ func TestForwardedHeaders(t *testing.T) {
 	}
 }
 
+// A site cannot fill the memory with headers without an end.
+func TestEndlessHeaders(t *testing.T) {
+	r := start(t, protocol.HTTP, `{}`)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	sent := make(chan int, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\n"))
+		line, n := []byte("X-Long: "+strings.Repeat("x", 8000)+"\r\n"), 0
+		for n < 64<<20 {
+			k, err := conn.Write(line)
+			n += k
+			if err != nil {
+				break
+			}
+		}
+		sent <- n
+	}()
+	res, _ := r.say("GET http://" + ln.Addr().String() + "/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: " + basic("alice", r.password()) + "\r\n\r\n")
+	if res.StatusCode != 502 {
+		t.Errorf("answered %s", res.Status)
+	}
+	if n := <-sent; n >= 64<<20 {
+		t.Errorf("%d bytes of headers were taken", n)
+	}
+	if used := r.used().Down; used > 1<<20 {
+		t.Errorf("%d bytes of headers were read", used)
+	}
+}
+
 func TestUpgrade(t *testing.T) {
 	r := start(t, protocol.Mixed, `{}`)
 	s := newSite(t, func(w http.ResponseWriter, _ *http.Request) {
