@@ -29,6 +29,7 @@ const handshakeTime = 59 * time.Second
 type aead struct {
 	log       *slog.Logger
 	handshake time.Duration
+	most      int64 // associations of one key
 	meter     *meter.Meter
 	guard     *egress.Guard
 	live      *inbound.Registry
@@ -51,7 +52,7 @@ func newAEAD(c engine.Config) (engine.Engine, error) { return newServer(c, hands
 
 func newServer(c engine.Config, handshake time.Duration) *aead {
 	s := &aead{
-		log: c.Log, handshake: handshake, meter: c.Meter, guard: c.Guard, live: inbound.NewRegistry(),
+		log: c.Log, handshake: handshake, most: maxAssociations, meter: c.Meter, guard: c.Guard, live: inbound.NewRegistry(),
 		replays: service.NewReplayCache(service.MaxCapacity), streams: newSources(), datagrams: newSources(),
 		over: make(chan struct{}), doors: map[uint16]*door{},
 	}

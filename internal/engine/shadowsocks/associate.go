@@ -14,6 +14,7 @@ import (
 
 	"vpn/internal/engine/inbound"
 	"vpn/internal/engine/meter"
+	"vpn/internal/vpn"
 )
 
 const (
@@ -24,6 +25,11 @@ const (
 
 	maxSalt   = 32
 	maxHeader = 1 + 16 + 2 // an address in front of a datagram
+
+	// maxAssociations is how many a key may have at one time: each takes a
+	// socket, of which a process has so many only. Whoever has overheard one
+	// datagram may send it again from any number of addresses.
+	maxAssociations = 1024
 
 	maxNames   = 64   // that an association remembers
 	maxPeers   = 1024 // whom it has sent to
@@ -51,10 +57,17 @@ type association struct {
 	peers map[netip.Addr]struct{} // who may answer
 }
 
+var errTooMany = vpn.Errorf(vpn.Denied, "too many associations of one key")
+
 // associate begins an association of the holder of a key.
 func (p *postbox) associate(k *key, client netip.AddrPort) (*association, error) {
+	if k.associations.Add(1) > p.most {
+		k.associations.Add(-1)
+		return nil, errTooMany
+	}
 	back, err := net.ListenUDP("udp", nil)
 	if err != nil {
+		k.associations.Add(-1)
 		return nil, err
 	}
 	a := &association{
@@ -63,6 +76,7 @@ func (p *postbox) associate(k *key, client netip.AddrPort) (*association, error)
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	if a.Flow, err = p.open(k, client, "udp", a.end); err != nil {
+		k.associations.Add(-1)
 		a.end()
 		return nil, err
 	}
@@ -93,6 +107,7 @@ func (a *association) run() {
 	}
 	a.box.mu.Unlock()
 	a.Close()
+	a.key.associations.Add(-1)
 }
 
 // send sends on one datagram of the client, or drops it: datagrams may be

@@ -341,6 +341,69 @@ func TestDatagramsWithoutAKey(t *testing.T) {
 	}
 }
 
+// One datagram that somebody sends again, from one port after the other, takes
+// so many sockets and no more; those of the same key that live do not suffer,
+// nor does anybody else.
+func TestADatagramFromEverywhere(t *testing.T) {
+	const most = 8
+	r := startWith(t, shadowsocks.NewNarrow(most), settings.ChaCha20, "", 2)
+	packets := enginetest.ListenPackets(t, "127.0.0.1")
+	live := r.dial(0, "udp", packets)
+	if err := enginetest.Echoes(live); err != nil {
+		t.Fatal(err)
+	}
+	key, err := sdk.NewEncryptionKey(string(r.method), r.spec.Grants[0].Secret.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := netip.MustParseAddrPort(packets)
+	plain := append(append([]byte{1}, a.Addr().AsSlice()...), byte(a.Port()>>8), byte(a.Port()))
+	overheard, err := sdk.Pack(make([]byte, 1000), append(plain, "hello"...), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := 0
+	for range 2 * most {
+		conn, err := net.Dial("udp", r.addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := conn.Write(overheard); err != nil {
+			t.Fatal(err)
+		}
+		wait := patience
+		if answered == most-1 { // none is to come any more
+			wait = 20 * time.Millisecond
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(wait))
+		if _, err := conn.Read(make([]byte, 1000)); err == nil {
+			answered++
+		}
+	}
+	if n := r.meter.Conns(); answered != most-1 || n != most {
+		t.Errorf("%d are answered, and there are %d associations, %d at most", answered, n, most)
+	}
+	if err := enginetest.Echoes(live); err != nil {
+		t.Errorf("the one that was first: %v", err)
+	}
+	if err := enginetest.Echoes(r.dial(1, "udp", packets)); err != nil {
+		t.Errorf("another user: %v", err)
+	}
+	// What has ended makes room.
+	r.meter.Kick(r.spec.Grants[0].User)
+	if !enginetest.Eventually(func() bool { return r.meter.Conns() == 1 }) {
+		t.Fatalf("%d associations after a kick", r.meter.Conns())
+	}
+	again := r.dial(0, "udp", packets)
+	if !enginetest.Eventually(func() bool {
+		_ = again.SetDeadline(time.Now().Add(time.Second))
+		return enginetest.Echoes(again) == nil
+	}) {
+		t.Error("after they have ended there is no room")
+	}
+}
+
 // Users beyond the cap are at the ports that follow, and at no other.
 func TestUsersAreSpreadOverPorts(t *testing.T) {
 	r := start(t, settings.ChaCha20, `, "keys_per_port": "2"`, 5)

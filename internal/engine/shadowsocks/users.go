@@ -1,6 +1,8 @@
 package shadowsocks
 
 import (
+	"sync/atomic"
+
 	"github.com/Jigsaw-Code/outline-sdk/transport/shadowsocks"
 	"github.com/Jigsaw-Code/outline-ss-server/service"
 
@@ -15,6 +17,8 @@ type key struct {
 	secret     vpn.Secret
 	method     settings.Method
 	entry      service.CipherEntry // the library keeps nothing in it of a list that is not its own
+
+	associations atomic.Int64 // that live
 }
 
 // users are all that there are. They are replaced, never changed; what stays
@@ -83,7 +87,9 @@ func newKey(m settings.Method, g *vpn.Grant) (*key, error) {
 	if err != nil {
 		return nil, vpn.Errorf(vpn.Invalid, "the method %s is not known", m)
 	}
-	return &key{g.Credential, g.Secret, m, service.MakeCipherEntry(string(g.Credential), crypto, secret)}, nil
+	return &key{
+		credential: g.Credential, secret: g.Secret, method: m, entry: service.MakeCipherEntry(string(g.Credential), crypto, secret),
+	}, nil
 }
 
 // has reports whether a key may still be used.
