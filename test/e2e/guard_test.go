@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +25,29 @@ func forbidden() []string {
 		"loopback.example.test", "private.example.test", // names that lead there
 		"100.64.0.1", "192.168.1.1", "172.16.0.1", "198.18.0.1", "fe80::1", "224.0.0.1", "255.255.255.255",
 		"64:ff9b::7f00:1", "64:ff9b::a09:909", "2002:7f00:1::", "2130706433", "0x7f.1",
+		rig.ServerAddr, rig.ServerAddr6, serverOut, serverOut6, // the server's own, which are public
+		"172.17.0.2", "192.0.0.192", "fec0::7", "fd00:ec2::254", "64:ff9b:1::a09:909", "2001:0:a09:909::1", "2002:a09:909::1",
+	}
+}
+
+// sitEverywhere lets the canary sit where the forbidden places are, as far as
+// the server would find them there.
+func (c *canary) sitEverywhere(t *testing.T, w *rig.World) {
+	t.Helper()
+	c.sit(t, w.Server, "") // all of its own addresses
+	for _, host := range []string{rig.PrivateAddr, "169.254.169.254", "fd00::7"} {
+		c.sit(t, w.Outside, host)
+	}
+	for _, host := range []string{
+		"100.64.0.1", "192.168.1.1", "172.17.0.2", "198.18.0.1", "192.0.0.192", "fec0::7", "fd00:ec2::254",
+		"64:ff9b::a09:909", "64:ff9b:1::a09:909", "2001:0:a09:909::1", "2002:a09:909::1",
+	} {
+		command := "addr add " + host + " dev lo"
+		if strings.Contains(host, ":") {
+			command += " nodad"
+		}
+		w.Outside.IP(t, command)
+		c.sit(t, w.Outside, host)
 	}
 }
 
@@ -72,12 +96,7 @@ func testForbidden(t *testing.T, w way) {
 	client := w.start(i.World, t, logins...)
 	client.MustOpen(t, 0, false)
 	var c canary
-	for _, host := range []string{"127.0.0.1", "127.9.9.9", "::1"} {
-		c.sit(t, i.World.Server, host)
-	}
-	for _, host := range []string{rig.PrivateAddr, "169.254.169.254", "fd00::7"} {
-		c.sit(t, i.World.Outside, host)
-	}
+	c.sitEverywhere(t, i.World)
 	for _, host := range forbidden() {
 		took, got := ask(t, client, net.JoinHostPort(host, canaryPort))
 		if got != "" {

@@ -199,12 +199,7 @@ func TestForbiddenDestinationsOfRequests(t *testing.T) {
 	i, logins := ways()["http, sing-box"].install(t, 1)
 	w := i.World
 	var c canary
-	for _, host := range []string{"127.0.0.1", "127.9.9.9", "::1"} {
-		c.sit(t, w.Server, host)
-	}
-	for _, host := range []string{rig.PrivateAddr, "169.254.169.254", "fd00::7"} {
-		c.sit(t, w.Outside, host)
-	}
+	c.sitEverywhere(t, w)
 	l := logins[0].Link
 	proxy := fmt.Sprintf("http://%s:%s@%s:%d", l.User, l.Password, l.Host, l.Port)
 	for _, host := range forbidden() {
