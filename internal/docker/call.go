@@ -69,11 +69,29 @@ func (e *Engine) Error(what string, err error) error {
 	case errdefs.IsConflict(err):
 		return &vpn.Error{Kind: vpn.Conflict, Message: "the Docker engine refuses to " + what + ": " + says, Err: err}
 	}
-	out := &vpn.Error{Kind: vpn.Unavailable, Message: "the Docker engine cannot " + what + ": " + says, Err: err}
-	if strings.Contains(says, "no space left on device") {
-		return out.WithHint("make room where Docker keeps its data; see: docker system df")
+	if NoSpace(err) {
+		return e.full(what, says, err)
 	}
+	out := &vpn.Error{Kind: vpn.Unavailable, Message: "the Docker engine cannot " + what + ": " + says, Err: err}
 	return out.WithHint("see: docker info, journalctl -u docker")
+}
+
+// NoSpace reports whether it is for want of space that an engine cannot do
+// something.
+func NoSpace(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "no space left on device")
+}
+
+// full says which disk it is that has no room for what was tried.
+func (e *Engine) full(what, says string, err error) error {
+	e.mu.Lock()
+	where := ""
+	if e.facts != nil {
+		where = " on which it keeps its data, " + e.facts.Root + ","
+	}
+	e.mu.Unlock()
+	out := &vpn.Error{Kind: vpn.Unavailable, Message: "the Docker engine cannot " + what + ": the disk" + where + " is full: " + says, Err: err}
+	return out.WithHint("make room there: docker system df, docker system prune")
 }
 
 // unreachable says why there is no connection.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -293,9 +294,9 @@ func loaded(answer io.Reader) error {
 	}
 }
 
-// RemoveImages removes the images of ours that no container uses, and returns
-// their names.
-func RemoveImages(ctx context.Context, e *Engine) ([]string, error) {
+// RemoveImages removes the images of ours that no container uses, whoever's
+// that is, but for those named by keep. It returns the names of what is gone.
+func RemoveImages(ctx context.Context, e *Engine, keep ...string) ([]string, error) {
 	images, err := Call(ctx, e, Quick, "list the images", func(ctx context.Context, c *client.Client) (client.ImageListResult, error) {
 		return c.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", ImageLabel)})
 	})
@@ -321,8 +322,8 @@ func RemoveImages(ctx context.Context, e *Engine) ([]string, error) {
 			continue // the engine would take its name away, if it has another one
 		}
 		for _, tag := range image.RepoTags {
-			if !strings.HasPrefix(tag, repository+":") {
-				continue // a name that somebody else has given
+			if !strings.HasPrefix(tag, repository+":") || slices.Contains(keep, tag) {
+				continue // a name that somebody else has given, or that is needed
 			}
 			_, err := Call(ctx, e, Slow, "remove the image "+tag, func(ctx context.Context, c *client.Client) (client.ImageRemoveResult, error) {
 				return c.ImageRemove(ctx, tag, client.ImageRemoveOptions{PruneChildren: true})

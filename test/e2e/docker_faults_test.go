@@ -24,13 +24,15 @@ func TestContainersAreRepaired(t *testing.T) {
 		args  []string // of docker; the container follows
 		state vpn.ServerState
 		says  string
-		back  time.Duration // measured: 0.3 to 1.8 s, and 10 s
+		back  time.Duration // measured: 0.3 to 1.8 s, and 10 s to 12 s
 	}{
 		{[]string{"rm", "-f"}, "", "", 5 * time.Second},
 		{[]string{"stop"}, "", "", 5 * time.Second},
 		{[]string{"kill"}, "", "", 5 * time.Second},
 		// It is given ten seconds, as any worker that does not answer.
 		{[]string{"pause"}, vpn.Unresponsive, "paused", 20 * time.Second},
+		// It hangs, and nobody has told.
+		{[]string{"kill", "--signal", "STOP"}, "", "", 20 * time.Second},
 	} {
 		before := shown(i, "main")
 		if err := works(t, client, 0); err != nil {

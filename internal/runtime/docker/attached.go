@@ -268,9 +268,11 @@ func (l lifeOf) Resume() error {
 	ctx, cancel := l.context()
 	defer cancel()
 	a, w := l.a, l.a.w
-	if err := w.setRestart(ctx, a.container, container.RestartPolicyDisabled); err != nil {
+	if err := w.setRestart(ctx, a.container, container.RestartPolicyDisabled); err != nil && !engine.NoSpace(err) {
 		return l.unlessGone(err)
 	}
+	// Without space to write that down, an engine does not start what it was
+	// asked to signal either.
 	if a.waits() {
 		return nil
 	}

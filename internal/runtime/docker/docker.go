@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"regexp"
+	"time"
 
 	engine "vpn/internal/docker"
 	"vpn/internal/vpn"
@@ -47,7 +48,19 @@ type Options struct {
 	// leaves that to the engine.
 	Subnets func(ctx context.Context) (four, six netip.Prefix, err error)
 
+	// Health is how the engine finds out that a worker does not answer; the
+	// zero value leaves that to the image.
+	Health Health
+
 	Log *slog.Logger // nil: nowhere
+}
+
+// Health is how often a container is asked whether it is well, how long an
+// answer may take, and how many in a row have to be missing. What is zero, the
+// image says.
+type Health struct {
+	Interval, Timeout time.Duration
+	Retries           int
 }
 
 // Labels of what belongs to a store.

@@ -87,6 +87,15 @@ func (l *lives) over(a *attached) {
 	a.end()
 }
 
+// later does something that nobody waits for, unless the runtime is closed.
+func (l *lives) later(f func(context.Context)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() == nil {
+		l.tasks.Go(func() { f(l.ctx) })
+	}
+}
+
 func (l *lives) holding() []*attached {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -115,13 +115,18 @@ func storeOf(dir string) string {
 func open(dir string) (app.Workers, error) { return openAt(os.Getenv(envHost), dir) }
 
 func openAt(host, dir string) (*docker.Workers, error) {
+	return openOf(host, dir, "test", docker.Health{})
+}
+
+// openOf is openAt for a version of the program.
+func openOf(host, dir, version string, h docker.Health) (*docker.Workers, error) {
 	workers := filepath.Join(dir, "workers")
 	if err := os.MkdirAll(workers, 0o700); err != nil {
 		return nil, err
 	}
 	return docker.New(docker.Options{
 		Store: storeOf(dir), Dir: workers, LogDir: dir,
-		Engine: engine.New(engine.Options{Host: host}), Image: engine.NewImage(os.Getenv(envImage), "test"),
+		Engine: engine.New(engine.Options{Host: host}), Image: engine.NewImage(os.Getenv(envImage), version), Health: h,
 	})
 }
 

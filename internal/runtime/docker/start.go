@@ -69,6 +69,7 @@ func (w *Workers) Start(ctx context.Context, s vpn.Server) (app.Worker, error) {
 		return nil, err
 	}
 	p.current = a
+	w.images.outdated(all)
 	w.log.Info("worker started", slog.String("server", s.Name), slog.String("container", id[:12]), slog.Int("pid", a.pid))
 	return a, nil
 }
@@ -141,6 +142,13 @@ func (b birth) create(ctx context.Context) (string, error) {
 		o.HostConfig.UsernsMode = hostNetwork // or the engine refuses the host's network
 	}
 	made, err := b.make(ctx, s, o)
+	if vpn.KindOf(err) == vpn.NotFound {
+		// Another installation of ours has just removed what nobody used.
+		if _, err := b.options.Image.Ensure(ctx, b.options.Engine); err != nil {
+			return "", err
+		}
+		made, err = b.make(ctx, s, o)
+	}
 	if vpn.KindOf(err) == vpn.Conflict && b.removeStray(ctx) {
 		made, err = b.make(ctx, s, o)
 	}
@@ -252,6 +260,9 @@ func (b birth) describe(tag string, uid int, tunnel string) client.ContainerCrea
 				Memory: int64(c.Memory), MemorySwap: int64(c.Memory), PidsLimit: &pids, Devices: devices,
 			},
 		},
+	}
+	if h := b.options.Health; h != (Health{}) {
+		o.Config.Healthcheck = &container.HealthConfig{Interval: h.Interval, Timeout: h.Timeout, Retries: h.Retries}
 	}
 	if s.Container.Bridged() {
 		o.Config.Cmd = append(o.Config.Cmd, "--anywhere")

@@ -29,6 +29,7 @@ type Workers struct {
 	objects
 	lives   *lives
 	journal journal
+	images  *images
 
 	mu     sync.Mutex
 	places map[vpn.ServerID]*place
@@ -60,6 +61,7 @@ func New(o Options) (*Workers, error) {
 		ctx: ctx, leave: leave, held: map[string]*attached{},
 	}
 	w.journal = journal{objects: held, dir: o.LogDir, log: log, lives: w.lives}
+	w.images = &images{image: o.Image, engine: o.Engine, log: log, lives: w.lives}
 	return w, nil
 }
 
