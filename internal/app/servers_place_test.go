@@ -48,6 +48,8 @@ func TestWhereAServerListens(t *testing.T) {
 		"8443 for who is not root":       {busyNetwork{refuse: map[uint16]error{443: notRoot}}, nil, vpn.NewServer{}, 8443, ""},
 		"and upward":                     {busyNetwork{refuse: map[uint16]error{443: nginx}}, []vpn.NewServer{{Port: 8443}}, vpn.NewServer{}, 8444, ""},
 		"a port that was asked for":      {quietNetwork{}, nil, vpn.NewServer{Port: 7000}, 7000, ""},
+		"a low one of the engine's":      {busyNetwork{refuse: map[uint16]error{443: notRoot}}, nil, vpn.NewServer{Port: 443, Runtime: vpn.RuntimeDocker, Container: &vpn.Container{Network: "lan"}}, 443, ""},
+		"a low one of the host's":        {busyNetwork{refuse: map[uint16]error{443: notRoot}}, nil, vpn.NewServer{Port: 443, Runtime: vpn.RuntimeDocker}, 0, "may not listen on port 443"},
 		"which somebody has":             {busyNetwork{refuse: map[uint16]error{443: nginx}}, nil, vpn.NewServer{Port: 443}, 0, "nginx (pid 1)"},
 		"which another server has":       {quietNetwork{}, []vpn.NewServer{{Port: 443}}, vpn.NewServer{Port: 443}, 0, `taken by server "s0"`},
 		"one port on two addresses":      {quietNetwork{}, []vpn.NewServer{{Port: 443, Listen: one}}, vpn.NewServer{Port: 443, Listen: two}, 443, ""},

@@ -111,7 +111,11 @@ func (c *core) probe(s vpn.Server, port uint16) error {
 		if network == "udp" {
 			probe = c.Network.ProbeUDP
 		}
-		if err := probe(s.Listen, port); err != nil {
+		err := probe(s.Listen, port)
+		if vpn.KindOf(err) == vpn.Denied && s.Container.Bridged() {
+			continue // it is the engine that listens there
+		}
+		if err != nil {
 			return err
 		}
 	}
