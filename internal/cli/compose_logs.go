@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"hash/fnv"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -59,11 +59,16 @@ func showContainerLogs(ctx context.Context, p *program, c *containers.Containers
 		}
 		return out.show(answer{data: list})
 	}
+	all, err := c.List(ctx)
+	if err != nil {
+		return err
+	}
+	paint := painter{out, servicesOf(all)}
 	n := 0
-	err := c.Logs(ctx, q, func(l vpn.LogLine) error {
+	err = c.Logs(ctx, q, func(l vpn.LogLine) error {
 		n++
 		if out.forPeople() && !out.quiet {
-			return out.print(paintedLine(out, l) + "\n")
+			return out.print(paint.line(l) + "\n")
 		}
 		return writeLine(out, l, logLine(l))
 	}, services...)
@@ -81,14 +86,20 @@ func sourceColours() []colour { return []colour{"36", "35", "34", "32", "96", "9
 
 var levelColours = map[vpn.LogLevel]colour{vpn.LogDebug: grey, vpn.LogWarn: yellow, vpn.LogError: red}
 
-// paintedLine is a line of a log with colours, where they may be used. Without
-// them it is what [logLine] makes of it.
-func paintedLine(out *printer, l vpn.LogLine) string {
+// A painter gives each of a project's services a colour of its own, as far as
+// there are enough.
+type painter struct {
+	out      *printer
+	services []string
+}
+
+// line is a line of a log with colours, where they may be used. Without them
+// it is what [logLine] makes of it.
+func (p painter) line(l vpn.LogLine) string {
 	text := logLine(l).text
-	source := fnv.New32a()
-	_, _ = source.Write([]byte(l.Source))
 	colours := sourceColours()
-	text = strings.Replace(text, "  "+l.Source, "  "+out.paintOut(colours[int(source.Sum32())%len(colours)], l.Source), 1)
+	source := colours[max(0, slices.Index(p.services, l.Source))%len(colours)]
+	text = strings.Replace(text, "  "+l.Source, "  "+p.out.paintOut(source, l.Source), 1)
 	level := strings.ToUpper(string(l.Level))
-	return strings.Replace(text, level, out.paintOut(levelColours[l.Level], level), 1)
+	return strings.Replace(text, level, p.out.paintOut(levelColours[l.Level], level), 1)
 }
