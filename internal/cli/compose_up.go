@@ -93,6 +93,9 @@ func (u *composeUpRun) up(ctx context.Context, words []string) error {
 	if err := u.make(ctx, e, there, project, by, services); err != nil {
 		return err
 	}
+	if _, err := docker.RemoveImages(ctx, e, u.result.Image); err != nil {
+		u.printer().warn("the image of an earlier version may be left in the engine: " + err.Error())
+	}
 	return u.await(ctx, there, by)
 }
 

@@ -44,6 +44,10 @@ func noOtherDaemon(ctx context.Context, p *program, cfg config.Config, st servic
 	if st.PID != 0 && s.PID == st.PID {
 		return nil
 	}
+	if isComposed(cfg.DataDir) {
+		return vpn.Errorf(vpn.Conflict, "the daemon on %s is that of a Compose project", cfg.DataDir).
+			WithHint("stop the project first: vpn compose down")
+	}
 	return vpn.Errorf(vpn.Conflict, "a daemon that somebody started by hand runs on %s (pid %d)", cfg.DataDir, s.PID).
 		WithHint("stop it first: kill %d", s.PID)
 }

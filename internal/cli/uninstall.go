@@ -21,7 +21,8 @@ func uninstallCommand(p *program) *cobra.Command {
 		Use: "uninstall", Short: "Remove everything of vpn from this machine", Args: exactly(),
 		Long: `Remove the system's installation: the service, its servers, the data with every
 user and key, the configuration, the group and the program, as far as vpn put
-them here, and what it has in the Docker engine. It lists them, and asks. Nothing else is touched.`,
+them here, and what it has in the Docker engine, a Compose project included. It
+lists them, and asks. Nothing else is touched.`,
 		Example: `  vpn uninstall
   vpn uninstall --keep-data             users, servers and keys stay
   vpn uninstall --yes                   ask nothing: for scripts`,
@@ -52,6 +53,7 @@ type uninstall struct {
 	service  *service.Service // nil: there is no init system
 	status   service.Status
 	sockets  []string // directories of sockets
+	project  project  // that runs its servers, or has
 	removed  []string
 	problems []error
 }
@@ -65,7 +67,7 @@ func (u *uninstall) run(ctx context.Context) error {
 		return err
 	}
 	installed := u.status.File != service.Missing && u.status.File != service.Foreign || u.status.State == service.Running
-	if !installed && len(parts) == 0 && len(u.sockets) == 0 {
+	if !installed && len(parts) == 0 && len(u.sockets) == 0 && len(u.project.parts(u.keepData)) == 0 {
 		return vpn.Errorf(vpn.NotFound, "there is nothing of vpn to remove from this machine")
 	}
 	if u.global.dryRun {
@@ -76,6 +78,9 @@ func (u *uninstall) run(ctx context.Context) error {
 		return err
 	}
 	out := u.printer()
+	if err := u.takeDown(ctx); err != nil {
+		return err // the data would be taken from under its feet
+	}
 	if installed {
 		done := func(what string) { out.note("%s", what) }
 		if err := u.service.Uninstall(ctx, endServers(u.program, u.cfg.DataDir), done); err != nil {
@@ -102,7 +107,7 @@ func (u *uninstall) run(ctx context.Context) error {
 
 // tell says what would be removed.
 func (u *uninstall) tell(parts []service.Part, installed bool) error {
-	var all []string
+	all := u.project.parts(u.keepData)
 	if installed {
 		all = append(all, u.status.Definition)
 	}
@@ -158,6 +163,12 @@ func (u *uninstall) look(ctx context.Context) (err error) {
 	if u.sockets, err = daemon.Vacates(ctx, u.options); err != nil {
 		return err
 	}
+	if u.project, err = findProject(ctx, u.program, u.cfg.DataDir); err != nil {
+		return err
+	}
+	if len(u.project.containers) > 0 && isComposed(u.cfg.DataDir) {
+		return nil // the daemon is one of them
+	}
 	return noOtherDaemon(ctx, u.program, u.cfg, u.status)
 }
 
@@ -180,11 +191,17 @@ func (u *uninstall) announce(parts []service.Part, installed bool) {
 	if installed {
 		out.message("  ", u.status.Definition+"  the service, with its servers")
 	}
+	for _, part := range u.project.parts(u.keepData) {
+		out.message("  ", part+"  of the Compose project "+u.project.name)
+	}
 	for _, dir := range u.sockets {
 		out.message("  ", dir+"  sockets")
 	}
 	for _, part := range parts {
 		out.message("  ", part.Path+"  "+part.What)
+	}
+	for _, dir := range u.project.dirs(u.cfg.DataDir) {
+		out.message("", "It keeps "+dir+" with the files of the Compose project.")
 	}
 	if u.keepData {
 		out.message("", "It keeps "+u.cfg.DataDir+" with users, servers and keys, and the configuration.")

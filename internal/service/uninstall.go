@@ -151,7 +151,7 @@ func Parts(s *Service, dataDir, config string, keepData bool) ([]Part, error) {
 }
 
 // ours are the names of what the daemon keeps in a data directory.
-var ours = []string{"vpn.db*", "lock", "run", "logs", "workers", "backups", recordFile}
+var ours = []string{"vpn.db*", "lock", "run", "logs", "workers", "compose", "backups", recordFile}
 
 // removeData removes a data directory. The system's own is ours with all that
 // is in it; from one that somebody named, only what is known to be ours is

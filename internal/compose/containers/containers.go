@@ -43,6 +43,8 @@ type Container struct {
 	Status  string    `json:"status" doc:"for how long, in the engine's words"`
 	Created time.Time `json:"created"`
 
+	Dir string `json:"-"` // of the project's files; "" if whoever made it did not say
+
 	serves bool   // it is a server's
 	hash   string // what it was made of
 	number string // of several of its service
@@ -79,7 +81,7 @@ func (c *Containers) List(ctx context.Context) ([]Container, error) {
 func of(s container.Summary) Container {
 	out := Container{
 		ID: s.ID, Service: s.Labels[compose.LabelService], Server: s.Labels[compose.LabelName], Image: s.Image,
-		State: string(s.State), Status: s.Status, Created: time.Unix(s.Created, 0).UTC(),
+		Dir: s.Labels[compose.LabelWorkingDir], State: string(s.State), Status: s.Status, Created: time.Unix(s.Created, 0).UTC(),
 		serves: s.Labels[compose.LabelServer] != "", hash: s.Labels[compose.LabelHash], number: s.Labels[compose.LabelNumber],
 	}
 	if len(s.Names) > 0 {
