@@ -18,12 +18,14 @@ GOLANGCI_VERSION := v2.13.1
 XRAY_VERSION     := v1.260327.1-0.20260728075948-5ca6f4b7d4dc
 SINGBOX_VERSION  := v1.14.1
 WIREGUARD_VERSION := v0.0.0-20260522210424-ecfc5a8d5446
+COMPOSE_VERSION  := v5.6.0
 VULN_VERSION     := v1.9.0
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 VULN     := $(TOOLS)/govulncheck-$(VULN_VERSION)
 XRAY     := $(TOOLS)/xray-$(XRAY_VERSION)
 SINGBOX  := $(TOOLS)/sing-box-$(SINGBOX_VERSION)
 WIREGUARD := $(TOOLS)/wireguard-go-$(WIREGUARD_VERSION)
+COMPOSE := $(TOOLS)/docker-compose-$(COMPOSE_VERSION)
 
 # A program with the race detector waits a second at its end, unless told otherwise; tests start a great many.
 export GORACE := atexit_sleep_ms=10
@@ -36,6 +38,9 @@ E2E_TIMEOUT := 40m
 
 # What runs in a container is the test binary, alone: it has to be static.
 CONTAINED := CGO_ENABLED=0 $(GO) test -tags e2e -count=1 -timeout 10m ./internal/runtime/docker
+
+# The e2e tests that run a Docker engine.
+DOCKER_TESTS := ^Test.*(Docker|Contain|Engine|Compose|ImageAsAFile)
 
 # The percentage of the code that tests have to run.
 COVER := 80
@@ -68,6 +73,11 @@ unit: ## unit tests with the race detector: no root, no network
 e2e: deps fixtures ## real clients against the real binary, in network namespaces (root)
 	$(GO) test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) ./internal/qr ./internal/store/sqlite ./test/...
 	$(CONTAINED)
+
+.PHONY: e2e-docker
+e2e-docker: deps fixtures ## the tests that need a Docker engine, with another one: DOCKERD=DIR of its programs (dockerd, docker-proxy, runc)
+	PATH="$(DOCKERD):$$PATH" $(CONTAINED)
+	PATH="$(DOCKERD):$$PATH" $(GO) test -tags e2e -count=1 -timeout 20m -run '$(DOCKER_TESTS)' ./test/e2e
 
 .PHONY: test
 test: deps fixtures ## install what tests need; unit, e2e and some e2e with the race detector; coverage
@@ -123,7 +133,7 @@ deps: ## install the Debian packages that tests need (root), or name what is mis
 	@test/deps
 
 .PHONY: fixtures
-fixtures: $(TOOLS)/xray $(TOOLS)/sing-box $(TOOLS)/wireguard-go $(CACHE)/systemd-root.tar $(CACHE)/openrc-root.tar ## build the client programs and the init systems that the tests run
+fixtures: $(TOOLS)/xray $(TOOLS)/sing-box $(TOOLS)/wireguard-go $(TOOLS)/docker-compose $(CACHE)/systemd-root.tar $(CACHE)/openrc-root.tar ## build the client programs and the init systems that the tests run
 
 .PHONY: hooks
 hooks: ## make git run hooks/pre-commit before each commit
@@ -138,6 +148,8 @@ $(TOOLS)/xray: $(XRAY)
 $(TOOLS)/sing-box: $(SINGBOX)
 	@ln -sf $(notdir $<) $@
 $(TOOLS)/wireguard-go: $(WIREGUARD)
+	@ln -sf $(notdir $<) $@
+$(TOOLS)/docker-compose: $(COMPOSE)
 	@ln -sf $(notdir $<) $@
 
 $(CACHE)/systemd-root.tar: | deps
@@ -167,3 +179,9 @@ $(WIREGUARD):
 	@mkdir -p $(TOOLS)
 	CGO_ENABLED=0 GOBIN=$(CACHE)/build $(GO) install golang.zx2c4.com/wireguard@$(WIREGUARD_VERSION)
 	@mv $(CACHE)/build/wireguard $@
+# Its go.mod has what go install refuses, so it is built from a module that has nothing but it.
+$(COMPOSE):
+	@rm -rf $(CACHE)/build/compose && mkdir -p $(TOOLS) $(CACHE)/build/compose
+	cd $(CACHE)/build/compose && $(GO) mod init compose && $(GO) get github.com/docker/compose/v5/cmd@$(COMPOSE_VERSION) && \
+		CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/docker/compose/v5/internal.Version=$(COMPOSE_VERSION)" -o docker-compose github.com/docker/compose/v5/cmd
+	@mv $(CACHE)/build/compose/docker-compose $@ && rm -rf $(CACHE)/build/compose

@@ -323,28 +323,47 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// The program that people have from Debian reads the files too.
-func TestOldComposeReadsThem(t *testing.T) {
-	program, err := exec.LookPath("docker-compose")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("docker-compose is not installed: run test/deps")
-		}
-		t.Skip("docker-compose is not installed")
-	}
-	dir, _ := written(t, project(t, input()), compose.Production)
-	cmd := exec.Command(program, "config")
-	cmd.Dir = dir
-	var problems bytes.Buffer
-	cmd.Stderr = &problems
-	out, err := cmd.Output()
-	if err != nil || problems.Len() > 0 {
-		t.Fatalf("%v\n%s", err, problems.Bytes())
-	}
-	for _, want := range []string{"image: vpn:1.2.3-0123456789ab", "restart: always", "max-size: 20m", "mem_limit: 536870912", "no-new-privileges"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("it does not have %q:\n%s", want, out)
-		}
+// The programs that people have read the files too: Debian's, and today's.
+func TestComposeProgramsReadThem(t *testing.T) {
+	for _, c := range []struct {
+		name, file, hint string
+		memory           string
+	}{
+		{"Debian's", "docker-compose", "test/deps", "mem_limit: 536870912"},
+		{"today's", "../../.cache/bin/docker-compose", "make fixtures", `mem_limit: "536870912"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			program, err := exec.LookPath(c.file)
+			if err == nil {
+				program, err = filepath.Abs(program)
+			}
+			if err != nil {
+				if os.Getenv("CI") != "" {
+					t.Fatalf("%v: %s", err, c.hint)
+				}
+				t.Skip("it is not there: " + c.hint)
+			}
+			for _, e := range compose.Environments() {
+				dir, _ := written(t, project(t, input()), e)
+				cmd := exec.Command(program, "config")
+				cmd.Dir = dir
+				var problems bytes.Buffer
+				cmd.Stderr = &problems
+				out, err := cmd.Output()
+				if err != nil || problems.Len() > 0 {
+					t.Fatalf("%s: %v\n%s", e, err, problems.Bytes())
+				}
+				wants := []string{"image: vpn:1.2.3-0123456789ab", c.memory, "no-new-privileges", "pids_limit: 99"}
+				if e == compose.Production {
+					wants = append(wants, "restart: always", "max-size: 20m")
+				}
+				for _, want := range wants {
+					if !strings.Contains(string(out), want) {
+						t.Errorf("%s: it does not have %q:\n%s", e, want, out)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -133,7 +133,7 @@ func uninstall(t *testing.T, i *rig.Instance) {
 if [ -d /run/systemd ]; then mount -t tmpfs none /run/systemd; fi
 at=$(readlink "$VPN_DATA_DIR/run")
 mount -t tmpfs none /run/vpn
-mkdir -m 700 "$at"
+[ -d "$at" ] || mkdir -m 700 "$at"
 exec "$0" uninstall --yes`
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", alone, i.Bin)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(i.Data)}, rig.Environ(i)...)

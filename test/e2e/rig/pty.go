@@ -120,3 +120,10 @@ func (p *PTY) Wrote(text string) time.Time {
 		}
 	}
 }
+
+// Text returns what the program has written since the last key.
+func (p *PTY) Text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.got.String()
+}
