@@ -5,6 +5,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -44,8 +45,7 @@ func testInContainer(t *testing.T, w way) {
 	}
 
 	if w.packets { // the engine lets nothing through that is not its own: what is said then
-		i.World.Server.Output(t, "iptables", "-I", "DOCKER-USER", "-i", "vpn-+", "-j", "ACCEPT")
-		i.World.Server.Output(t, "iptables", "-I", "DOCKER-USER", "-o", "vpn-+", "-j", "ACCEPT")
+		allowTunnels(t, i.World)
 	}
 
 	// Live connections, one of which ends.
@@ -61,6 +61,7 @@ func testInContainer(t *testing.T, w way) {
 	}
 	payload := vpn.Traffic{Up: conn.Sent(), Down: conn.Received()}
 	wantCounted(t, i, "late0", func() vpn.Traffic { return w.counts(client, late, payload) })
+	wantTrueSource(t, i, "late0")
 	if !w.streams && w.protocol != "wireguard" {
 		testDatagrams(t, client, late)
 	}
@@ -134,6 +135,31 @@ func testInContainer(t *testing.T, w way) {
 		if links := i.World.Server.Output(t, "ip", "-o", "link", "show", "type", "tun"); links != "" {
 			t.Errorf("the device %q is left", links)
 		}
+	}
+}
+
+// wantTrueSource fails unless a user's connections are shown with the address
+// of the client host.
+func wantTrueSource(t *testing.T, i *rig.Instance, user string) {
+	t.Helper()
+	var live []vpn.Session
+	i.JSON(&live, "monitor", "connections", "--user", user)
+	for _, s := range live {
+		if !strings.HasPrefix(s.Source.String(), "203.0.113.1") {
+			t.Errorf("%s is shown to come from %s", user, s.Source)
+		}
+	}
+	if len(live) == 0 {
+		t.Errorf("%s is not shown as connected", user)
+	}
+}
+
+// allowTunnels lets packets of tunnels through the rules of an engine, as the
+// product tells people to.
+func allowTunnels(t *testing.T, w *rig.World) {
+	t.Helper()
+	for _, way := range []string{"-i", "-o"} {
+		w.Server.Output(t, "iptables", "-I", "DOCKER-USER", way, "vpn-+", "-j", "ACCEPT")
 	}
 }
 
