@@ -25,6 +25,7 @@ type race struct {
 	client       opener
 	name         string
 	ours, theirs contender
+	us, them     string  // how the two are called
 	size         uint64  // of a bulk transfer, in bytes
 	goal         float64 // what the ratio of bulk transfers has to reach; 0: it is reported only
 }
@@ -38,7 +39,7 @@ type opener interface {
 const parity = 0.97
 
 func newRace(t *testing.T, r *report, client opener, name string, ours, theirs contender) race {
-	return race{t, r, client, name, ours, theirs, 256 << 20, parity}
+	return race{t, r, client, name, ours, theirs, "ours", "theirs", 256 << 20, parity}
 }
 
 // sessions measures new sessions, one at a time.
@@ -112,9 +113,9 @@ func (b race) transfer(up bool) {
 	clear(speed)
 	clear(work)
 	pairs(n, b.ours, b.theirs, one)
-	b.r.ratios(b.T, what+": speed, ours / theirs", fmt.Sprintf("ours %.0f, theirs %.0f MB/s", median(speed[b.ours]), median(speed[b.theirs])),
+	b.r.ratios(b.T, fmt.Sprintf("%s: speed, %s / %s", what, b.us, b.them), fmt.Sprintf("%s %.0f, %s %.0f MB/s", b.us, median(speed[b.ours]), b.them, median(speed[b.theirs])),
 		ratio(speed[b.ours], speed[b.theirs]), b.goal)
-	b.r.ratios(b.T, what+": processor time per byte, theirs / ours", fmt.Sprintf("ours %.3f, theirs %.3f s/GiB", median(work[b.ours]), median(work[b.theirs])),
+	b.r.ratios(b.T, fmt.Sprintf("%s: processor time per byte, %s / %s", what, b.them, b.us), fmt.Sprintf("%s %.3f, %s %.3f s/GiB", b.us, median(work[b.ours]), b.them, median(work[b.theirs])),
 		ratio(work[b.theirs], work[b.ours]), b.goal)
 }
 

@@ -51,6 +51,7 @@ func TestBench(t *testing.T) {
 		{"wireguard", benchWireGuard},
 		{"devices", benchDevices},
 		{"tui", benchTUI},
+		{"containers", benchContainers},
 	}
 	ran := 0
 	for _, p := range parts {
