@@ -8,10 +8,13 @@ package container
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"vpn/internal/vpn"
@@ -64,27 +67,108 @@ func Health(ctx context.Context, o Options) error {
 	return err
 }
 
+const (
+	// birthWait is how long a worker may take to be there.
+	birthWait = 3 * time.Second
+	birthPoll = 5 * time.Millisecond
+
+	// A stream on which nothing moves for as long as streamIdle ends: whoever
+	// began it says something each second, or hangs up, unless its machinery
+	// is dead. streamRest is for what is still to be said after one side has
+	// said all.
+	streamIdle = time.Minute
+	streamRest = 5 * time.Second
+)
+
 // Dial connects in and out to the control socket of this container, until
-// either end has said all: for a control plane that has no other way to it.
+// either end has said all, or none says anything for a minute: for a control
+// plane that has no other way to it. A worker that is just being started is
+// waited for.
 func Dial(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	if err := become(o); err != nil {
 		return err
 	}
-	c, err := dial(ctx, o.RunDir)
+	c, err := awaitSocket(ctx, o.RunDir)
 	if err != nil {
 		return vpn.Errorf(vpn.Unavailable, "connect to the worker: %w", err)
 	}
 	defer c.Close()
-	go func() {
-		_, _ = io.Copy(c, in)
-		if u, ok := c.(*net.UnixConn); ok {
-			_ = u.CloseWrite()
+	return stream(c, in, out)
+}
+
+// stream does not wait for a write or a read that blocks: the process is over
+// when it returns.
+func stream(c net.Conn, in io.Reader, out io.Writer) error {
+	rest := time.NewTimer(streamIdle)
+	defer rest.Stop()
+	moves := make(chan struct{}, 1)
+	moved := func() {
+		select {
+		case moves <- struct{}{}:
+		default:
 		}
-	}()
-	if _, err := io.Copy(out, c); err != nil {
-		return vpn.Errorf(vpn.Unavailable, "talk with the worker: %w", err)
 	}
-	return nil
+	said, heard := make(chan error, 1), make(chan error, 1)
+	go func() { said <- relay(c, in, moved) }()
+	go func() { heard <- relay(out, c, moved) }()
+	for {
+		select {
+		case err := <-heard:
+			if err != nil {
+				return vpn.Errorf(vpn.Unavailable, "talk with the worker: %w", err)
+			}
+			return nil
+		case <-moves:
+			if said != nil {
+				rest.Reset(streamIdle)
+			}
+		case <-said:
+			said = nil
+			rest.Reset(streamRest)
+			if u, ok := c.(*net.UnixConn); ok {
+				_ = u.CloseWrite()
+			}
+		case <-rest.C:
+			return nil
+		}
+	}
+}
+
+// relay copies until the end of from, and calls moved for each piece.
+func relay(to io.Writer, from io.Reader, moved func()) error {
+	b := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(b)
+		if n > 0 {
+			moved()
+			if _, err := to.Write(b[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// awaitSocket connects as soon as somebody listens.
+func awaitSocket(ctx context.Context, dir string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, birthWait)
+	defer cancel()
+	for {
+		c, err := dial(ctx, dir)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(birthPoll):
+		}
+	}
 }
 
 func dial(ctx context.Context, dir string) (net.Conn, error) {

@@ -45,15 +45,17 @@ type state struct {
 	done   chan struct{} // closed when nothing is written any more
 }
 
-const specFile = "spec.json"
+// SpecFile is the name of the file in a state directory that holds the last
+// spec. An empty one is as good as none.
+const SpecFile = "spec.json"
 
 // openState returns the state in dir, and the spec that it holds, or nil.
 func openState(dir string, log *slog.Logger) (*state, *vpn.Spec) {
 	s := &state{dir: dir, log: log, wake: make(chan struct{}, 1), ending: make(chan struct{}), done: make(chan struct{})}
 	go s.run()
-	b, err := os.ReadFile(filepath.Join(dir, specFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
+	b, err := os.ReadFile(filepath.Join(dir, SpecFile))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(b) == 0 {
+		return s, nil // it is empty where a runtime could not remove it
 	}
 	var w wireSpec
 	if err == nil {
@@ -109,7 +111,7 @@ func (s *state) flush() {
 	}
 	b, err := json.Marshal(toWireSpec(*spec))
 	if err == nil {
-		err = replaceFile(filepath.Join(s.dir, specFile), b)
+		err = replaceFile(filepath.Join(s.dir, SpecFile), b)
 	}
 	if err != nil {
 		s.log.Error("the spec could not be kept: after a restart by itself the worker serves an older one", slog.Any("err", err))
@@ -129,7 +131,7 @@ func (s *state) close(forget bool) {
 	if !forget {
 		return
 	}
-	if err := os.Remove(filepath.Join(s.dir, specFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(s.dir, SpecFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Error("the spec could not be removed", slog.Any("err", err))
 	}
 }
@@ -141,7 +143,7 @@ func (s *state) final(epoch string) io.Writer { return finalFile{s.dir, epoch} }
 type finalFile struct{ dir, epoch string }
 
 func (f finalFile) Write(b []byte) (int, error) {
-	if err := replaceFile(filepath.Join(f.dir, "final-"+f.epoch+".json"), b); err != nil {
+	if err := replaceFile(filepath.Join(f.dir, finalFileName(f.epoch)), b); err != nil {
 		return 0, err
 	}
 	return len(b), nil
@@ -185,40 +187,61 @@ func Finals(dir string) ([]vpn.Counters, error) {
 	}
 	var out []vpn.Counters
 	for _, e := range entries {
-		name := finalName.FindStringSubmatch(e.Name())
-		if name == nil || !e.Type().IsRegular() {
+		if !finalName.MatchString(e.Name()) || !e.Type().IsRegular() {
 			continue
 		}
-		cs, err := readFinal(root, e.Name())
-		if err == nil && cs.Epoch == name[1] {
+		if cs, err := openFinal(root, e.Name()); err == nil {
 			out = append(out, cs)
 		}
 	}
 	return out, nil
 }
 
-// readFinal reads a file that a worker could write to: up to a limit far
-// beyond any true content.
-func readFinal(root *os.Root, name string) (cs vpn.Counters, err error) {
+// openFinal reads a file that a worker could write to.
+func openFinal(root *os.Root, name string) (cs vpn.Counters, err error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return cs, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxBody))
+	return ReadFinal(name, f)
+}
+
+// ReadFinal reads the counters that a worker has left in a file of that name
+// in its state directory, up to a limit far beyond any true content. A file
+// that is not of that kind is an error.
+func ReadFinal(name string, r io.Reader) (cs vpn.Counters, err error) {
+	m := finalName.FindStringSubmatch(name)
+	if m == nil {
+		return cs, fmt.Errorf("%q holds no final counters", name)
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxBody))
 	if err == nil {
 		err = json.Unmarshal(b, &cs)
+	}
+	if err == nil && cs.Epoch != m[1] {
+		err = fmt.Errorf("%q holds counters of another epoch", name)
 	}
 	return cs, err
 }
 
+// FinalFiles returns the names of the files in a state directory that hold the
+// counters of those epochs.
+func FinalFiles(epochs ...string) []string {
+	var out []string
+	for _, epoch := range epochs {
+		if name := finalFileName(epoch); finalName.MatchString(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func finalFileName(epoch string) string { return "final-" + epoch + ".json" }
+
 // DiscardFinals removes the counters of those epochs from a state directory.
 func DiscardFinals(dir string, epochs ...string) error {
-	for _, epoch := range epochs {
-		name := "final-" + epoch + ".json"
-		if !finalName.MatchString(name) {
-			continue
-		}
+	for _, name := range FinalFiles(epochs...) {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove final counters: %w", err)
 		}

@@ -41,7 +41,7 @@ func waitFor(t *testing.T, path string) {
 // however that ended; after an orderly stop it serves nothing.
 func TestSpecIsKept(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, specFile)
+	path := filepath.Join(dir, SpecFile)
 	h, _ := newTestHost(t, &fakeEngine{})
 	if last := withState(t, h, dir); last != nil {
 		t.Fatalf("a new state holds %+v", last)
@@ -115,7 +115,7 @@ func TestResume(t *testing.T) {
 
 func TestBrokenSpecIsNone(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, specFile), []byte(`{"revision":`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, SpecFile), []byte(`{"revision":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h, _ := newTestHost(t, &fakeEngine{})
