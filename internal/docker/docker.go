@@ -54,6 +54,11 @@ type Facts struct {
 	Remapped     bool   // user ids in containers are not those outside, unless a container asks for it
 	UIDBase      int    // the user outside who is root in a container, if Remapped; 0: not known
 	Root         string // where it keeps its data
+
+	// Apart says that it runs containers on a kernel of its own, as Docker
+	// Desktop does: what they call the host is not this machine.
+	Apart bool
+	Asked time.Time // when the engine said so
 }
 
 // Engine is a Docker engine of this machine. Methods may be called
@@ -200,13 +205,11 @@ func look(ctx context.Context, c *client.Client) (*Facts, error) {
 		return nil, vpn.Errorf(vpn.Unavailable, "the Docker engine runs without root, so its containers have no access to this machine's network").
 			WithHint("use the system's engine, or run servers as processes: --runtime process")
 	}
-	if info.Info.OperatingSystem == "Docker Desktop" {
-		return nil, vpn.Errorf(vpn.Unavailable, "this is Docker Desktop, whose containers run in a machine of their own: neither this one's network nor its directories are theirs").
-			WithHint("use a Docker engine of this machine, or run servers as processes: --runtime process")
-	}
 	f := &Facts{
 		Version: info.Info.ServerVersion, API: c.ClientVersion(), Architecture: goarch(info.Info.Architecture),
 		Remapped: has("name=userns"), Root: info.Info.DockerRootDir,
+		Apart: info.Info.OperatingSystem == "Docker Desktop" || otherKernel(info.Info.KernelVersion, kernelRelease()),
+		Asked: time.Now(),
 	}
 	if f.Remapped {
 		f.UIDBase = remapBase(f.Root)
@@ -223,6 +226,30 @@ func remapBase(root string) int {
 		return 0
 	}
 	return base
+}
+
+// otherKernel reports whether two kernels' releases, such as 6.1.0-26-amd64,
+// differ in what every engine tells of them: their numbers.
+func otherKernel(a, b string) bool {
+	return a != "" && b != "" && numbers(a) != numbers(b)
+}
+
+func numbers(release string) (n [3]int) {
+	release, _, _ = strings.Cut(release, "-")
+	for i, part := range strings.SplitN(release, ".", len(n)) {
+		digits := part[:len(part)-len(strings.TrimLeft(part, "0123456789"))]
+		n[i], _ = strconv.Atoi(digits)
+	}
+	return n
+}
+
+// kernelRelease returns this machine's kernel's, or "" where that is not said.
+func kernelRelease() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
 }
 
 func orNone(s string) string {

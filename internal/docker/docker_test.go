@@ -167,7 +167,6 @@ func TestUnfitEnginesAreRefused(t *testing.T) {
 		{"without a version", "", "Engine", linux(), "API version none"},
 		{"Podman", "1.41", "Podman Engine", linux(), "Podman 4.3.1"},
 		{"rootless", "1.56", "Engine", linux("name=seccomp,profile=builtin", "name=rootless"), "without root"},
-		{"Docker Desktop", "1.56", "Engine", map[string]any{"OSType": "linux", "OperatingSystem": "Docker Desktop"}, "Docker Desktop"},
 		{"Windows", "1.56", "Engine", map[string]any{"OSType": "windows"}, "windows"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -185,10 +184,35 @@ func TestFacts(t *testing.T) {
 		info["DockerRootDir"] = root
 		e := docker.New(docker.Options{Host: speaker(t, pretend("1.41", "Engine", info))})
 		got, err := e.Facts(t.Context())
+		if got.Asked.IsZero() {
+			t.Error("it is not said when the engine was asked")
+		}
+		got.Asked = time.Time{}
 		if want := (docker.Facts{Version: "29.0.0", API: "1.41", Architecture: "arm64", Remapped: true, UIDBase: base, Root: root}); got != want || err != nil {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
 		e.Close()
+	}
+}
+
+// An engine on a kernel of its own is in another machine.
+func TestEnginesApart(t *testing.T) {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := strings.TrimSpace(string(release))
+	numbers, _, _ := strings.Cut(here, "-")
+	for kernel, apart := range map[string]bool{"": false, here: false, numbers + "-of-others": false, "2.6.32-5": true, "99.1": true} {
+		for system, desktop := range map[string]bool{"Debian GNU/Linux 12 (bookworm)": false, "Docker Desktop": true} {
+			info := linux()
+			info["KernelVersion"], info["OperatingSystem"] = kernel, system
+			e := docker.New(docker.Options{Host: speaker(t, pretend("1.41", "Engine", info))})
+			if got, err := e.Facts(t.Context()); err != nil || got.Apart != (apart || desktop) {
+				t.Errorf("%s with the kernel %q: apart is %v, %v", system, kernel, got.Apart, err)
+			}
+			e.Close()
+		}
 	}
 }
 

@@ -22,7 +22,11 @@ import (
 func dock(t *testing.T) (*rig.Instance, *rig.Engine) {
 	t.Helper()
 	w := rig.NewWorld(t)
-	engine := w.Server.Docker(t)
+	return docked(t, w, w.Server.Docker(t))
+}
+
+func docked(t *testing.T, w *rig.World, engine *rig.Engine) (*rig.Instance, *rig.Engine) {
+	t.Helper()
 	engine.Must(t, "network", "create", "vpn-office")
 	engine.Must(t, "volume", "create", "vpn-data")
 	i := w.Instance(t)

@@ -29,6 +29,7 @@ type attached struct {
 	name      string    // of the container
 	started   time.Time // which life it is
 	pid       int       // on the host
+	apart     bool      // what it keeps is in a volume, and it is reached by a process in its container
 
 	once   sync.Once
 	done   chan struct{}
@@ -36,6 +37,7 @@ type attached struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // open to the worker
+	epoch string                // of the worker, once it has said so
 }
 
 // ended reports whether that life of the container is over.
@@ -46,6 +48,15 @@ func (a *attached) ended() bool {
 	default:
 		return false
 	}
+}
+
+// lives reports whether s is that of the same life of the container.
+func (a *attached) lives(s *container.State) bool {
+	if s == nil || !s.Running || s.Restarting {
+		return false
+	}
+	started, err := time.Parse(time.RFC3339Nano, s.StartedAt)
+	return err == nil && started.Equal(a.started)
 }
 
 // Container returns the container's name, for people.
@@ -77,6 +88,7 @@ func (w *Workers) attach(ctx context.Context, server vpn.ServerID, id string) (*
 		return nil, vpn.Errorf(vpn.Unavailable, "the Docker engine says that a container was started at %q", c.State.StartedAt)
 	}
 	a := &attached{w: w, server: server, container: id, name: strings.TrimPrefix(c.Name, "/"), started: started, pid: c.State.Pid, done: make(chan struct{})}
+	a.apart = c.Config != nil && c.Config.Labels[labelKept] == keptInVolume
 	a.Client = worker.NewClient(a.dial, lifeOf{a})
 	a.fallIll(c.State)
 	w.lives.hold(a)
@@ -90,7 +102,7 @@ func (w *Workers) attach(ctx context.Context, server vpn.ServerID, id string) (*
 			w.log.Warn("the engine would not start a container anew", "err", err)
 		}
 	}
-	if !c.State.Paused {
+	if !c.State.Paused && !a.apart { // a stream waits for it at the other end
 		a.awaitBirth(ctx)
 	}
 	w.journal.follow(a)
@@ -143,7 +155,13 @@ func (a *attached) dial(ctx context.Context) (net.Conn, error) {
 	if err := a.well(); err != nil {
 		return nil, err // the kernel would take the call, and nobody answer
 	}
-	c, err := dialSocket(ctx, filepath.Join(a.w.runDir(a.server), entry.Socket), a.pid)
+	var c net.Conn
+	var err error
+	if a.apart {
+		c, err = a.stream(ctx)
+	} else {
+		c, err = dialSocket(ctx, filepath.Join(a.w.runDir(a.server), entry.Socket), a.pid)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -218,10 +236,39 @@ func (a *attached) Health(ctx context.Context) (vpn.Health, error) {
 		return vpn.Health{}, err
 	}
 	h, err := a.Client.Health(ctx)
-	if err == nil && a.pid != 0 {
+	if err != nil {
+		return h, err
+	}
+	if a.pid != 0 {
 		h.PID = a.pid
 	}
-	return h, err
+	a.mu.Lock()
+	a.epoch = h.Epoch
+	a.mu.Unlock()
+	return h, nil
+}
+
+// Stop is the client's. Where the answer comes through a process in the
+// container, that may end before it has passed the answer on: it is in the
+// volume, too.
+func (a *attached) Stop(ctx context.Context) (*vpn.Counters, error) {
+	final, err := a.Client.Stop(ctx)
+	if err != nil || final != nil || !a.apart {
+		return final, err
+	}
+	a.mu.Lock()
+	epoch := a.epoch
+	a.mu.Unlock()
+	left, err := a.w.kept(a.server).finals(ctx)
+	if err != nil {
+		return nil, nil //nolint:nilerr // it has stopped; what it left is asked for again
+	}
+	for i := range left {
+		if left[i].Epoch == epoch {
+			return &left[i], nil
+		}
+	}
+	return nil, nil
 }
 
 // Put is the client's.

@@ -68,6 +68,13 @@ const (
 	labelStore  = "vpn.store"
 	labelServer = "vpn.server"
 	labelName   = "vpn.name"
+
+	// labelKept says where a container's worker keeps what outlives it, if
+	// that is not the directory of [Options].Dir: keptInVolume.
+	labelKept    = "vpn.kept"
+	keptInVolume = "volume"
+	// labelHelper is on containers that are never started, see helper.
+	labelHelper = "vpn.helper"
 )
 
 var validID = regexp.MustCompile(`^[a-z2-7]{16}$`)

@@ -80,7 +80,7 @@ func second[T any](_ T, err error) error { return err }
 
 // engineOf is where a bench's engine is.
 func engineOf(b *runtimetest.Bench) string {
-	text, err := os.ReadFile(filepath.Join(b.Dir, "engine"))
+	text, err := os.ReadFile(filepath.Join(b.Dir, engineFile))
 	if err != nil {
 		b.T.Fatal(err)
 	}

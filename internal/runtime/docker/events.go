@@ -66,12 +66,9 @@ func (l *lives) recheck(ctx context.Context, a *attached) bool {
 		if c.State.Restarting {
 			return !a.ended()
 		}
-	default:
-		started, bad := time.Parse(time.RFC3339Nano, c.State.StartedAt)
-		if c.State.Running && !c.State.Restarting && bad == nil && started.Equal(a.started) {
-			a.fallIll(c.State)
-			return !a.ended()
-		}
+	case a.lives(c.State):
+		a.fallIll(c.State)
+		return !a.ended()
 	}
 	l.over(a)
 	return false

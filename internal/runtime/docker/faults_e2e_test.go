@@ -31,7 +31,7 @@ func bench(t *testing.T) *runtimetest.Bench { return benchAt(t, theEngine.Host) 
 func benchAt(t *testing.T, host string) *runtimetest.Bench {
 	t.Helper()
 	b := runtimetest.NewBench(t, func(dir string) (app.Workers, error) { return openAt(host, dir) })
-	if err := os.WriteFile(filepath.Join(b.Dir, "engine"), []byte(host), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(b.Dir, engineFile), []byte(host), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.Server.Runtime, b.Server.Container = vpn.RuntimeDocker, (*vpn.Container)(nil).Filled()

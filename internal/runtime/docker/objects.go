@@ -165,3 +165,22 @@ func (o objects) lastLines(ctx context.Context, id string) string {
 	}
 	return text
 }
+
+// removeVolumes removes those that pass the filters.
+func (o objects) removeVolumes(ctx context.Context, filters client.Filters) error {
+	list, err := engine.Call(ctx, o.engine, engine.Quick, "list the volumes", func(ctx context.Context, c *client.Client) (client.VolumeListResult, error) {
+		return c.VolumeList(ctx, client.VolumeListOptions{Filters: filters})
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range list.Items {
+		_, err := engine.Call(ctx, o.engine, engine.Slow, "remove the volume "+v.Name, func(ctx context.Context, c *client.Client) (client.VolumeRemoveResult, error) {
+			return c.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
+		})
+		if err != nil && vpn.KindOf(err) != vpn.NotFound {
+			return err
+		}
+	}
+	return nil
+}

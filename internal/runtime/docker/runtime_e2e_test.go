@@ -3,9 +3,12 @@
 package docker_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base32"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +37,9 @@ const (
 	// envImage names a static build of these tests, for containers: they are
 	// to run with the race detector, which is not.
 	envImage = "VPN_TEST_IMAGE"
+	// envHold names a store's directory, and envHeld a server of it: the
+	// process talks with its worker, says so, and does nothing more.
+	envHold, envHeld = "VPN_TEST_HOLD", "VPN_TEST_HELD"
 )
 
 func TestMain(m *testing.M) { os.Exit(main(m)) }
@@ -41,6 +47,9 @@ func TestMain(m *testing.M) { os.Exit(main(m)) }
 // main runs the tests where an engine can change the network and touch nobody
 // else's: in namespaces of their own, as a process of its own.
 func main(m *testing.M) int {
+	if dir := os.Getenv(envHold); dir != "" && len(os.Args) == 1 {
+		return hold(dir, app.Place{Server: vpn.ServerID(os.Getenv(envHeld)), Runtime: vpn.RuntimeDocker})
+	}
 	if len(os.Args) > 1 && (os.Args[1] == worker.Command || os.Args[1] == container.Command) || os.Getenv(envHost) != "" {
 		return runtimetest.Main(m, open)
 	}
@@ -66,6 +75,26 @@ func main(m *testing.M) int {
 		return fail(err)
 	}
 	return status
+}
+
+// hold is a control plane that will be killed.
+func hold(dir string, at app.Place) int {
+	ws, err := open(dir)
+	if err != nil {
+		return fail(err)
+	}
+	w, err := ws.Find(context.Background(), at)
+	if err == nil && w == nil {
+		err = errors.New("there is no worker")
+	}
+	if err == nil {
+		_, err = w.Health(context.Background())
+	}
+	if err != nil {
+		return fail(err)
+	}
+	fmt.Println("held")
+	select {}
 }
 
 func startHere(cmd *exec.Cmd) error { return cmd.Start() }
@@ -112,7 +141,19 @@ func storeOf(dir string) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
-func open(dir string) (app.Workers, error) { return openAt(os.Getenv(envHost), dir) }
+// engineFile is in a store's directory if its engine is not the shared one.
+const engineFile = "engine"
+
+func open(dir string) (app.Workers, error) {
+	host, err := os.ReadFile(filepath.Join(dir, engineFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return openAt(os.Getenv(envHost), dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return openAt(string(host), dir)
+}
 
 func openAt(host, dir string) (*docker.Workers, error) {
 	return openOf(host, dir, "test", docker.Health{})

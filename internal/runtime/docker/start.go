@@ -24,6 +24,7 @@ import (
 	entry "vpn/internal/container"
 	engine "vpn/internal/docker"
 	"vpn/internal/vpn"
+	"vpn/internal/worker"
 )
 
 const (
@@ -105,39 +106,31 @@ func (b birth) containerName() string {
 // create makes what the container needs, and the container.
 func (b birth) create(ctx context.Context) (string, error) {
 	s := b.s
-	tag, err := b.options.Image.Ensure(ctx, b.options.Engine)
-	if err != nil {
-		return "", err
-	}
 	facts, err := b.options.Engine.Facts(ctx)
 	if err != nil {
 		return "", err
 	}
-	uid := os.Geteuid()
-	if uid == 0 {
-		uid = engine.UID
+	if facts.Apart && !s.Container.Bridged() {
+		return "", vpn.Errorf(vpn.Unavailable, "the Docker engine runs containers in a machine of its own, whose network is not this machine's").
+			WithHint("let the engine publish the port of server %s here: --network vpn; or run it as a process: --runtime process", s.Name)
 	}
-	owner := uid
+	tag, err := b.options.Image.Ensure(ctx, b.options.Engine)
+	if err != nil {
+		return "", err
+	}
+	h, err := b.home(ctx, facts)
+	if err != nil {
+		return "", err
+	}
 	if s.Container.Bridged() {
-		if facts.Remapped {
-			// Where the directories are, that user has another number.
-			if owner = facts.UIDBase + uid; facts.UIDBase == 0 || os.Geteuid() != 0 {
-				return "", vpn.Errorf(vpn.Unavailable, "the Docker engine gives containers other user ids (userns-remap), which cannot be translated here").
-					WithHint("let server %s have the network of the host: --network host", s.Name)
-			}
-		}
 		if err := b.ensureNetwork(ctx, s.Container.Network); err != nil {
 			return "", err
 		}
 	}
-	if err := b.makeDirs(owner); err != nil {
+	if h.tunnel, err = b.tunnel(h); err != nil {
 		return "", err
 	}
-	tunnel, err := b.tunnel()
-	if err != nil {
-		return "", err
-	}
-	o := b.describe(tag, uid, tunnel)
+	o := b.describe(tag, h)
 	if facts.Remapped && !s.Container.Bridged() {
 		o.HostConfig.UsernsMode = hostNetwork // or the engine refuses the host's network
 	}
@@ -156,7 +149,44 @@ func (b birth) create(ctx context.Context) (string, error) {
 		return "", vpn.Errorf(vpn.Conflict, "the name %s is taken by a container that is not of this installation: %w", o.Name, err).
 			WithHint("rename or remove it: docker rename %s OTHER", o.Name)
 	}
+	if err == nil && h.volume != "" {
+		if err = b.kept(s.ID).empty(ctx, made, worker.SpecFile); err != nil { // what an earlier worker was told
+			b.abandon(ctx, made)
+		}
+	}
 	return made, err
+}
+
+// A home is what is outside of a container for its worker.
+type home struct {
+	uid    int    // who serves, as the container numbers it
+	tunnel string // the TUN device, if it has one
+	volume string // that it has in place of a directory of the control plane's
+}
+
+// home makes where the worker keeps what outlives the container.
+func (b birth) home(ctx context.Context, facts engine.Facts) (h home, err error) {
+	h.uid = os.Geteuid()
+	if h.uid == 0 {
+		h.uid = engine.UID
+	}
+	if err := b.makeDirs(); err != nil {
+		return h, err
+	}
+	sees, err := b.sight.sees(ctx, b.runDir(b.s.ID), facts)
+	switch {
+	case err != nil:
+		return h, err
+	case sees:
+		return h, b.giveDirs(h.uid, facts)
+	case facts.Remapped && !b.s.Container.Bridged():
+		return h, vpn.Errorf(vpn.Unavailable, "the Docker engine gives containers other user ids (userns-remap) and does not see this machine's directories").
+			WithHint("let server %s have a network of its own: --network vpn", b.s.Name)
+	}
+	// The engine gives a new volume the owner that the directory has in the image.
+	h.uid = engine.UID
+	h.volume, err = b.kept(b.s.ID).ensure(ctx, b.s, b.containerName())
+	return h, err
 }
 
 // removeStray removes a container that the engine has made just now for a
@@ -176,21 +206,14 @@ func (b birth) removeStray(ctx context.Context) bool {
 
 // makeDirs makes the server's directory, with nothing in it that an earlier
 // worker was told.
-func (b birth) makeDirs(uid int) error {
+func (b birth) makeDirs() error {
 	id := b.s.ID
 	for _, dir := range []string{b.dir(id), b.stateDir(id), b.runDir(id)} {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("make a server's directory: %w", err)
 		}
 	}
-	for _, dir := range []string{b.stateDir(id), b.runDir(id)} {
-		if os.Geteuid() == 0 {
-			if err := os.Lchown(dir, uid, uid); err != nil {
-				return fmt.Errorf("give a server its directory: %w", err)
-			}
-		}
-	}
-	for _, file := range []string{filepath.Join(b.stateDir(id), "spec.json"), filepath.Join(b.runDir(id), entry.Socket)} {
+	for _, file := range []string{filepath.Join(b.stateDir(id), worker.SpecFile), filepath.Join(b.runDir(id), entry.Socket)} {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove what an earlier worker was told: %w", err)
 		}
@@ -198,9 +221,31 @@ func (b birth) makeDirs(uid int) error {
 	return nil
 }
 
-func (b birth) tunnel() (string, error) {
+// giveDirs gives the server's directory to who serves.
+func (b birth) giveDirs(uid int, facts engine.Facts) error {
+	if facts.Remapped && b.s.Container.Bridged() {
+		if facts.UIDBase == 0 || os.Geteuid() != 0 {
+			return vpn.Errorf(vpn.Unavailable, "the Docker engine gives containers other user ids (userns-remap), which cannot be translated here").
+				WithHint("let server %s have the network of the host: --network host", b.s.Name)
+		}
+		uid += facts.UIDBase // that user's number, where the directories are
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, dir := range []string{b.stateDir(b.s.ID), b.runDir(b.s.ID)} {
+		if err := os.Lchown(dir, uid, uid); err != nil {
+			return fmt.Errorf("give a server its directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// tunnel makes the server's TUN device, if it is to have one. An engine that
+// sees other directories than this process may have other devices, too.
+func (b birth) tunnel(h home) (string, error) {
 	s := b.s
-	if b.options.Tunnel == nil || s.Container.Bridged() || os.Geteuid() != 0 {
+	if b.options.Tunnel == nil || s.Container.Bridged() || h.volume != "" || os.Geteuid() != 0 {
 		return "", nil
 	}
 	return b.options.Tunnel(s, 0)
@@ -213,14 +258,14 @@ var trust = []string{
 }
 
 // describe says what the container is.
-func (b birth) describe(tag string, uid int, tunnel string) client.ContainerCreateOptions {
+func (b birth) describe(tag string, h home) client.ContainerCreateOptions {
 	s := b.s
 	c := s.Container.Filled()
 	pids := int64(c.PIDs)
-	user := strconv.Itoa(uid)
+	user := strconv.Itoa(h.uid)
 	var capabilities []string
 	low := s.Port < 1024 && !s.Container.Bridged()
-	if os.Geteuid() == 0 && (low || tunnel != "") {
+	if (os.Geteuid() == 0 || h.volume != "") && (low || h.tunnel != "") {
 		// See entry.Main: it becomes the other one as soon as it can.
 		user = "0"
 		capabilities = []string{"SETUID", "SETGID"}
@@ -230,18 +275,20 @@ func (b birth) describe(tag string, uid int, tunnel string) client.ContainerCrea
 	}
 	args := []string{entry.Command, entry.Run, s.Name}
 	var devices []container.DeviceMapping
-	if tunnel != "" {
-		args = append(args, "--tunnel", tunnel)
+	if h.tunnel != "" {
+		args = append(args, "--tunnel", h.tunnel)
 		devices = []container.DeviceMapping{{PathOnHost: "/dev/net/tun", PathInContainer: "/dev/net/tun", CgroupPermissions: "rw"}}
 	}
-	mounts := []mount.Mount{
-		{Type: mount.TypeBind, Source: b.stateDir(s.ID), Target: engine.StateDir},
-		{Type: mount.TypeBind, Source: b.runDir(s.ID), Target: engine.RunDir},
-	}
-	if i := slices.IndexFunc(trust, func(path string) bool { _, err := os.Stat(path); return err == nil }); i >= 0 {
-		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: trust[i], Target: trust[0], ReadOnly: true})
-	}
 	labels := map[string]string{labelStore: b.options.Store, labelServer: string(s.ID), labelName: s.Name}
+	var mounts []mount.Mount
+	var inMemory map[string]string
+	if h.volume == "" {
+		mounts = b.directories()
+	} else {
+		labels[labelKept] = keptInVolume
+		mounts = []mount.Mount{mountVolume(h.volume)}
+		inMemory = map[string]string{engine.RunDir: fmt.Sprintf("mode=0700,uid=%d,gid=%[1]d,size=64k,noexec,nosuid,nodev", h.uid)}
+	}
 	o := client.ContainerCreateOptions{
 		Name: b.containerName(),
 		Config: &container.Config{
@@ -255,6 +302,7 @@ func (b birth) describe(tag string, uid int, tunnel string) client.ContainerCrea
 			CapAdd:         capabilities,
 			SecurityOpt:    []string{"no-new-privileges"},
 			Mounts:         mounts,
+			Tmpfs:          inMemory,
 			LogConfig:      container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}},
 			Resources: container.Resources{
 				Memory: int64(c.Memory), MemorySwap: int64(c.Memory), PidsLimit: &pids, Devices: devices,
@@ -278,6 +326,18 @@ func (b birth) describe(tag string, uid int, tunnel string) client.ContainerCrea
 		}
 	}
 	return o
+}
+
+// directories are those of this machine that a container has.
+func (b birth) directories() []mount.Mount {
+	out := []mount.Mount{
+		{Type: mount.TypeBind, Source: b.stateDir(b.s.ID), Target: engine.StateDir},
+		{Type: mount.TypeBind, Source: b.runDir(b.s.ID), Target: engine.RunDir},
+	}
+	if i := slices.IndexFunc(trust, func(path string) bool { _, err := os.Stat(path); return err == nil }); i >= 0 {
+		out = append(out, mount.Mount{Type: mount.TypeBind, Source: trust[i], Target: trust[0], ReadOnly: true})
+	}
+	return out
 }
 
 // passed is what a container's environment takes over; nothing else of it gets

@@ -18,7 +18,6 @@ import (
 	"vpn/internal/app"
 	engine "vpn/internal/docker"
 	"vpn/internal/vpn"
-	"vpn/internal/worker"
 )
 
 // Workers are the workers of one store in containers of one engine. Methods
@@ -27,6 +26,8 @@ type Workers struct {
 	options Options
 	log     *slog.Logger
 	objects
+	helpers helpers
+	sight   *sight
 	lives   *lives
 	journal journal
 	images  *images
@@ -56,6 +57,8 @@ func New(o Options) (*Workers, error) {
 	ctx, leave := context.WithCancel(context.Background())
 	held := objects{engine: o.Engine, store: o.Store, subnets: o.Subnets}
 	w := &Workers{options: o, log: log, objects: held, places: map[vpn.ServerID]*place{}}
+	w.helpers = helpers{held, o.Image, log}
+	w.sight = &sight{helpers: w.helpers}
 	w.lives = &lives{
 		objects: held, log: log, changed: make(chan app.Place, 64), servers: w.servers,
 		ctx: ctx, leave: leave, held: map[string]*attached{},
@@ -162,11 +165,11 @@ func (w *Workers) known(id vpn.ServerID) bool {
 }
 
 // Remains returns the final counters that the server's workers left behind.
-func (w *Workers) Remains(_ context.Context, at app.Place) ([]vpn.Counters, error) {
+func (w *Workers) Remains(ctx context.Context, at app.Place) ([]vpn.Counters, error) {
 	if !validID.MatchString(string(at.Server)) {
 		return nil, badID(at.Server)
 	}
-	return worker.Finals(w.stateDir(at.Server))
+	return w.kept(at.Server).finals(ctx)
 }
 
 // Discard removes counters that the server's workers left behind, and with the
@@ -177,13 +180,13 @@ func (w *Workers) Discard(ctx context.Context, at app.Place, epochs ...string) e
 		return err
 	}
 	defer p.release()
-	if err := worker.DiscardFinals(w.stateDir(at.Server), epochs...); err != nil {
+	if err := w.kept(at.Server).discard(ctx, epochs...); err != nil {
 		return err
 	}
 	if !w.known(at.Server) || p.current != nil && !p.current.ended() {
 		return nil
 	}
-	left, err := worker.Finals(w.stateDir(at.Server))
+	left, err := w.kept(at.Server).finals(ctx)
 	if err != nil || len(left) > 0 {
 		return err
 	}
@@ -195,7 +198,7 @@ func (w *Workers) Discard(ctx context.Context, at app.Place, epochs ...string) e
 }
 
 // clear removes the server's containers, of which none lives, its network if
-// nobody uses it any more, and its directory.
+// nobody uses it any more, its volume and its directory.
 func (w *Workers) clear(ctx context.Context, id vpn.ServerID, all []container.Summary) error {
 	for i := range all {
 		if err := w.remove(ctx, all[i].ID); err != nil {
@@ -203,6 +206,9 @@ func (w *Workers) clear(ctx context.Context, id vpn.ServerID, all []container.Su
 		}
 	}
 	if err := w.removeNetworks(ctx); err != nil {
+		return err
+	}
+	if err := w.kept(id).remove(ctx); err != nil {
 		return err
 	}
 	return os.RemoveAll(w.dir(id))
@@ -231,9 +237,12 @@ func (w *Workers) List(ctx context.Context) ([]app.Place, error) {
 	return slices.Compact(out), nil
 }
 
-// Purge ends and removes every container and network of the store, and the
-// images of ours that nobody uses then: for who leaves for good.
+// Purge ends and removes every container, volume and network of the store, and
+// the images of ours that nobody uses then: for who leaves for good.
 func (w *Workers) Purge(ctx context.Context) error {
+	if err := w.helpers.sweep(ctx, 0); err != nil {
+		return err
+	}
 	all, err := w.list(ctx, "")
 	if err != nil {
 		return err
@@ -244,6 +253,9 @@ func (w *Workers) Purge(ctx context.Context) error {
 		}
 	}
 	if err := w.removeNetworks(ctx); err != nil {
+		return err
+	}
+	if err := w.removeVolumes(ctx, w.ours("")); err != nil {
 		return err
 	}
 	_, err = engine.RemoveImages(ctx, w.options.Engine)
@@ -280,5 +292,5 @@ func (w *Workers) take(ctx context.Context, id vpn.ServerID) (*place, error) {
 func (p *place) release() { <-p.turn }
 
 func (w *Workers) dir(id vpn.ServerID) string      { return filepath.Join(w.options.Dir, string(id)) }
-func (w *Workers) stateDir(id vpn.ServerID) string { return filepath.Join(w.dir(id), "state") }
+func (w *Workers) stateDir(id vpn.ServerID) string { return w.kept(id).state() }
 func (w *Workers) runDir(id vpn.ServerID) string   { return filepath.Join(w.dir(id), "run") }

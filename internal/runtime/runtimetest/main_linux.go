@@ -67,8 +67,11 @@ func beWorker() error {
 
 // beContainer is what the product does in a container.
 func beContainer() error {
-	if os.Args[2] == container.HealthCheck {
+	switch os.Args[2] {
+	case container.HealthCheck:
 		return container.Health(context.Background(), inContainer())
+	case container.Stream:
+		return container.Dial(context.Background(), inContainer(), os.Stdin, os.Stdout)
 	}
 	o := inContainer()
 	flags := flag.NewFlagSet("", flag.ContinueOnError)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,7 +52,19 @@ const dockerPatience = 60 * time.Second
 // published here. flags are dockerd's.
 func (h *Host) Docker(t testing.TB, flags ...string) *Engine {
 	t.Helper()
-	e, err := StartEngine(h.Start, flags...)
+	return untilEnd(t, h.Start, flags...)
+}
+
+// DockerApart is [Host.Docker] for an engine that sees none of the directories
+// that tests have.
+func DockerApart(t testing.TB, h *Host, flags ...string) *Engine {
+	t.Helper()
+	return untilEnd(t, Apart(h.Start), flags...)
+}
+
+func untilEnd(t testing.TB, start func(*exec.Cmd) error, flags ...string) *Engine {
+	t.Helper()
+	e, err := StartEngine(start, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +101,35 @@ func StartEngine(start func(*exec.Cmd) error, flags ...string) (*Engine, error) 
 		return nil, errors.Join(err, e.Remove())
 	}
 	return e, nil
+}
+
+// hide makes the directory of temporary files an empty one in a mount
+// namespace of the process, but for the engine's own.
+const hide = `set -e
+mount --bind "$TMPDIR" /mnt
+mount -t tmpfs -o mode=1777 tmpfs "$0"
+mkdir -m 711 "$TMPDIR"
+mount --move /mnt "$TMPDIR"
+exec "$@"`
+
+// Apart returns a start for [StartEngine] by which the engine sees nothing of
+// what tests have in their directories, as one that runs in another machine
+// or in a container.
+func Apart(start func(*exec.Cmd) error) func(*exec.Cmd) error {
+	first := 0
+	return func(cmd *exec.Cmd) error {
+		args := []string{"nsenter", "--mount=/proc/" + strconv.Itoa(first) + "/ns/mnt"}
+		if first == 0 {
+			args = []string{"unshare", "--mount", "--propagation", "private", "sh", "-c", hide, os.TempDir()}
+		}
+		there := exec.Command(args[0], append(args[1:], cmd.Args...)...)
+		cmd.Path, cmd.Args, cmd.Err = there.Path, there.Args, there.Err
+		err := start(cmd)
+		if first == 0 && err == nil {
+			first = cmd.Process.Pid // of each program in turn
+		}
+		return err
+	}
 }
 
 // containerdConfig keeps it from what only Kubernetes needs, and from the
