@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"vpn/internal/api"
 	"vpn/internal/vpn"
@@ -183,7 +184,7 @@ func (f *fakeServers) Delete(_ context.Context, name string) (vpn.ServerChange, 
 	return f.change("delete", name)
 }
 
-func (f *fakeServers) Logs(ctx context.Context, name string, follow bool, tail int) (io.ReadCloser, error) {
+func (f *fakeServers) Logs(ctx context.Context, name string, follow bool, tail int, since time.Time) (io.ReadCloser, error) {
 	f.asked, f.follow, f.tail, f.seen = "logs "+name, follow, tail, ctx
 	if f.logs == nil {
 		f.logs = io.NopCloser(strings.NewReader("one\ntwo\n"))

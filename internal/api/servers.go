@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -22,7 +23,7 @@ type Servers interface {
 	Delete(ctx context.Context, server string) (vpn.ServerChange, error)
 
 	// Logs returns text that may be closed twice, and while it is read.
-	Logs(ctx context.Context, server string, follow bool, tail int) (io.ReadCloser, error)
+	Logs(ctx context.Context, server string, follow bool, tail int, since time.Time) (io.ReadCloser, error)
 }
 
 // aServer is a request about one server.
@@ -51,6 +52,8 @@ type serverLogs struct {
 	Server string `path:"server" doc:"name or ID"`
 	Follow bool   `query:"follow" doc:"go on with what is logged from now on"`
 	Tail   int    `query:"tail" minimum:"0" default:"100" doc:"begin with so many of the last lines"`
+
+	Since time.Time `query:"since" doc:"not older"`
 }
 
 func addServers(a *api, to either[Servers]) {
@@ -112,7 +115,7 @@ func addServerLogs(a *api, servers Servers) {
 			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
 		}},
 	}, func(ctx context.Context, in *serverLogs) (*huma.StreamResponse, error) {
-		logs, err := servers.Logs(ctx, in.Server, in.Follow, in.Tail)
+		logs, err := servers.Logs(ctx, in.Server, in.Follow, in.Tail, in.Since)
 		if err != nil {
 			return nil, err
 		}

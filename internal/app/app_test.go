@@ -432,7 +432,7 @@ func TestNobodyWithoutAnActorMayDoAnything(t *testing.T) {
 		"stop":    func() error { _, err := b.app.Servers.Stop(ctx, "a"); return err },
 		"restart": func() error { _, err := b.app.Servers.Restart(ctx, "a"); return err },
 		"remove":  func() error { _, err := b.app.Servers.Delete(ctx, "a"); return err },
-		"logs":    func() error { _, err := b.app.Servers.Logs(ctx, "a", false, 1); return err },
+		"logs":    func() error { _, err := b.app.Servers.Logs(ctx, "a", false, 1, time.Time{}); return err },
 		"status":  func() error { _, err := b.app.System.Status(ctx); return err },
 		"events":  func() error { _, err := b.app.System.Events(ctx, 1); return err },
 	} {

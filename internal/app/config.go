@@ -134,7 +134,9 @@ func (noTunnels) Changes(vpn.Server) []string  { return nil }
 // Logs opens what a server's workers have logged: the last tail lines and,
 // following, what comes until ctx ends.
 type Logs interface {
-	Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error)
+	// Open returns the last tail lines of a server's log that are not older
+	// than since and, following, what comes until ctx ends.
+	Open(ctx context.Context, s vpn.Server, follow bool, tail int, since time.Time) (io.ReadCloser, error)
 
 	// Lines returns the lines that q selects of the logs of from, by time, the
 	// last of them first and, following, what comes until ctx ends.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -383,13 +384,14 @@ func (s *Servers) Restart(ctx context.Context, name string) (vpn.ServerChange, e
 	return change, nil
 }
 
-// Logs opens what the server's workers have logged.
-func (s *Servers) Logs(ctx context.Context, name string, follow bool, tail int) (io.ReadCloser, error) {
+// Logs opens what the server's workers have logged: the last tail lines of
+// what is not older than since.
+func (s *Servers) Logs(ctx context.Context, name string, follow bool, tail int, since time.Time) (io.ReadCloser, error) {
 	if _, err := authorize(ctx, "servers.logs"); err != nil {
 		return nil, err
 	}
-	if tail < 0 || tail > 1_000_000 {
-		return nil, vpn.Errorf(vpn.Invalid, "tail must be from 0 to 1000000 lines")
+	if tail < 0 || tail > vpn.MostServerLogLines {
+		return nil, vpn.Errorf(vpn.Invalid, "tail must be from 0 to %d lines", vpn.MostServerLogLines)
 	}
 	var srv vpn.Server
 	err := s.Store.View(ctx, func(tx Tx) (err error) {
@@ -399,7 +401,7 @@ func (s *Servers) Logs(ctx context.Context, name string, follow bool, tail int) 
 	if err != nil {
 		return nil, err
 	}
-	return s.Config.Logs.Open(ctx, srv, follow, tail)
+	return s.Config.Logs.Open(ctx, srv, follow, tail, since)
 }
 
 // findServer returns the living server of that name or, failing that, ID.

@@ -395,7 +395,7 @@ func (f fakeServers) Delete(_ context.Context, n string) (vpn.ServerChange, erro
 	return c, err
 }
 
-func (f fakeServers) Logs(ctx context.Context, name string, follow bool, _ int) (io.ReadCloser, error) {
+func (f fakeServers) Logs(ctx context.Context, name string, follow bool, _ int, _ time.Time) (io.ReadCloser, error) {
 	if _, err := f.find(name); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -14,26 +15,32 @@ func serverLogs(p *program) *cobra.Command {
 	var (
 		follow bool
 		tail   int
+		since  time.Time
 	)
 	cmd := &cobra.Command{
 		Use: "logs NAME", Aliases: []string{"log"}, Short: "Print what a server's worker logs",
 		Example: `  vpn server logs main
-  vpn server logs main -f --tail 10`,
+  vpn server logs main -f --tail 10
+  vpn server logs main --since 1h`,
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
-	cmd.Flags().IntVar(&tail, "tail", 100, "begin with the last `N` lines")
+	cmd.Flags().IntVar(&tail, "tail", 100, "begin with the last `N` lines; with --since all, unless it is given")
+	cmd.Flags().Var(sinceValue(&since, p.Now), "since", "not older: 10m, 24h, 2026-01-31")
 	return onServer(p, cmd, func(cmd *cobra.Command, name string) error {
 		if tail < 0 {
 			return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
 		}
+		if !since.IsZero() && !cmd.Flags().Changed("tail") {
+			tail = vpn.MostServerLogLines
+		}
 		return p.use(cmd.Context(), ofStore, func(c *connection) error {
-			return copyLogs(cmd.Context(), p, c, name, follow, tail)
+			return copyLogs(cmd.Context(), p, c, name, follow, tail, since)
 		})
 	})
 }
 
-func copyLogs(ctx context.Context, p *program, c *connection, name string, follow bool, tail int) error {
-	logs, err := c.Servers.Logs(ctx, name, follow, tail)
+func copyLogs(ctx context.Context, p *program, c *connection, name string, follow bool, tail int, since time.Time) error {
+	logs, err := c.Servers.Logs(ctx, name, follow, tail, since)
 	if err != nil {
 		return err
 	}

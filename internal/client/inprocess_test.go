@@ -29,7 +29,7 @@ func TestStream(t *testing.T) {
 		}
 	}
 	over(t, h, func(t *testing.T, c *client.Client) {
-		logs, err := c.Servers.Logs(t.Context(), "main", true, 10) // returns before the first line
+		logs, err := c.Servers.Logs(t.Context(), "main", true, 10, time.Time{}) // returns before the first line
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestCloseEndsTheHandler(t *testing.T) {
 				}
 				<-r.Context().Done()
 			}))
-			logs, err := c.Servers.Logs(t.Context(), "main", true, 10)
+			logs, err := c.Servers.Logs(t.Context(), "main", true, 10, time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -53,10 +55,14 @@ func (s *Servers) Delete(ctx context.Context, server string) (vpn.ServerChange, 
 	return callOn[vpn.ServerChange](ctx, s.c, http.MethodDelete, "servers", server, "", nil)
 }
 
-// Logs returns the last tail lines of a server's log, and with follow what is
-// logged from then on, until ctx ends or it is closed.
-func (s *Servers) Logs(ctx context.Context, server string, follow bool, tail int) (io.ReadCloser, error) {
-	path, err := pathOf("servers", server, fmt.Sprintf("/logs?follow=%t&tail=%d", follow, tail))
+// Logs returns the last tail lines of what a server has logged since then, and
+// with follow what is logged from now on, until ctx ends or it is closed.
+func (s *Servers) Logs(ctx context.Context, server string, follow bool, tail int, since time.Time) (io.ReadCloser, error) {
+	query := url.Values{"tail": {strconv.Itoa(tail)}, "follow": {strconv.FormatBool(follow)}}
+	if !since.IsZero() {
+		query.Set("since", since.UTC().Format(time.RFC3339Nano))
+	}
+	path, err := pathOf("servers", server, withValues("/logs", query))
 	if err != nil {
 		return nil, err
 	}

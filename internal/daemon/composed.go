@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"vpn/internal/app"
 	"vpn/internal/compose"
@@ -75,9 +76,9 @@ func composedOptions(o Options, store app.Store) composed.Options {
 // engine's, which is asked without the control plane.
 type composedLogs struct{ logs }
 
-func (l composedLogs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error) {
+func (l composedLogs) Open(ctx context.Context, s vpn.Server, follow bool, tail int, since time.Time) (io.ReadCloser, error) {
 	if _, err := os.Stat(filepath.Join(l.dir, string(s.ID)+".log")); follow || errors.Is(err, fs.ErrNotExist) {
 		return nil, vpn.Errorf(vpn.Unavailable, "what server %s logs is kept by the Docker engine", s.Name).WithHint("vpn compose logs %s", s.Name)
 	}
-	return l.logs.Open(ctx, s, follow, tail)
+	return l.logs.Open(ctx, s, follow, tail, since)
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"vpn/internal/logging"
 	"vpn/internal/vpn"
 )
 
@@ -27,9 +29,10 @@ const (
 	followPoll = 200 * time.Millisecond
 )
 
-// Open returns the last tail lines of the server's log and, following, what
-// is added until ctx ends. A server that has not logged yet has an empty log.
-func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io.ReadCloser, error) {
+// Open returns the last tail lines of the server's log that are not older than
+// since and, following, what is added until ctx ends. A server that has not
+// logged yet has an empty log.
+func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int, since time.Time) (io.ReadCloser, error) {
 	path := filepath.Join(l.dir, string(s.ID)+".log") // a name may be another's later
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !follow {
@@ -41,7 +44,11 @@ func (l logs) Open(ctx context.Context, s vpn.Server, follow bool, tail int) (io
 	if err != nil {
 		return nil, fmt.Errorf("open a log: %w", err)
 	}
-	if err := seekTail(f, tail); err != nil {
+	err = seekTail(f, tail)
+	if err == nil && !since.IsZero() {
+		err = seekSince(f, since)
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("read a log: %w", err)
 	}
@@ -76,6 +83,45 @@ func seekTail(f *os.File, n int) error {
 		}
 	}
 	_, err = f.Seek(0, io.SeekStart)
+	return err
+}
+
+// seekSince moves f on to the first line that is not older than since: from
+// there on all are wanted, those without a time of their own too. Where no
+// line has one, the file's time is that of all.
+func seekSince(f *os.File, since time.Time) error {
+	begin, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	var (
+		lines = bufio.NewReaderSize(f, tailChunk)
+		read  logging.Reader // knows of no time before the first
+		at    = begin
+		timed = false
+	)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		l, is := read.Line(line)
+		if is && !l.At.IsZero() {
+			timed = true
+		}
+		if is && timed && !l.At.Before(since) {
+			_, err := f.Seek(at, io.SeekStart)
+			return err
+		}
+		at += int64(len(line))
+		if errors.Is(err, io.EOF) {
+			break
+		}
+	}
+	if st, err := f.Stat(); err == nil && !timed && !st.ModTime().Before(since) {
+		at = begin
+	}
+	_, err = f.Seek(at, io.SeekStart)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -32,7 +33,7 @@ func TestLogsAreTrimmed(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := logs{dir: dir, leaving: make(chan struct{})}
-	reader, err := l.Open(t.Context(), vpn.Server{ID: id}, true, 10)
+	reader, err := l.Open(t.Context(), vpn.Server{ID: id}, true, 10, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

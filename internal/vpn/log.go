@@ -38,6 +38,10 @@ type LogLine struct {
 	Fields  map[string]string `json:"fields,omitempty"`
 }
 
+// MostServerLogLines is how many of the last lines of one server's log can be
+// asked for.
+const MostServerLogLines = 1_000_000
+
 // A LogQuery selects lines of all logs.
 type LogQuery struct {
 	Follow bool      // go on with what is logged from now on

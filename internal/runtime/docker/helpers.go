@@ -30,7 +30,7 @@ func (h helpers) helped(ctx context.Context, m mount.Mount, f func(id string) er
 	if err := h.sweep(ctx, helperAge); err != nil {
 		return err
 	}
-	made, err := engine.Call(ctx, h.engine, engine.Slow, "look into a directory", func(ctx context.Context, c *client.Client) (client.ContainerCreateResult, error) {
+	made, err := engine.Call(ctx, h.engine, engine.Slow, "make a container to look through", func(ctx context.Context, c *client.Client) (client.ContainerCreateResult, error) {
 		return c.ContainerCreate(ctx, client.ContainerCreateOptions{
 			Config:     &container.Config{Image: tag, Labels: map[string]string{labelStore: h.store, labelHelper: "1"}},
 			HostConfig: &container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{m}},
