@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"vpn/internal/vpn"
 )
 
 // An answer is what a command has to say, in every form in which somebody may
@@ -130,6 +132,13 @@ func chooseForm(p *program, cmd *cobra.Command, args []string, outputGiven bool)
 	shape := p.shapes[cmd]
 	if shape != nil {
 		p.shape = shape(args)
+	}
+	if form := p.global.output; outputGiven && p.shape == nil && cmd.Runnable() && !cmd.HasSubCommands() && (form == "json" || form == "yaml") {
+		err := vpn.Errorf(vpn.Invalid, "%s has no %s", cmd.CommandPath(), strings.ToUpper(form))
+		if hint := cmd.Annotations["data"]; hint != "" {
+			return err.WithHint("%s", hint)
+		}
+		return err.WithHint("leave -o out")
 	}
 	if !cmd.Flags().Changed("json") {
 		return nil

@@ -22,6 +22,7 @@ func serverLogs(p *program) *cobra.Command {
 		Example: `  vpn server logs main
   vpn server logs main -f --tail 10
   vpn server logs main --since 1h`,
+		Annotations: map[string]string{"data": "vpn logs --server NAME -o json has a line of JSON for each"},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what is logged from now on")
 	cmd.Flags().IntVar(&tail, "tail", 100, "begin with the last `N` lines; with --since all, unless it is given")
