@@ -49,7 +49,11 @@ func benchContained(t *testing.T, r *report, i *rig.Instance, name string, w way
 	var client opener
 	switch {
 	case w.protocol == "wireguard":
-		client = tunnels{{i.World, i.World.Phone(t, 0, links[0].File)}, {i.World, i.World.Phone(t, 1, links[1].File)}}
+		first := 0
+		if w.packets { // beside those of the other carrier
+			first = len(runtimes)
+		}
+		client = tunnels{{i.World, i.World.Phone(t, first, links[0].File)}, {i.World, i.World.Phone(t, first+1, links[1].File)}}
 	case w.protocol == "http" || w.protocol == "socks5":
 		client = rig.NewDirect(i.World, links...)
 	default:

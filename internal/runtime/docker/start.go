@@ -142,8 +142,8 @@ func (b birth) create(ctx context.Context) (string, error) {
 		}
 		made, err = b.make(ctx, s, o)
 	}
-	if vpn.KindOf(err) == vpn.Conflict && b.removeStray(ctx) {
-		made, err = b.make(ctx, s, o)
+	if vpn.KindOf(err) == vpn.Conflict {
+		made, err = b.insist(ctx, o, err)
 	}
 	if vpn.KindOf(err) == vpn.Conflict {
 		return "", vpn.Errorf(vpn.Conflict, "the name %s is taken by a container that is not of this installation: %w", o.Name, err).
