@@ -19,6 +19,7 @@ import (
 
 	"vpn/internal/vpn"
 	"vpn/test/e2e/rig"
+	"vpn/test/xfer"
 )
 
 const (
@@ -134,6 +135,7 @@ func TestTunnel(t *testing.T) {
 			}
 			// The path's MTU is smaller than TCP believes.
 			x.wantTransfer(t, x.phones[0])
+			x.wantTold(t, x.phones[0], "p0")
 			if carrier == "tun" {
 				for _, host := range []string{rig.OutsideAddr, rig.OutsideAddr6} {
 					if out, err := x.phones[0].Try(within(t, 20*time.Second), "ping", "-c", "2", "-i", "0.2", "-W", "5", host); err != nil {
@@ -144,6 +146,44 @@ func TestTunnel(t *testing.T) {
 			x.wantGuarded(t)
 		})
 	}
+}
+
+// wantTold cuts a user whose phone's own connections only listen: they hear of
+// it all the same.
+func (x *tunnelled) wantTold(t *testing.T, p *rig.Phone, user string) {
+	t.Helper()
+	for _, cut := range []string{"kick", "disable"} {
+		live := map[string]living{}
+		for _, host := range []string{rig.OutsideAddr, rig.OutsideAddr6} {
+			raw, err := p.Dial(within(t, 10*time.Second), "tcp", net.JoinHostPort(host, "9000"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := xfer.NewConn(raw, nil)
+			t.Cleanup(func() { conn.Close() })
+			if err := conn.Echo(1); err != nil {
+				t.Fatal(err)
+			}
+			l := living{make(chan time.Time, 1)}
+			live[host] = l
+			go func() {
+				conn.Ended(time.Minute)
+				l.ended <- time.Now()
+			}()
+		}
+		start := time.Now()
+		x.Must("users", cut, user)
+		for host, l := range live {
+			ended, err := l.wait(10 * time.Second)
+			if err != nil {
+				t.Errorf("%s: a connection to %s that listens is %v", cut, host, err)
+			} else if late := ended.Sub(start); late > time.Second && !rig.Slow() {
+				t.Errorf("%s: a connection to %s that listens lives on for %v", cut, host, late)
+			}
+		}
+	}
+	x.Must("users", "enable", user)
+	x.wantInternet(t, p)
 }
 
 // wantGuarded tries to get to everything that nobody may reach.

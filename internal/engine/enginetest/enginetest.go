@@ -114,6 +114,7 @@ func Run(t *testing.T, h Harness) {
 		{"expired credential", expiredCredential},
 		{"user on hold", onHold},
 		{"kicked user", kickedUser},
+		{"silent connections", silentConnections},
 		{"ceiling", ceiling},
 		{"ceiling of inner TLS", ceilingTLS},
 		{"throttled user", throttled},

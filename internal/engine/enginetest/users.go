@@ -182,3 +182,47 @@ func kickedUser(t *testing.T, h Harness) {
 		t.Errorf("the other user's connection broke: %v", err)
 	}
 }
+
+// silentConnections is about those that nothing comes by, either way: their
+// ends are heard of without anybody sending.
+func silentConnections(t *testing.T, h Harness) {
+	d := listenTCP(t, h.host4())
+	for name, cut := range map[string]func(*bench){
+		"blocked": func(b *bench) {
+			b.spec.Grants[0].Blocked = true
+			b.apply()
+		},
+		"kicked": func(b *bench) { b.meter.Kick(b.spec.Grants[0].User) },
+		"removed": func(b *bench) {
+			b.spec.Grants = b.spec.Grants[1:]
+			b.apply()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, h, 2)
+			other := b.dial(1, "tcp", d.addr)
+			conns := make([]net.Conn, 20)
+			for i := range conns {
+				conns[i] = b.dial(0, "tcp", d.addr)
+			}
+			for _, conn := range append(conns, other) {
+				if err := ping(conn); err != nil {
+					t.Fatal(err)
+				}
+			}
+			start := time.Now()
+			cut(b)
+			for i, conn := range conns {
+				if _, ended := drain(conn, patience); !ended {
+					t.Fatalf("connection %d is not told that it has ended", i)
+				}
+			}
+			if took := time.Since(start); took > promptly && !Raced {
+				t.Errorf("connections are told that they have ended after %v", took)
+			}
+			if err := ping(other); err != nil {
+				t.Errorf("the other user's connection broke: %v", err)
+			}
+		})
+	}
+}

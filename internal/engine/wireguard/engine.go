@@ -265,6 +265,7 @@ func (e *Engine) leave(ctx context.Context, gone []*peer, next *peers) {
 		ended[p.credential] = true
 		had := p.close()
 		live = live || had && next.byAddr[p.four] != nil
+		e.part(p)
 	}
 	e.live.End(ended)
 	if live {

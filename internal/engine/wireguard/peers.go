@@ -26,10 +26,11 @@ type peer struct {
 	flow  atomic.Pointer[meter.Flow] // nil: none is open
 	flows atomic.Int64               // of it in user space: streams and datagram associations
 
-	past    past
-	passage atomic.Value // over a TUN device, once it has a packet
-	refused atomic.Int64 // until when nobody need ask again, in nanoseconds since 1970
-	denied  atomic.Bool  // it was for good when it was refused last
+	past     past
+	openings openings
+	passage  atomic.Value // over a TUN device, once it has a packet
+	refused  atomic.Int64 // until when nobody need ask again, in nanoseconds since 1970
+	denied   atomic.Bool  // it was for good when it was refused last
 
 	mu      sync.Mutex
 	gone    bool           // no longer granted
@@ -172,6 +173,7 @@ func (e *Engine) admit(p *peer, source netip.AddrPort) (*meter.Flow, error) {
 		<-cut // until f is known
 		p.past.cut()
 		p.flow.CompareAndSwap(f, nil)
+		e.part(p)
 		e.live.End(map[vpn.CredentialID]bool{p.credential: true})
 	})
 	f = opened
@@ -193,7 +195,20 @@ func (e *Engine) move(p *peer, source netip.AddrPort) {
 	f.Close() // or it would be one device more
 	if _, err := e.admit(p, source); err != nil {
 		p.past.cut()
+		e.part(p)
 		e.live.End(map[vpn.CredentialID]bool{p.credential: true})
+	}
+}
+
+// A parter tells a device that the connections which it had are over.
+type parter interface{ part(p *peer) }
+
+// part has a device told, where that is not done by the end itself.
+func (e *Engine) part(p *peer) {
+	if c := e.way.Load(); c != nil {
+		if d, ok := c.Device.(parter); ok {
+			d.part(p)
+		}
 	}
 }
 

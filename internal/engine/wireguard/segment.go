@@ -6,6 +6,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+
+	"vpn/internal/engine/meter"
 )
 
 // A segment is what is read off the front of a packet of TCP.
@@ -43,6 +45,14 @@ func (s segment) begins() bool {
 	return s.flags&(header.TCPFlagSyn|header.TCPFlagAck|header.TCPFlagRst) == header.TCPFlagSyn
 }
 
+// connection returns that of s, which goes to a device or comes from one.
+func (s segment) connection(d meter.Direction) connection {
+	if d == meter.Down {
+		return connection{s.dst.Port(), s.src}
+	}
+	return connection{s.src.Port(), s.dst}
+}
+
 // back makes the packet that tells the sender of s that the connection is
 // over, in the name of the other end: RFC 9293, section 3.10.7.1. It is behind
 // headroom, and so is that of onward.
@@ -59,27 +69,31 @@ func (s segment) onward() []byte {
 	return reset(s.src, s.dst, header.TCPFields{SeqNum: s.seq, AckNum: s.ack, Flags: header.TCPFlagRst | s.flags&header.TCPFlagAck})
 }
 
-func reset(from, to netip.AddrPort, f header.TCPFields) []byte {
+func reset(from, to netip.AddrPort, f header.TCPFields) []byte { return bare(from, to, f, 0) }
+
+// bare makes a segment without options, with so many bytes of nothing in it.
+func bare(from, to netip.AddrPort, f header.TCPFields, payload int) []byte {
 	src, dst := tcpip.AddrFromSlice(from.Addr().AsSlice()), tcpip.AddrFromSlice(to.Addr().AsSlice())
 	head := headerSize6
 	if to.Addr().Is4() {
 		head = headerSize4
 	}
-	b := make([]byte, headroom+head+header.TCPMinimumSize)
+	length := header.TCPMinimumSize + payload
+	b := make([]byte, headroom+head+length)
 	p := b[headroom:]
 	if to.Addr().Is4() {
 		header.IPv4(p).Encode(&header.IPv4Fields{
-			TotalLength: uint16(len(p)), TTL: 64, Protocol: protocolTCP, SrcAddr: src, DstAddr: dst, //nolint:gosec // 40
+			TotalLength: uint16(len(p)), TTL: 64, Protocol: protocolTCP, SrcAddr: src, DstAddr: dst, //nolint:gosec // 41
 		})
 		header.IPv4(p).SetChecksum(^header.IPv4(p).CalculateChecksum())
 	} else {
 		header.IPv6(p).Encode(&header.IPv6Fields{
-			PayloadLength: header.TCPMinimumSize, TransportProtocol: protocolTCP, HopLimit: 64, SrcAddr: src, DstAddr: dst,
+			PayloadLength: uint16(length), TransportProtocol: protocolTCP, HopLimit: 64, SrcAddr: src, DstAddr: dst, //nolint:gosec // 21
 		})
 	}
 	f.SrcPort, f.DstPort, f.DataOffset = from.Port(), to.Port(), header.TCPMinimumSize
 	t := header.TCP(p[head:])
 	t.Encode(&f)
-	t.SetChecksum(^checksum.Checksum(t, header.PseudoHeaderChecksum(protocolTCP, src, dst, header.TCPMinimumSize)))
+	t.SetChecksum(^checksum.Checksum(t, header.PseudoHeaderChecksum(protocolTCP, src, dst, uint16(length)))) //nolint:gosec // 21
 	return b
 }

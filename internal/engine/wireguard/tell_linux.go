@@ -10,7 +10,8 @@ import (
 
 const (
 	// tellings is how often in a second a device is told that it may not reach
-	// something, or that a connection is over.
+	// something, or that a connection is over, after it was told so once of as
+	// many as are known.
 	tellings = 100
 	// repeat is how long nothing is told about the same direction of a
 	// connection: what was on its way needs no answer each.
@@ -39,7 +40,7 @@ type telling struct {
 }
 
 func newTeller() *teller {
-	return &teller{limit: rate.NewLimiter(tellings, tellings), told: map[direction]telling{}}
+	return &teller{limit: rate.NewLimiter(tellings, maxOpen), told: map[direction]telling{}}
 }
 
 // may reports whether something may be told.

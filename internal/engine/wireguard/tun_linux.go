@@ -109,7 +109,7 @@ func (t *tunDevice) admit(bufs [][]byte, sizes []int, offset int) {
 	var before []byte
 	for i := range bufs {
 		b := at(i)
-		if r.flow != nil && h.alike(before, b) && !r.peer.past.over.Load() {
+		if r.flow != nil && h.alike(before, b) && !h.notable(b) && !r.peer.past.over.Load() {
 			continue
 		}
 		before = b
@@ -177,7 +177,7 @@ func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
 	var before []byte
 	for i, b := range bufs {
 		b = b[offset:]
-		if r.flow != nil && h.alike(before, b) && !r.peer.past.over.Load() {
+		if r.flow != nil && h.alike(before, b) && !h.notable(b) && !r.peer.past.over.Load() {
 			continue
 		}
 		before = b
@@ -219,24 +219,32 @@ func (t *tunDevice) Write(bufs [][]byte, offset int) (int, error) {
 // nil if it must not. Then who sent it is told, and of a connection the other
 // end too.
 func (t *tunDevice) welcome(p *peer, h packet, b []byte, d meter.Direction) *meter.Flow {
+	var s segment
+	var c connection
+	ok, over := false, p != nil && h.tcp && p.past.over.Load()
+	if over || h.notable(b) {
+		if s, ok = parseSegment(h, b); ok {
+			c = s.connection(d)
+		}
+	}
+	if over && ok && !s.begins() && p.past.has(c, false) { // which brings nobody back
+		t.end(p, s, d)
+		return nil
+	}
 	f, denied := t.flow(p)
-	if f == nil && !denied || f != nil && !(h.tcp && p.past.over.Load()) {
+	switch {
+	case f == nil && !denied:
+		return nil
+	case f != nil:
+		if ok {
+			p.past.has(c, s.begins())
+			p.openings.note(c, s, d)
+		}
 		return f
 	}
-	s, ok := parseSegment(h, b)
-	if f != nil {
-		c := connection{s.src.Port(), s.dst}
-		if d == meter.Down {
-			c = connection{s.dst.Port(), s.src}
-		}
-		if !ok || !p.past.has(c, s.begins()) {
-			return f
-		}
-	}
-	switch {
-	case ok:
+	if s, ok = parseSegment(h, b); ok {
 		t.end(p, s, d)
-	case d == meter.Up:
+	} else if d == meter.Up {
 		t.refuse(p, h, b)
 	}
 	return nil
@@ -276,6 +284,9 @@ func (t *tunDevice) teller(p *peer) *teller {
 // segment that comes from one of them.
 func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
 	if s.flags.Contains(header.TCPFlagRst) {
+		if p != nil && d == meter.Up {
+			p.openings.heard(s.connection(d))
+		}
 		return
 	}
 	may, again := t.teller(p).mayEnd(s)
@@ -305,6 +316,24 @@ func (t *tunDevice) end(p *peer, s segment, d meter.Direction) {
 	}
 	if in != nil {
 		t.answer(answer{packet: in[headroom:]})
+	}
+}
+
+// part implements [parter].
+func (t *tunDevice) part(p *peer) {
+	if p.openings.cut() {
+		t.ask(p)
+	}
+}
+
+// ask asks a device about connections that were cut, again and again.
+func (t *tunDevice) ask(p *peer) {
+	packets, again := p.openings.questions(p.four, p.six)
+	for _, b := range packets {
+		t.answer(answer{packet: b[headroom:]})
+	}
+	if again {
+		time.AfterFunc(askEvery, func() { t.ask(p) })
 	}
 }
 

@@ -1,9 +1,11 @@
 package wireguard
 
 import (
+	"flag"
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -31,12 +33,15 @@ func inNamespace(t *testing.T) bool {
 		}
 		t.Skip("this test needs root, for a network namespace with a TUN device")
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=4m", "-test.v="+verbose())
+	pattern := "^" + t.Name() + "$"
+	if _, cases, some := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); some {
+		pattern += "/" + cases
+	}
+	cmd := exec.Command(os.Args[0], "-test.run="+pattern, "-test.timeout=4m", "-test.v="+verbose())
 	cmd.Env = append(os.Environ(), insideEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	out, err := cmd.CombinedOutput()
-	t.Logf("%s", out)
-	if err != nil {
+	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
 	return false
