@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -251,4 +252,29 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("%x is taken for a packet", b)
 		}
 	}
+}
+
+// A setting with which all begins anew takes nothing from devices but what
+// they had open.
+func TestAnotherMTU(t *testing.T) {
+	r := newRig(t, 1)
+	if err := ping(r.dial(0, "")); err != nil {
+		t.Fatal(err)
+	}
+	var set map[string]any
+	if err := json.Unmarshal(r.spec.Server.Settings, &set); err != nil {
+		t.Fatal(err)
+	}
+	set["mtu"] = "1300"
+	var err error
+	if r.spec.Server.Settings, err = json.Marshal(set); err != nil {
+		t.Fatal(err)
+	}
+	r.apply()
+	for range 3 {
+		if err = ping(r.dial(0, "127.0.0.2")); err == nil {
+			return
+		}
+	}
+	t.Errorf("a device does not get in again: %v", err)
 }

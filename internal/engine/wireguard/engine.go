@@ -115,15 +115,19 @@ func (e *Engine) Apply(ctx context.Context, spec vpn.Spec) error {
 	if err != nil {
 		return err
 	}
-	next, gone, err := e.peers.Load().plan(spec.Grants, set.network)
+	old, anew := e.peers.Load(), e.running.Load() == nil || set != e.set
+	known := old
+	if anew {
+		known = &peers{} // the others end with what they went through
+	}
+	next, gone, err := known.plan(spec.Grants, set.network)
 	if err != nil {
 		return err
 	}
 	if err := e.bind.open(spec.Server.Listen, spec.Server.Port); err != nil {
 		return errors.Join(err, e.rebind())
 	}
-	old := e.peers.Load()
-	if e.running.Load() == nil || set != e.set {
+	if anew {
 		if err := e.begin(spec.Server, set, next); err != nil {
 			return err
 		}
