@@ -146,10 +146,10 @@ func (e *Engine) open(ctx context.Context) (*client.Client, *Facts, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if c == nil || c.DaemonHost() != host {
-		if c, err = client.New(client.WithHost(host)); err != nil {
-			return nil, nil, fmt.Errorf("prepare a connection to the Docker engine: %w", err)
-		}
+	// A client of its own: others may be using the one before, and a look sets
+	// the version of the API that is spoken by it.
+	if c, err = client.New(client.WithHost(host)); err != nil {
+		return nil, nil, fmt.Errorf("prepare a connection to the Docker engine: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -164,14 +164,16 @@ func (e *Engine) open(ctx context.Context) (*client.Client, *Facts, error) {
 		_ = c.Close()
 		return e.client, e.facts, nil
 	}
+	if e.client != nil {
+		_ = e.client.Close() // of what is idle; who still uses it goes on
+	}
 	e.client, e.facts = c, facts
 	return c, facts, nil
 }
 
 // look asks the engine what it is, and refuses one that cannot run servers.
 func look(ctx context.Context, c *client.Client) (*Facts, error) {
-	// Forced: the engine may be another one than last time.
-	ping, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true, ForceNegotiate: true})
+	ping, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
 	if err != nil {
 		return nil, err
 	}

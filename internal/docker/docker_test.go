@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -286,4 +288,25 @@ func TestEngineIsLookedAtAnew(t *testing.T) {
 	if f, err := e.Facts(t.Context()); err != nil || f.API != "1.42" {
 		t.Errorf("the new engine is %+v, %v", f, err)
 	}
+}
+
+// While one call looks at the engine anew, others go on with what they have.
+func TestLooksDisturbNobody(t *testing.T) {
+	e := docker.New(docker.Options{Host: speaker(t, pretend("1.47", "Engine", linux()))})
+	defer e.Close()
+	list := func(ctx context.Context, c *client.Client) (client.ContainerListResult, error) {
+		return c.ContainerList(ctx, client.ContainerListOptions{Limit: 2}) // of which it knows nothing
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 25 {
+				if _, err := docker.Call(t.Context(), e, 10*time.Second, "list", list); vpn.KindOf(err) != vpn.NotFound {
+					t.Errorf("a call ends with %v", err)
+				}
+				_ = e.Error("list", syscall.ECONNRESET) // as if it had gone
+			}
+		})
+	}
+	wg.Wait()
 }
