@@ -90,7 +90,7 @@ func wantRate(t *testing.T, name string, rate float64, destination *xfer.Server,
 	before, start := count(), time.Now()
 	pause(t.Context(), 4*time.Second)
 	got := float64(count()-before) / time.Since(start).Seconds()
-	if math.Abs(got-rate) > rate/10 {
+	if got > 1.1*rate || got < 0.9*rate && !rig.Slow() { // which may not come near it
 		t.Errorf("%s: %.2f MB/s, the limit is %.2f", name, got/1e6, rate/1e6)
 	}
 }

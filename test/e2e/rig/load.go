@@ -30,7 +30,10 @@ type Load struct {
 func (c *Client) Load(t testing.TB, first, n int) *Load {
 	t.Helper()
 	l := &Load{quit: make(chan struct{}), conns: make([]*xfer.Conn, n), patience: 10 * time.Second}
-	if c.Stall > 0 && !Slow() {
+	switch {
+	case Slow():
+		l.patience *= 3
+	case c.Stall > 0:
 		l.patience = c.Stall
 	}
 	var opening sync.WaitGroup
@@ -65,7 +68,11 @@ func (c *Client) Load(t testing.TB, first, n int) *Load {
 }
 
 func (l *Load) run(conn *xfer.Conn) error {
-	tick := time.NewTicker(40 * time.Millisecond)
+	every := 40 * time.Millisecond
+	if Slow() { // or a tunnel drowns in it
+		every *= 10
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {

@@ -28,7 +28,7 @@ import (
 // Names of environment variables that choose what is tested.
 const (
 	envBinary = "VPN_E2E_BINARY"   // a vpn binary to test instead of building one
-	envRace   = "VPN_E2E_RACE"     // build it with the race detector
+	envRace   = "VPN_E2E_RACE"     // build it with the race detector; "static": as containers need it
 	envCover  = "VPN_E2E_COVERDIR" // build it to write coverage there
 )
 
@@ -74,6 +74,9 @@ func build(bin string) error {
 		// As in the Makefile.
 		args = append(args, "-race", "-gcflags=github.com/xtls/xray-core/...=-d=checkptr=0", "-gcflags=modernc.org/sqlite/lib=-race=false")
 		env = append(env, "CGO_ENABLED=1")
+		if os.Getenv(envRace) == "static" {
+			args = append(args, "-ldflags=-linkmode external -extldflags -static", "-tags=netgo,osusergo")
+		}
 	case os.Getenv(envCover) != "":
 		args = append(args, "-cover", "-coverpkg=./cmd/...,./internal/...")
 	default:
