@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"context"
+	"fmt"
 	"image/color"
 	"testing"
 	"time"
@@ -69,6 +70,9 @@ func TestNoDaemon(t *testing.T) {
 func TestSmallWindowsShowTotals(t *testing.T) {
 	d, _ := app(t, &tuitest.Fleet{N: 10})
 	d.Size(50, 10).Want("2/3 up", "61.8MB/s", "too small: 60×18").Fits().Size(60, 18).Want("Dashboard shows").Fits()
+	for _, s := range key.Screens() { // the tab that is written out takes most
+		d.Press(fmt.Sprint(int(s)+1)).Want("2/3 up").ClickOn("2 Use", tea.MouseLeft).Want("Users shows")
+	}
 }
 
 func TestEverySizeFits(t *testing.T) {
@@ -188,4 +192,11 @@ func TestPicturesOfTheFrame(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestTerminalsThatCanDoNoMoreThanASCII(t *testing.T) {
+	tuitest.ASCII(t, func(o tui.Options) tea.Model {
+		o.Source = &tuitest.Fleet{N: 10}
+		return tuitest.Alone(o, key.Everywhere, nil)
+	}, nil, []string{":"}, []string{"2", "?"}, []string{"ctrl+t"}, []string{"ctrl+t", "ctrl+g"}, []string{"p"})
 }

@@ -20,8 +20,12 @@ const (
 	minHeight = 18
 )
 
-// wide is from where on tabs are written out.
-const wide = 100
+// wide is from where on tabs are written out, and roomy from where on the
+// program's name stands before them: below, the state of the whole needs it.
+const (
+	wide  = 100
+	roomy = 64
+)
 
 // loading is how long an empty screen may be just that.
 const loading = 150 * time.Millisecond
@@ -118,8 +122,10 @@ func (p painter) tiny() []string {
 func (p painter) header() string {
 	a := p.a
 	t := a.theme
-	line := t.Accent.Render(" vpn") + " "
-	x := 5
+	line, x := "", 0
+	if a.w >= roomy {
+		line, x = t.Accent.Render(" vpn")+" ", 5
+	}
 	a.shown.tabs = a.shown.tabs[:0]
 	for _, s := range key.Screens() {
 		name := s.String()
@@ -270,7 +276,7 @@ func (p painter) without(err error, w, h int) []string {
 		lines = append(lines, t.Key.Render(enter.Label())+"  start one now, in the background", t.Faint.Render("= vpn serve"))
 	}
 	lines = append(lines, "")
-	for _, l := range widget.WrapWords("This screen goes by itself as soon as one answers. q quits.", max(w-8, 8)) {
+	for _, l := range widget.WrapWords("It goes on as soon as one answers; q quits.", max(w-8, 8)) {
 		lines = append(lines, t.Muted.Render(l))
 	}
 	out := make([]string, 0, h)

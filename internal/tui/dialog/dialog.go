@@ -43,7 +43,7 @@ func twin(t *theme.Theme, command string, w, h int) []string {
 	if most := 4 * w * h; len(command) > most { // it is wrapped at each frame
 		command = command[:most]
 	}
-	all := widget.WrapWords("= "+widget.Clean(command), w)
+	all := widget.WrapWords("= "+t.Glyphs.Words(widget.Clean(command)), w)
 	if len(all) > h-1 {
 		all = all[:h-1]
 		all[h-2] = widget.Fit(t, all[h-2], max(w-2, 0)) + " " + t.Glyphs.Ellipsis

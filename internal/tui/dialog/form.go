@@ -134,8 +134,12 @@ func (d *Form) Render(t *theme.Theme, w, h int) []string {
 			foot = append(foot, t.Muted.Render(l))
 		}
 	}
-	if c := d.change(d.form).Twin; c != "" && h > 20 {
+	switch c := d.change(d.form).Twin; {
+	case c == "":
+	case h > 20:
 		foot = append(foot, twin(t, c, room, h/2)...)
+	case d.fault == "": // in a line; a fault is worth more
+		foot = append(foot, t.Faint.Render(widget.Fit(t, "= "+t.Glyphs.Words(widget.Clean(c)), room)))
 	}
 	if !tight {
 		foot = append(foot, "")

@@ -63,13 +63,13 @@ func (m *Menu) do() tea.Cmd {
 func (m *Menu) Render(t *theme.Theme, w, h int) []string {
 	wide := 0
 	for _, a := range m.actions {
-		wide = max(wide, widget.Width(a.Title)+2+widget.Width(a.Label()))
+		wide = max(wide, widget.Width(t.Glyphs.Words(a.Title))+2+widget.Width(a.Label()))
 	}
 	wide = min(wide+2, w-4)
 	lines := make([]string, 0, len(m.actions))
 	for i, a := range m.actions {
 		label := a.Label()
-		s := " " + widget.Fit(t, a.Title, wide-widget.Width(label)-1) + label + " "
+		s := " " + widget.Fit(t, t.Glyphs.Words(a.Title), wide-widget.Width(label)-1) + label + " "
 		if i == m.at {
 			s = t.Selected.Render(t.Glyphs.Cursor + s)
 		} else {

@@ -103,7 +103,7 @@ func (p *Pick) do() tea.Cmd {
 func (p *Pick) Render(t *theme.Theme, w, h int) []string {
 	wide := 30
 	for _, i := range p.items {
-		wide = max(wide, widget.Width(i.Text)+widget.Width(i.Note)+6)
+		wide = max(wide, widget.Width(t.Glyphs.Words(i.Text))+widget.Width(i.Note)+6)
 	}
 	wide = min(wide, w-4, 76)
 	p.lines = max(min(len(p.items), h-6, 20), 1)
@@ -112,7 +112,7 @@ func (p *Pick) Render(t *theme.Theme, w, h int) []string {
 	for k := p.top; k < min(p.top+p.lines, len(p.shown)); k++ {
 		item := p.items[p.shown[k]]
 		note := widget.Clean(item.Note)
-		text := widget.Fit(t, widget.Clean(item.Text), wide-3-widget.Width(note))
+		text := widget.Fit(t, t.Glyphs.Words(widget.Clean(item.Text)), wide-3-widget.Width(note))
 		if k == p.at {
 			lines = append(lines, t.Selected.Render(t.Glyphs.Cursor+" "+text+note+" "))
 		} else {

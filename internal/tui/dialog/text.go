@@ -2,6 +2,7 @@ package dialog
 
 import (
 	"fmt"
+	"strings"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -67,7 +68,11 @@ func (d *Text) Render(t *theme.Theme, w, h int) []string {
 	}
 	var lines []string
 	for _, l := range d.lines {
-		lines = append(lines, widget.Wrap(l, room)...)
+		wrap := widget.Wrap
+		if d.raw && !strings.Contains(l, " ") { // a link goes on to the end of the line, whatever hyphens it has
+			wrap = widget.WrapWords
+		}
+		lines = append(lines, wrap(l, room)...)
 	}
 	foot := hint(t, "esc", "close")
 	if d.copy != "" {

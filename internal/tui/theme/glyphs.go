@@ -1,5 +1,7 @@
 package theme
 
+import "strings"
+
 // Glyphs are the signs that the UI draws with. None is wider than one cell,
 // and none needs a font of its own: box drawing, blocks, braille and a few
 // dots, or ASCII alone.
@@ -60,4 +62,13 @@ func ASCII() Glyphs {
 		Full: "#", Empty: ".", Parts: nil,
 		Levels: []string{".", ":", "-", "=", "+", "*", "%", "#"},
 	}
+}
+
+// Words returns words of ours, such as "Delete…", as the terminal can show
+// them.
+func (g Glyphs) Words(s string) string {
+	if g.Ellipsis == "…" {
+		return s
+	}
+	return strings.ReplaceAll(s, "…", "...")
 }

@@ -1,6 +1,9 @@
 package tuitest
 
 import (
+	"testing"
+	"time"
+
 	tea "charm.land/bubbletea/v2"
 
 	"vpn/internal/tui"
@@ -67,3 +70,26 @@ func (*Blank) Click(int, int, tea.MouseButton) tea.Cmd { return nil }
 
 // Wheel does nothing.
 func (*Blank) Wheel(int) {}
+
+// Deaf is a UI that has heard nothing of the control plane yet.
+type Deaf struct{ *tui.App }
+
+// Init asks for nothing.
+func (Deaf) Init() tea.Cmd { return nil }
+
+// Update takes what comes, and asks for nothing.
+func (d Deaf) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	d.App.Update(msg)
+	return d, nil
+}
+
+// Loading makes pictures of a screen of which nothing has come for a while:
+// make returns the UI, and keys are pressed before.
+func Loading(t *testing.T, keys []string, make func(tui.Options) *tui.App) {
+	t.Helper()
+	Pictures(t, keys, func(o tui.Options) tea.Model {
+		now := Now()
+		o.Now = func() time.Time { now = now.Add(time.Second); return now }
+		return Deaf{make(o)}
+	})
+}

@@ -263,3 +263,20 @@ func Pictures(t *testing.T, keys []string, make func(tui.Options) tea.Model) {
 		}
 	}
 }
+
+// ASCII fails the test if anything but ASCII is on a screen that is drawn for
+// a terminal that can do no more: make returns the UI, and each of keys is
+// pressed on a new one. What is shown of others must be ASCII.
+func ASCII(t *testing.T, make func(tui.Options) tea.Model, keys ...[]string) {
+	t.Helper()
+	for _, size := range Sizes() {
+		for _, pressed := range keys {
+			o, _ := Options(t)
+			o.Look.Glyphs, o.Glyphs = "ascii", func(string) theme.Glyphs { return theme.ASCII() }
+			text := Drive(t, make(o), size[0], size[1]).Press(pressed...).Fits().Text()
+			if i := strings.IndexFunc(text, func(r rune) bool { return r > '~' }); i >= 0 {
+				t.Errorf("after %q at %dx%d there is %q:\n%s", pressed, size[0], size[1], []rune(text[i:])[0], text)
+			}
+		}
+	}
+}

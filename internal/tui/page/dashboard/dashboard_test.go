@@ -82,22 +82,8 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// deaf is a UI that has heard nothing of the control plane yet.
-type deaf struct{ *tui.App }
-
-func (d deaf) Init() tea.Cmd { return nil }
-
-func (d deaf) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	d.App.Update(msg)
-	return d, nil
-}
-
 func TestLoading(t *testing.T) {
-	tuitest.Pictures(t, nil, func(o tui.Options) tea.Model {
-		now := tuitest.Now()
-		o.Now = func() time.Time { now = now.Add(time.Second); return now }
-		return deaf{screen(o, &fleet{})}
-	})
+	tuitest.Loading(t, nil, func(o tui.Options) *tui.App { return screen(o, &fleet{}) })
 }
 
 func TestWhatIsShown(t *testing.T) {
@@ -249,4 +235,8 @@ func BenchmarkFrame(b *testing.B) {
 	for b.Loop() {
 		d.Press("j").Fits()
 	}
+}
+
+func TestASCII(t *testing.T) {
+	tuitest.ASCII(t, func(o tui.Options) tea.Model { return screen(o, &fleet{Fleet: tuitest.Fleet{N: 400}}) }, nil, []string{"!", "+"})
 }

@@ -95,6 +95,7 @@ func (v view) trafficNote() string {
 // traffic is the last two minutes, as wide as there is room.
 func (v view) traffic(w, h int) []string {
 	t := v.frame.Theme()
+	w-- // a margin
 	if !v.frame.Data().Known(feed.Rates) {
 		if err := v.frame.Data().Err(feed.Rates); err != nil {
 			return []string{" " + t.Warn.Render(t.Glyphs.Warn) + " " + t.Muted.Render(clean(err.Error()))}
@@ -241,6 +242,7 @@ func (v view) fleetNote() string {
 // server is one server: how fast it is, or why it is not.
 func (v view) server(i, w int) string {
 	t := v.frame.Theme()
+	w-- // a margin
 	s := v.frame.Data().Status.Servers[i]
 	sign, style := t.Glyphs.Bad, t.Bad
 	switch s.State {

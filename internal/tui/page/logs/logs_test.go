@@ -39,11 +39,7 @@ func TestPictures(t *testing.T) {
 
 // While the stream is not there yet, the place of lines is shown.
 func TestLoading(t *testing.T) {
-	o, _ := tuitest.Options(t)
-	m := model(o, &daemon{}, nil)
-	d := tuitest.Drive(t, m, 100, 30)
-	m.Update(tea.KeyPressMsg{Code: '5', Text: "5"}) // and the answer is not there
-	d.Want("asking for the logs…")
+	tuitest.Loading(t, []string{"5"}, func(o tui.Options) *tui.App { return model(o, &daemon{}, nil) })
 }
 
 func TestFollowPausesWhereOneReads(t *testing.T) {
@@ -240,4 +236,9 @@ func TestRingForgetsTheOldest(t *testing.T) {
 	if _, err := fmt.Sscanf(screen[strings.Index(screen, "paused · ")+len("paused · "):], "%d lines", &n); err != nil || n < 19_000 || n > 20_000 {
 		t.Errorf("%d lines, %v", n, err)
 	}
+}
+
+func TestASCII(t *testing.T) {
+	tuitest.ASCII(t, func(o tui.Options) tea.Model { return model(o, &daemon{lines: written(300)}, nil) },
+		[]string{"5"}, []string{"5", "k"}, []string{"5", "/", "q", "u", "o"}, []string{"5", "enter"}, []string{"5", "s"}, []string{"5", "x"})
 }

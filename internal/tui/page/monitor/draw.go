@@ -327,6 +327,7 @@ func (d drawer) list(w, h int) (widget.Pane, []string) {
 	case !known && err != nil:
 		lines = append(lines, d.message(w, h-len(lines), t.Bad.Render(t.Glyphs.Bad+" "+widget.Clean(err.Error())), widget.Clean(vpn.HintOf(err)))...)
 	case !known:
+		frame.Note = ""
 		lines = append(lines, d.skeleton(w, h-len(lines))...)
 	case s.table.Rows() == 0:
 		lines = append(lines, d.message(w, h-len(lines), "Nobody is connected.", "2 is the screen of users: r shows what a client application scans")...)

@@ -148,6 +148,10 @@ func TestWithoutAnswers(t *testing.T) {
 	tuitest.Drive(t, model(o, &books{}, &timers{}), 120, 40).Press("4").Want("✗ no answer", "look at the logs", "░░░").Fits()
 }
 
+func TestLoading(t *testing.T) {
+	tuitest.Loading(t, []string{"4"}, func(o tui.Options) *tui.App { return model(o, &books{}, &timers{}) })
+}
+
 func TestSpans(t *testing.T) {
 	b := &books{}
 	d, timers, clock := open(t, b, 120, 40)
@@ -324,4 +328,9 @@ func BenchmarkMove(b *testing.B) {
 		m.Update(tea.KeyPressMsg{Code: 'j', Text: "j"})
 		m.View()
 	}
+}
+
+func TestASCII(t *testing.T) {
+	tuitest.ASCII(t, func(o tui.Options) tea.Model { return model(o, &books{}, &timers{}) },
+		[]string{"4"}, []string{"4", "]", "]"}, []string{"4", "tab", "tab"}, []string{"4", "shift+tab", "K"}, []string{"4", "s"}, []string{"4", "shift+tab", "x"})
 }

@@ -172,7 +172,7 @@ func (l *list) render(w, h int, focus bool) []string {
 	case shown == 0:
 		body = []string{"", t.Muted.Render("  no server matches; esc clears the filter")}
 	default:
-		body = l.table.Render(t, w-2, h-2, focus)
+		body = l.table.Render(t, w-3, h-2, focus)
 	}
 	return widget.Pane{Title: "Servers", Note: note, Focus: focus}.Render(t, w, h, body)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -181,22 +180,10 @@ func TestPictures(t *testing.T) {
 	}
 }
 
-// deaf is a UI that has heard nothing of the control plane yet.
-type deaf struct{ *tui.App }
-
-func (d deaf) Init() tea.Cmd { return nil }
-
-func (d deaf) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
-	d.App.Update(msg)
-	return d, nil
-}
-
 func TestLoading(t *testing.T) {
-	tuitest.Pictures(t, []string{"3"}, func(o tui.Options) tea.Model {
-		now := tuitest.Now()
-		o.Now = func() time.Time { now = now.Add(time.Second); return now }
+	tuitest.Loading(t, []string{"3"}, func(o tui.Options) *tui.App {
 		a := newAPI()
-		return deaf{screen(o, a.fleet, options(a))}
+		return screen(o, a.fleet, options(a))
 	})
 }
 
@@ -340,4 +327,11 @@ type broken struct{ *api }
 
 func (broken) Show(context.Context, string) (vpn.ServerDetail, error) {
 	return vpn.ServerDetail{}, errors.New("the worker is away")
+}
+
+func TestASCII(t *testing.T) {
+	tuitest.ASCII(t, func(o tui.Options) tea.Model {
+		a := newAPI()
+		return screen(o, a.fleet, options(a))
+	}, []string{"3"}, []string{"3", "enter"}, []string{"3", "space", "x"}, []string{"3", "n"}, []string{"3", "n", "enter"}, []string{"3", "d"}, []string{"3", "t"})
 }

@@ -41,11 +41,7 @@ func TestPictures(t *testing.T) {
 }
 
 func TestLoading(t *testing.T) {
-	o, _ := tuitest.Options(t)
-	m := model(o, newFile(), newPerson())
-	d := tuitest.Drive(t, m, 100, 30)
-	m.Update(tea.KeyPressMsg{Code: '6', Text: "6"}) // and no answer is there
-	d.Want("Appearance", "Daemon", "░░░")
+	tuitest.Loading(t, []string{"6"}, func(o tui.Options) *tui.App { return model(o, newFile(), newPerson()) })
 }
 
 func TestAppearance(t *testing.T) {
@@ -191,4 +187,9 @@ func TestHostileTextAndAllSizes(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestASCII(t *testing.T) {
+	tuitest.ASCII(t, func(o tui.Options) tea.Model { return model(o, newFile(), newPerson()) },
+		[]string{"6", "l"}, []string{"6", "tab", "j", "j", "l"}, []string{"6", "tab", "j", "j", "l", "ctrl+s"}, []string{"6", "tab", "j", "enter"}, []string{"6", "x"})
 }

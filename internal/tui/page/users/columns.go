@@ -42,7 +42,7 @@ func (l cells) columns() []widget.Column {
 	}
 	return []widget.Column{
 		{
-			Title: "USER", Min: 14, Flex: 6, Text: func(row int) string { return at(row).Name },
+			Title: "USER", Min: 13, Flex: 6, Text: func(row int) string { return at(row).Name },
 			Less: by(func(a, b *vpn.UserInfo) bool { return a.Name < b.Name }),
 		},
 		{

@@ -115,9 +115,12 @@ func (v *view) fields(u *vpn.UserInfo) {
 	v.limits(u.Limits)
 	online := t.Muted.Render("no")
 	if u.Online > 0 {
-		online = many(u.Online, "connection") + "  " + both(t, speed(u.Rate.Down), speed(u.Rate.Up))
+		online = many(u.Online, "connection")
 	}
 	v.field("online", online)
+	if u.Online > 0 {
+		v.field("now", both(t, speed(u.Rate.Down), speed(u.Rate.Up)))
+	}
 }
 
 func (v *view) quota(u *vpn.UserInfo) {

@@ -112,6 +112,15 @@ func TestLinksAndCopies(t *testing.T) {
 	d.Press("esc", "r").Want("no server lets alice-0000 in")
 }
 
+// A link goes on to the end of each line, so that nothing but its lines must
+// be put together by whoever selects it.
+func TestLinksAreNotBrokenAtHyphens(t *testing.T) {
+	f := newPlane(20)
+	f.access[0].Link = "vless://0b6d7f1c-51cc-4e72-a40a-b5695f698575@vpn.example.org:443?security=reality&sni=www.example.org#main"
+	d := drive(t, f, 60, 18).Press("l", "enter")
+	d.Want("\n" + f.access[0].Link[:60] + "\n" + f.access[0].Link[60:] + "\n")
+}
+
 func TestQRCodeThatIsTooLargeIsSaved(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

@@ -292,7 +292,7 @@ func (l *list) render(w, h int, focus bool) []string {
 	l.height = h - 3
 	pane := widget.Pane{Title: "Users", Note: l.note(), Focus: focus}
 	if l.table.Len() > 0 {
-		return pane.Render(t, w, h, l.table.Render(t, w-2, h-2, focus && !l.input.Focused()))
+		return pane.Render(t, w, h, l.table.Render(t, w-3, h-2, focus && !l.input.Focused()))
 	}
 	return pane.Render(t, w, h, nobody{l}.render(w-2, h-2))
 }
