@@ -5,6 +5,7 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,7 +15,10 @@ import (
 	"vpn/test/e2e/rig"
 )
 
-var pictures = flag.String("pictures", "", "write pictures of the terminal UI into this directory")
+var (
+	pictures = flag.String("pictures", "", "write pictures of the terminal UI into this directory")
+	only     = flag.String("only", "", "of these alone, such as 120x40-dark")
+)
 
 // TestPictures takes pictures for the documents, by test/pictures. It needs an
 // installation that looks like one.
@@ -23,15 +27,25 @@ func TestPictures(t *testing.T) {
 		t.Fatal("run test/pictures DIR")
 	}
 	i, logins := install(t, 4)
-	fleet(t, i)
+	fleet(t, i, len(logins))
 	client := i.World.Xray(t, logins...)
-	for k, rate := range []uint64{2_000_000, 700_000, 300_000, 90_000} {
-		conn := client.MustOpen(t, k, k%2 == 0)
-		go func() { _ = conn.Download(1<<40, rate) }()
+	for k, most := range []float64{2e6, 900e3, 400e3, 150e3} {
+		up, down := client.MustOpen(t, k, k%2 == 0), client.MustOpen(t, k, k%2 == 0)
+		go waves(float64(k+4), func(wave float64) error {
+			rate := uint64(most * wave)
+			return down.Download(2*rate, rate)
+		})
+		go waves(float64(k+7), func(wave float64) error {
+			rate := uint64(most * wave * wave / 4)
+			return up.Upload(t.Context(), 2*rate, rate)
+		})
 	}
 	pause(t.Context(), 100*time.Second) // for a chart with something in it
 	for _, theme := range []string{"dark", "light", "high-contrast", "ansi16"} {
 		for _, size := range [][2]int{{60, 18}, {80, 24}, {120, 40}} {
+			if of := fmt.Sprintf("%dx%d-%s", size[0], size[1], theme); *only != "" && *only != of {
+				continue
+			}
 			tm := openTUI(t, i, size[0], size[1], "tui", "--theme", theme)
 			tm.Want("up")
 			for k, name := range []string{"dashboard", "users", "servers", "monitor", "logs", "settings"} {
@@ -56,14 +70,32 @@ func TestPictures(t *testing.T) {
 				{"line", "5", "Enter"},
 				{"messages", "C-g"},
 			} {
-				tm.Press("Escape", "Escape", "Escape").Press(x[1:]...)
+				tm.Press("Escape", "Escape", "Escape")
+				for _, k := range x[1:] {
+					if k == "Enter" { // for what has been asked before
+						pause(t.Context(), 500*time.Millisecond)
+					}
+					tm.Press(k)
+				}
 				pause(t.Context(), time.Second)
 				tm.Picture(filepath.Join(*pictures, fmt.Sprintf("%s-%dx%d-%s.png", x[0], size[0], size[1], theme)), theme != "light")
 			}
 			tm.Press("Escape").Press("Escape").Press("C-c")
 		}
 	}
-	states(t, i)
+	if *only == "" {
+		states(t, i)
+	}
+}
+
+// waves does what takes two seconds again and again, between a tenth and the
+// whole of what it could, as people do. It ends with an error.
+func waves(period float64, do func(wave float64) error) {
+	for k := 0.0; ; k++ {
+		if do(0.55+0.45*math.Sin(2*math.Pi*k/period)*math.Cos(k/3)) != nil {
+			return
+		}
+	}
 }
 
 // states takes pictures of what one hopes not to see, and of terminals that
@@ -103,21 +135,28 @@ func states(t *testing.T, i *rig.Instance) {
 	}
 }
 
-// fleet makes an installation look lived in.
-func fleet(t *testing.T, i *rig.Instance) {
+// fleet makes an installation look lived in, and gives its logins' users names.
+func fleet(t *testing.T, i *rig.Instance, logins int) {
 	t.Helper()
 	i.CreateServer("outline", 8388, "--protocol", "shadowsocks")
 	i.CreateServer("phones", 51820, "--protocol", "wireguard")
 	i.CreateServer("office", 8080, "--protocol", "http")
 	i.Must("server", "stop", "office", "--yes")
-	for k, name := range []string{"alice", "bob", "carol", "dmitry", "elena", "farid", "grace", "hiro", "ivan", "julia"} {
+	for k, name := range []string{"alice", "bob", "carol", "dmitry", "elena", "farid", "grace", "hiro", "ivan", "julia", "kofi", "lena"} {
 		flags := [][]string{
-			{"--quota", "50GB", "--expires", "30d", "--tag", "family"},
-			{"--quota", "100GB", "--quota-period", "month"},
+			{"--quota", "5GB", "--expires", "30d"},
+			{"--quota", "2GB", "--quota-period", "month"},
 			{"--rate-down", "20mbit", "--devices", "2"},
 			{"--expires", "5d", "--note", "pays in cash"},
 		}[k%4]
-		i.Must(append([]string{"users", "create", name}, flags...)...)
+		verb := "create"
+		if k < logins {
+			verb = "update"
+			if err := i.API(t.Context(), "PATCH", fmt.Sprintf("/v1/users/u%d", k), vpn.UserPatch{Name: &name}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		i.Must(append([]string{"users", verb, name}, flags...)...)
 	}
 	i.Must("users", "disable", "farid", "--yes")
 	soon := time.Now().Add(time.Second)
