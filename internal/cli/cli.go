@@ -71,6 +71,11 @@ type program struct {
 	busy   *progress
 	asking *prompter
 
+	// stay is what the process does for as long as it lives, if that is what the
+	// command is for. It begins when all commands and flags, of which it is one,
+	// can be given back: they are a fifth of what an idle worker would hold.
+	stay func(context.Context) error
+
 	// dial is how commands reach the control plane; tests put a fake here.
 	dial func(context.Context, intent) (*connection, error)
 }
@@ -87,12 +92,21 @@ func (p *program) run(ctx context.Context, args []string) (status int) {
 			status = p.reportPanic(v, debug.Stack())
 		}
 	}()
-	root := rootCommand(p)
+	err := execute(ctx, p, args)
+	if err == nil && p.stay != nil {
+		err = p.stay(ctx)
+	}
+	p.busy.end()
+	return p.report(err)
+}
+
+// execute runs the command that args ask for, up to what it stays for.
+func execute(ctx context.Context, p *program, args []string) error {
+	root := commandsFor(p, args)
 	if completing(args) {
 		addCompletions(p, root)
 	}
 	root.SetArgs(append([]string{}, args...)) // nil would mean os.Args to cobra
-	err := root.ExecuteContext(ctx)
-	p.busy.end()
-	return p.report(err)
+	defer clear(p.shapes)                     // which hold the commands
+	return root.ExecuteContext(ctx)
 }

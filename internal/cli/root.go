@@ -35,8 +35,34 @@ var environment = map[string]string{
 	"verbose":  "VPN_VERBOSE",
 }
 
+// commandsFor builds what args need of the tree. What stays (see [program.stay])
+// stands in it alone: a worker that builds all others first remains larger for it.
+func commandsFor(p *program, args []string) *cobra.Command {
+	first := ""
+	if len(args) > 0 {
+		first = args[0]
+	}
+	switch first {
+	case "serve":
+		return treeOf(p, ofThisMachine(serveCommand(p)))
+	case "worker":
+		return treeOf(p, workerCommand(p))
+	}
+	return rootCommand(p)
+}
+
 // rootCommand builds the whole tree. It is cheap, and no two runs share it.
 func rootCommand(p *program) *cobra.Command {
+	return treeOf(p,
+		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
+		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), logsCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
+		ofThisMachine(serviceCommand(p)), ofThisMachine(composeCommand(p)), reloadCommand(p), ofThisMachine(imageCommand(p)), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
+		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p), containerCommand(p),
+	)
+}
+
+// treeOf is the program with these commands.
+func treeOf(p *program, commands ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "vpn",
 		Short: "Run VPN servers and manage their users",
@@ -81,12 +107,7 @@ func rootCommand(p *program) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(p, cmd, err) })
 	root.Flags().BoolVar(&p.global.showVersion, "version", false, "print the version")
 	p.global.add(root.PersistentFlags())
-	root.AddCommand(
-		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
-		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), logsCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
-		ofThisMachine(serviceCommand(p)), ofThisMachine(composeCommand(p)), reloadCommand(p), ofThisMachine(imageCommand(p)), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
-		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p), containerCommand(p),
-	)
+	root.AddCommand(commands...)
 	root.SetHelpCommand(helpCommand())
 	keepFlagOrder(root)
 	return root

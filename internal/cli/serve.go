@@ -50,7 +50,8 @@ hand it ends then, with its terminal: use "vpn reload".`,
 			case afterStop != "":
 				return clearUp(p, func(o daemon.Options) (daemon.Ended, error) { return daemon.AfterStop(cmd.Context(), o, afterStop) })
 			}
-			return serve(cmd.Context(), p)
+			p.stay = func(ctx context.Context) error { return serve(ctx, p) }
+			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "say whether the daemon would start, and what it would do first; change nothing")

@@ -3,6 +3,8 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"vpn/internal/engine/all"
@@ -15,12 +17,15 @@ import (
 func workerCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use: worker.Command + " NAME", Hidden: true, Short: "Run one server; started by the daemon", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			log, err := logging.New(p.Err, logging.Options{})
 			if err != nil {
 				return err
 			}
-			return worker.Main(cmd.Context(), worker.Options{Engines: all.Engines(), Version: buildInfo().Version, Log: log})
+			p.stay = func(ctx context.Context) error {
+				return worker.Main(ctx, worker.Options{Engines: all.Engines(), Version: buildInfo().Version, Log: log})
+			}
+			return nil
 		},
 	}
 }
