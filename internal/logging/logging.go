@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"sync"
 
 	"vpn/internal/vpn"
 )
@@ -59,26 +60,27 @@ func (m mask) Write(p []byte) (int, error) {
 // secrets are patterns of what must not be seen, and what is seen instead.
 // None reaches over a quote or a backslash, so that JSON stays JSON. A line
 // with less than times of needs (in lower case) has no match: most lines are
-// spared the patterns by that, which would cost more than all else of a line.
+// spared the patterns by that, which would cost more than all else of a line;
+// and most processes never write one for which they have to be compiled.
 var secrets = []struct {
 	needs   string
 	times   int
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp
 	instead string
 }{
 	// Share links.
-	{"://", 1, regexp.MustCompile(`(?i)\b(vless|vmess|trojan|ss|ssconf|hysteria2|wireguard)://[^\s"'<>\\]+`), "$1://[secret]"},
+	{"://", 1, pattern(`(?i)\b(vless|vmess|trojan|ss|ssconf|hysteria2|wireguard)://[^\s"'<>\\]+`), "$1://[secret]"},
 	// User and password in any other URL.
-	{"://", 1, regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*://)[^\s"'<>\\/?#@]+@`), "$1[secret]@"},
+	{"://", 1, pattern(`(?i)\b([a-z][a-z0-9+.-]*://)[^\s"'<>\\/?#@]+@`), "$1[secret]@"},
 	// UUIDs let VLESS users in, and nothing of ours is named by one.
-	{"-", 4, regexp.MustCompile(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "[secret]"},
+	{"-", 4, pattern(`(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "[secret]"},
 	// Authorization headers.
-	{"bearer", 1, regexp.MustCompile(`(?i)\b(bearer\s+)[a-z0-9._~+/-]{8,}=*`), "${1}[secret]"},
-	{"authorization", 1, regexp.MustCompile(`(?i)\b(authorization\\*["']?\s*[:=][\s\\"'\[]*(?:basic\s+)?)[a-z0-9._~+/-]{8,}=*`), "${1}[secret]"},
+	{"bearer", 1, pattern(`(?i)\b(bearer\s+)[a-z0-9._~+/-]{8,}=*`), "${1}[secret]"},
+	{"authorization", 1, pattern(`(?i)\b(authorization\\*["']?\s*[:=][\s\\"'\[]*(?:basic\s+)?)[a-z0-9._~+/-]{8,}=*`), "${1}[secret]"},
 	// Keys in JSON (which may itself be quoted in JSON), in YAML and the like.
-	{"key", 1, regexp.MustCompile(`(?i)((?:private|preshared|secret|self)_?key\\*["']?\s*[:=]\s*\\*["']?)[a-z0-9+/_-]{16,}=*`), "${1}[secret]"},
+	{"key", 1, pattern(`(?i)((?:private|preshared|secret|self)_?key\\*["']?\s*[:=]\s*\\*["']?)[a-z0-9+/_-]{16,}=*`), "${1}[secret]"},
 	// PEM, with its line breaks as they are or as \n, and cut off or not.
-	{"private key-----", 1, regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=]|\\+[nr]|[\r\n]+[A-Za-z0-9+/=])*` +
+	{"private key-----", 1, pattern(`-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[A-Za-z0-9+/=]|\\+[nr]|[\r\n]+[A-Za-z0-9+/=])*` +
 		`(?:(?:\\+[nr]|[\r\n])*-----END [A-Z ]*PRIVATE KEY-----)?`), "[secret]"},
 }
 
@@ -86,8 +88,13 @@ func masked(p []byte) []byte {
 	lower := bytes.ToLower(p)
 	for _, s := range secrets {
 		if bytes.Count(lower, []byte(s.needs)) >= s.times {
-			p = s.pattern.ReplaceAll(p, []byte(s.instead))
+			p = s.pattern().ReplaceAll(p, []byte(s.instead))
 		}
 	}
 	return p
+}
+
+// pattern returns what compiles a regular expression when it is first needed.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"sync"
 
 	"github.com/xtls/xray-core/app/policy"
 	"github.com/xtls/xray-core/common/log"
@@ -89,7 +90,10 @@ func (l xrayLog) Handle(m log.Message) {
 	}
 }
 
-var uuids = regexp.MustCompile(`(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}`)
+// uuids is compiled when xray has something to tell: few processes ever hear it.
+var uuids = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}`)
+})
 
 // withoutSecrets hides the UUIDs that xray likes to quote.
-func withoutSecrets(s string) string { return uuids.ReplaceAllString(s, vpn.Secret{}.String()) }
+func withoutSecrets(s string) string { return uuids().ReplaceAllString(s, vpn.Secret{}.String()) }
