@@ -91,7 +91,7 @@ func (l xrayLog) Handle(m log.Message) {
 }
 
 // uuids is compiled when xray has something to tell: few processes ever hear it.
-var uuids = sync.OnceValue(func() *regexp.Regexp {
+var uuids = sync.OnceValue(func() *regexp.Regexp { //nolint:gochecknoglobals // compiled once, and only if it is needed
 	return regexp.MustCompile(`(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}`)
 })
 
