@@ -37,6 +37,38 @@ func TestUpEndsWithItsTerminal(t *testing.T) {
 	}
 }
 
+// In a real terminal, too: ^C goes to all that run in it, and with its window
+// everything ends.
+func TestUpInATerminal(t *testing.T) {
+	t.Parallel()
+	i := rig.NewWorld(t).Instance(t)
+	for what, end := range map[string]func(*rig.Terminal){
+		"^C":              func(tm *rig.Terminal) { tm.Press("C-c") },
+		"a closed window": (*rig.Terminal).Close,
+	} {
+		tm := rig.OpenTerminal(t, 120, 60, []string{"VPN_DATA_DIR=" + i.Data, "HOME=" + t.TempDir()},
+			"nsenter", "--net="+i.World.Server.Network(), i.Bin, "up", "--target", "self")
+		tm.Want("█", "another user: vpn users create", "^C stops it all") // and the QR code above
+		daemon := 0
+		rig.Until(t, 5*time.Second, func() error {
+			s, err := i.Status()
+			daemon = s.PID
+			return err
+		})
+		i.OneWorker()
+		end(tm)
+		rig.Until(t, 20*time.Second, func() error {
+			if left := i.Workers(); len(left) > 0 {
+				return fmt.Errorf("after %s there are workers: %v", what, left)
+			}
+			if err := syscall.Kill(daemon, 0); err == nil {
+				return fmt.Errorf("after %s the daemon goes on", what)
+			}
+			return nil
+		})
+	}
+}
+
 // Whoever starts it twice at once gets one daemon, and the same link twice.
 func TestUpTwiceAtOnce(t *testing.T) {
 	t.Parallel()

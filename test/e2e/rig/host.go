@@ -47,6 +47,9 @@ func newHost(t testing.TB, name string, pid int) *Host {
 	return h
 }
 
+// Network is where the host's network namespace is, for nsenter --net.
+func (h *Host) Network() string { return h.path }
+
 // live makes the host's thread. The thread is never unlocked, so it ends with
 // this goroutine, and the kernel then kills what was started from it.
 func (h *Host) live(pid int, ready chan<- error) {

@@ -97,6 +97,12 @@ func (tm *Terminal) Resize(width, height int) *Terminal {
 	return tm
 }
 
+// Close closes the terminal, whatever runs in it.
+func (tm *Terminal) Close() {
+	tm.t.Helper()
+	tm.must("kill-server")
+}
+
 // Text returns what is on the screen.
 func (tm *Terminal) Text() string {
 	tm.t.Helper()
