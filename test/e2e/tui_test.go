@@ -36,9 +36,12 @@ func TestTUI(t *testing.T) {
 	tm.Press("2").Want("▌ u0") // which the dashboard does not have
 	link := strings.TrimSpace(i.Must("users", "link", "u0", "-q"))
 	tm.Press("y").Want("sent to your terminal's clipboard")
-	if got := tm.Clipboard(); got != link {
-		t.Errorf("the clipboard has %q, the link is %q", got, link)
-	}
+	rig.Until(t, 10*time.Second, func() error { // it comes behind the picture that says so
+		if got := tm.Clipboard(); got != link {
+			return fmt.Errorf("the clipboard has %q, the link is %q", got, link)
+		}
+		return nil
+	})
 	tm.Press("r").Want("save as PNG")
 	file := filepath.Join(t.TempDir(), "screen.png")
 	tm.Picture(file, true)
@@ -56,7 +59,7 @@ func TestTUI(t *testing.T) {
 	tm.Press("n").Want("New user").Type("bob").Want("vpn users create bob").Press("Enter").Want("bob is created")
 	exists := func(name string, want bool) {
 		t.Helper()
-		rig.Until(t, 5*time.Second, func() error {
+		rig.Until(t, 10*time.Second, func() error {
 			users, err := i.Users()
 			if _, is := users[name]; err == nil && is != want {
 				err = fmt.Errorf("user %s exists: %v", name, is)
