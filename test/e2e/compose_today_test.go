@@ -60,9 +60,12 @@ func TestComposeOfToday(t *testing.T) {
 	if now := engine.Must(t, "ps", "-q", "--no-trunc"); now != ids {
 		t.Errorf("what was as it should be is made anew: %s, %s", ids, now)
 	}
-	if s := shown(i, "wg"); s.State != vpn.Running || s.Worker == nil || s.Worker.Carrier != "userspace" {
-		t.Errorf("the tunnel is %+v, its worker %+v", s.ServerInfo, s.Worker)
-	}
+	rig.Until(t, 10*time.Second, func() error {
+		if s := shown(i, "wg"); s.State != vpn.Running || s.Worker == nil || s.Worker.Carrier != "userspace" {
+			return fmt.Errorf("the tunnel is %+v, its worker %+v", s.ServerInfo, s.Worker)
+		}
+		return nil
+	})
 	c := w.Xray(t, alice).WithWireGuard(t, bob)
 	moved := []vpn.Traffic{{}, {}}
 	transfer := func() {
