@@ -4,7 +4,6 @@ package docker_test
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"vpn/internal/runtime/docker"
 	"vpn/internal/runtime/runtimetest"
 	"vpn/internal/vpn"
+	"vpn/test/e2e/rig"
 )
 
 // smallDisk makes a file system of that many bytes.
@@ -36,22 +36,10 @@ func smallDisk(t *testing.T, size string) string {
 func fill(t *testing.T, dir string, free int64) (empty func()) {
 	t.Helper()
 	path := filepath.Join(dir, "ballast")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for _, size := range []int{1 << 20, 4096, 1} {
-		for err = nil; err == nil; {
-			_, err = f.Write(make([]byte, size))
-		}
-		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, io.ErrShortWrite) {
-			t.Fatal(err)
-		}
-	}
-	st, err := f.Stat()
+	rig.FillDisk(t, path)
+	st, err := os.Stat(path)
 	if err == nil {
-		err = f.Truncate(st.Size() - free)
+		err = os.Truncate(path, st.Size()-free)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,13 @@ func (i *Instance) File(name string) string {
 // Fill leaves no byte free.
 func (d *Disk) Fill(t testing.TB) {
 	t.Helper()
-	f, err := os.OpenFile(d.instance.File("ballast"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	FillDisk(t, d.instance.File("ballast"))
+}
+
+// FillDisk makes a file that leaves no byte free where it is.
+func FillDisk(t testing.TB, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
