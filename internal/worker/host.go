@@ -78,7 +78,7 @@ func newHost(o hostOptions) *host {
 		engines: o.engines, version: o.version, log: o.log, epoch: o.epoch, confined: o.confined, tunnel: o.tunnel,
 		anywhere: o.anywhere, state: o.state,
 		started: time.Now().UTC(), memory: residentMemory(),
-		meter: meter.New(meter.Options{Epoch: o.epoch, Now: time.Now, Log: o.log}),
+		meter: meter.New(meter.Options{Epoch: o.epoch, Now: time.Now, Log: o.log, Most: mostConnections(o.log)}),
 		guard: egress.New(nil),
 		turn:  make(chan struct{}, 1), stopping: make(chan struct{}), final: o.final,
 	}

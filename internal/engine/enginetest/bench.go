@@ -86,7 +86,7 @@ func newIdleBench(t testing.TB, h Harness, n int) *bench {
 	if h.Packets { // nobody is told of a refusal, so it takes longer to be noticed
 		grace *= 3
 	}
-	b.meter = meter.New(meter.Options{Epoch: "epoch", Grace: grace, Log: log})
+	b.meter = meter.New(meter.Options{Epoch: "epoch", Grace: grace, Log: log, Most: h.most})
 	b.guard = egress.New(nil)
 	var err error
 	if b.engine, err = h.New(engine.Config{Meter: b.meter, Guard: b.guard, Log: log}); err != nil {

@@ -67,6 +67,8 @@ type Harness struct {
 	// Host4 and Host6 are addresses of this machine that users reach by the
 	// engine; none are those of loopback. All others of loopback are forbidden.
 	Host4, Host6 netip.Addr
+
+	most int // connections of all users together; 0: any number
 }
 
 func (h Harness) listens() string { return cmp.Or(h.Listens, "tcp") }
@@ -123,6 +125,7 @@ func Run(t *testing.T, h Harness) {
 		{"devices", devices},
 		{"roaming device", roaming},
 		{"connections", connections},
+		{"one user who takes all", greedy},
 		{"forbidden destinations", forbiddenDestinations},
 		{"unreachable destination", unreachableDestination},
 		{"datagrams", datagrams},

@@ -51,6 +51,9 @@ type Options struct {
 	Now   func() time.Time // the wall clock; nil: [time.Now]
 	Grace time.Duration    // how long a device must be silent to lose its place; 0: ten seconds
 	Log   *slog.Logger     // nil: nowhere
+	// Most is how many connections all users may have together, 0 being any
+	// number. Each of them may have as many as are left.
+	Most int
 }
 
 // A Meter counts the bytes of every credential of one server and holds its
@@ -62,6 +65,7 @@ type Meter struct {
 	clock *clock.Clock
 	grace time.Duration
 	conns atomic.Int64 // live flows
+	crowd crowd
 	// workers is among how many workers the users' limits are shared.
 	workers atomic.Int64
 	// activity is the time since the meter was made, as of the last tick: what
@@ -96,6 +100,7 @@ func New(o Options) *Meter {
 	}
 	m := &Meter{
 		epoch:       o.Epoch,
+		crowd:       crowd{most: int64(o.Most), log: o.Log},
 		grace:       cmp.Or(o.Grace, roamingGrace),
 		log:         o.Log,
 		clock:       clock.New(o.Now),

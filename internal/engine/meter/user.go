@@ -92,6 +92,7 @@ type user struct {
 	buckets  [2]*bucket
 	slow     *bucket            // while the ceiling is reached, and no longer
 	flows    map[*Flow]struct{} // live ones
+	claims   int64              // live flows, and the connections that some of them carry
 	networks map[netip.Prefix]*device
 	share    *part     // of limits that are shared with other workers
 	dry      time.Time // when the ceiling was last in the way
@@ -124,6 +125,9 @@ func (u *user) admit(f *Flow) (cut []*Flow, err error) {
 		flows, devices = flows-left.flows, devices-1
 	}
 	if err := u.within(flows, devices, u.networks[net] != nil || other.networks[net]); err != nil {
+		return nil, err
+	}
+	if err := u.meter.crowd.claim(u); err != nil {
 		return nil, err
 	}
 	if left != nil {
@@ -167,6 +171,7 @@ func (u *user) leave(f *Flow) {
 	}
 	f.credential.live--
 	f.meter.conns.Add(-1)
+	u.meter.crowd.release(u)
 }
 
 // sever ends the live flows that match, and appends them to cut: the caller

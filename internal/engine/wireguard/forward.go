@@ -45,6 +45,7 @@ type flow struct {
 	ctx    context.Context //nolint:containedctx // it ends with the flow, as the meter wants
 	cancel context.CancelFunc
 	leave  func()
+	claim  func()        // gives it back
 	moves  atomic.Uint64 // portions that passed
 }
 
@@ -61,7 +62,7 @@ func (e *Engine) enter(from netip.Addr, to netip.AddrPort) (*flow, error) {
 		p.flows.Add(-1)
 		return nil, vpn.Errorf(vpn.Denied, "the device has too many connections")
 	}
-	f := &flow{engine: e, peer: p}
+	f := &flow{engine: e, peer: p, claim: func() {}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	leave, ok := e.live.Enter(p.credential, f.cancel)
 	if !ok {
@@ -71,16 +72,24 @@ func (e *Engine) enter(from netip.Addr, to netip.AddrPort) (*flow, error) {
 	}
 	f.leave = leave
 	// From here on the registry would tell of a cut.
-	if _, err := e.open(p); err != nil {
+	m, err := e.open(p)
+	if err != nil {
 		f.close()
 		return nil, err
 	}
+	claim, err := m.Claim()
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	f.claim = claim
 	return f, nil
 }
 
 func (f *flow) close() {
 	f.cancel()
 	f.peer.flows.Add(-1)
+	f.claim()
 	f.leave()
 }
 

@@ -74,10 +74,29 @@ func connect(c net.Conn, user, password string, command byte, addr string) (neti
 		return netip.AddrPort{}, fmt.Errorf("socks reply: %w", err)
 	}
 	if reply[1] != 0 {
-		return netip.AddrPort{}, fmt.Errorf("socks reply: refused with code %d", reply[1])
+		return netip.AddrPort{}, SOCKSError(reply[1])
 	}
 	bound, _, err := readSocksAddr(c)
 	return bound, err
+}
+
+// A SOCKSError is the reply of a SOCKS5 server that refuses (RFC 1928,
+// section 6).
+type SOCKSError byte
+
+func (e SOCKSError) Error() string { return fmt.Sprintf("socks reply: refused with code %d", byte(e)) }
+
+// Through connects from a world's client host straight through a SOCKS5 proxy.
+func Through(ctx context.Context, w *World, l Link, addr string) (net.Conn, error) {
+	conn, err := w.Client.Dial(ctx, "tcp", net.JoinHostPort(l.Host, strconv.Itoa(l.Port)))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := connect(conn, l.User, l.Password, commandConnect, addr); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // socksAddr writes host:port as SOCKS5 does, a name as a name.
