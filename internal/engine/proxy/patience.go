@@ -23,7 +23,8 @@ const (
 // gave a right one from there before is spared, and so a guesser, or a device
 // with an old password, does not lock out the neighbours behind one address.
 type patience struct {
-	over chan struct{} // closed: nobody waits any more
+	over  chan struct{} // closed: nobody waits any more
+	first time.Duration // pause
 
 	mu       sync.Mutex
 	guessers map[netip.Prefix]*guesser
@@ -44,7 +45,7 @@ type regular struct {
 }
 
 func newPatience() *patience {
-	return &patience{over: make(chan struct{}), guessers: map[netip.Prefix]*guesser{}, regulars: map[regular]struct{}{}}
+	return &patience{over: make(chan struct{}), first: firstPause, guessers: map[netip.Prefix]*guesser{}, regulars: map[regular]struct{}{}}
 }
 
 // judge returns a if it is not nil, once it is its turn. It returns nil for a
@@ -96,7 +97,7 @@ func (p *patience) queue(network netip.Prefix, a *account) (pause time.Duration,
 	} else {
 		p.welcome(network, a)
 	}
-	step := min(firstPause<<min(g.failures-1, 10), longPause)
+	step := min(p.first<<min(g.failures-1, 10), longPause)
 	if g.turn.Before(now) {
 		g.turn = now
 	}

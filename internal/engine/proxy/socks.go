@@ -37,11 +37,11 @@ type reply byte
 const (
 	replyDone        reply = 0
 	replyFailure     reply = 1
-	replyRefused     reply = 2 // by the guard, the rules or the meter
+	replyRefused     reply = 2 // by the guard, the rules or the meter, or by somebody's on the way
 	replyNoNetwork   reply = 3
 	replyNoHost      reply = 4
 	replyNoPort      reply = 5 // nobody listens there
-	replyTimeout     reply = 6
+	replyTimeout     reply = 6 // nobody answers; that a packet's own time ran out the kernel calls no host
 	replyBadCommand  reply = 7
 	replyBadAddrKind reply = 8
 )
@@ -52,7 +52,7 @@ func replyTo(err error) reply {
 	switch {
 	case err == nil:
 		return replyDone
-	case vpn.KindOf(err) == vpn.Denied:
+	case vpn.KindOf(err) == vpn.Denied, errors.Is(err, syscall.EACCES):
 		return replyRefused
 	case errors.Is(err, syscall.ENETUNREACH):
 		return replyNoNetwork

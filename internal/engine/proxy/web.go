@@ -111,6 +111,17 @@ func (v *visit) drop() {
 	}
 }
 
+// partIfIdle ends the connection with the answer if it carries nothing: it
+// would count for neither a stranger's nor one of the user's, who might keep
+// any number of them.
+func (v *visit) partIfIdle(w http.ResponseWriter) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.flow == nil {
+		w.Header().Set("Connection", "close")
+	}
+}
+
 // web answers requests.
 type web struct {
 	engine  *Engine
@@ -136,6 +147,7 @@ func (h *web) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if wait, ok := e.pace.allow(a.user, v.client.source.Addr()); !ok {
+		v.partIfIdle(w)
 		w.Header().Set("Retry-After", strconv.Itoa(1+int(wait/time.Second)))
 		http.Error(w, "too many requests", http.StatusTooManyRequests)
 		return
@@ -144,6 +156,7 @@ func (h *web) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		e.webConnect(w, r, v, a)
 	case r.URL.Scheme != "http" || r.URL.Host == "":
+		v.partIfIdle(w)
 		http.Error(w, "this is a proxy: ask for http://host/path, or for CONNECT host:port", http.StatusBadRequest)
 	default:
 		if err := v.enter(a); err != nil {
@@ -205,6 +218,7 @@ func (e *Engine) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &own):
 		text = own.Message
 	}
+	visitOf(r).partIfIdle(w)
 	http.Error(w, text, status)
 }
 

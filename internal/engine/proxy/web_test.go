@@ -264,7 +264,7 @@ func (r *running) say(text string) (*http.Response, bool) {
 	if err != nil {
 		r.Fatalf("%q: %v", text, err)
 	}
-	if !strings.HasPrefix(text, "CONNECT") {
+	if !strings.HasPrefix(text, "CONNECT") || res.StatusCode != 200 {
 		_, _ = io.Copy(io.Discard, res.Body)
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
@@ -309,9 +309,14 @@ func TestRefusedRequests(t *testing.T) {
 		"GET http://a/ HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Bearer x\r\n\r\n":                       407,
 		"GET http://a/ HTTP/1.1\r\nHost: x\r\nAuthorization: " + basic("alice", r.password()) + "\r\n\r\n": 407,
 	} {
-		res, _ := r.say(text)
+		res, over := r.say(text)
 		if res.StatusCode != want {
 			t.Errorf("%.60q: %s, want %d", text, res.Status, want)
+		}
+		// Who has shown a password is no stranger: what carries nothing does not stay.
+		carried := strings.HasPrefix(text, "GET http://1") // as far as to find out that it cannot be
+		if !over && want != 407 && !carried {
+			t.Errorf("%.60q: the connection stays", text)
 		}
 		if want == 407 && res.Header.Get("Proxy-Authenticate") != `Basic realm="proxy", charset="UTF-8"` {
 			t.Errorf("%.60q: asks with %v", text, res.Header)
