@@ -17,8 +17,10 @@ import (
 	"vpn/internal/engine/meter"
 )
 
-// maxNames is how many names a flow remembers.
-const maxNames = 64
+const (
+	maxNames = 64   // that a flow remembers
+	maxBack  = 1024 // places that it sends to by a name
+)
 
 // packets is a UDP flow: one socket, by which the user may send to many
 // destinations.
@@ -31,10 +33,11 @@ type packets struct {
 	moves atomic.Uint64
 
 	// A name is looked up once per flow: all datagrams to it have to go to
-	// one address, and answers come back under the name.
+	// one address, and answers come back as the client has called the place
+	// last, which may be by its address, too.
 	mu    sync.Mutex
 	names map[string]netip.Addr
-	back  map[netip.Addr]string
+	back  map[netip.AddrPort]string
 }
 
 // packets carries a UDP flow.
@@ -45,7 +48,7 @@ func (d *dispatcher) packets(ctx context.Context, t *tunnel, dest xnet.Destinati
 	}
 	defer func() { _ = sock.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = sock.Close() })()
-	p := &packets{tunnel: t, guard: d.guard, sock: sock, first: dest, names: map[string]netip.Addr{}, back: map[netip.Addr]string{}}
+	p := &packets{tunnel: t, guard: d.guard, sock: sock, first: dest, names: map[string]netip.Addr{}, back: map[netip.AddrPort]string{}}
 	// A flow to many destinations outlives a first one that is refused: what
 	// goes there is dropped, the rest is carried.
 	if p.peer, err = p.resolve(ctx, dest); err != nil && !t.shared {
@@ -135,7 +138,11 @@ func (p *packets) wanted(from netip.AddrPort) bool {
 // resolve returns the address of a destination that the user may reach.
 func (p *packets) resolve(ctx context.Context, d xnet.Destination) (netip.AddrPort, error) {
 	if !d.Address.Family().IsDomain() && p.guard.Permits(addrOf(d.Address)) {
-		return netip.AddrPortFrom(addrOf(d.Address), uint16(d.Port)), nil
+		to := netip.AddrPortFrom(addrOf(d.Address), uint16(d.Port))
+		p.mu.Lock()
+		delete(p.back, to)
+		p.mu.Unlock()
+		return to, nil
 	}
 	host := hostOf(d.Address)
 	p.mu.Lock()
@@ -147,26 +154,29 @@ func (p *packets) resolve(ctx context.Context, d xnet.Destination) (netip.AddrPo
 			return netip.AddrPort{}, err
 		}
 		a = addrs[0]
-		p.remember(host, a)
 	}
-	return netip.AddrPortFrom(a, uint16(d.Port)), nil
+	to := netip.AddrPortFrom(a, uint16(d.Port))
+	p.remember(host, to)
+	return to, nil
 }
 
-func (p *packets) remember(name string, a netip.Addr) {
+func (p *packets) remember(name string, to netip.AddrPort) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.names) >= maxNames {
 		clear(p.names)
+	}
+	if len(p.back) >= maxBack {
 		clear(p.back)
 	}
-	p.names[name] = a
-	p.back[a] = name
+	p.names[name] = to.Addr()
+	p.back[to] = name
 }
 
 // origin returns where a datagram comes from, in the words of the client.
 func (p *packets) origin(from netip.AddrPort) *xnet.Destination {
 	p.mu.Lock()
-	name, named := p.back[from.Addr()]
+	name, named := p.back[from]
 	p.mu.Unlock()
 	d := xnet.UDPDestination(xnet.IPAddress(from.Addr().AsSlice()), xnet.Port(from.Port()))
 	if named {
