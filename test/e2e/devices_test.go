@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"vpn/internal/vpn"
 	"vpn/test/e2e/rig"
 )
 
@@ -49,18 +50,63 @@ func testDevices(t *testing.T, w way) {
 	}
 }
 
-func TestConnectionLimit(t *testing.T) {
+// Of each protocol: a user has no more connections than the limit, and the time
+// that is valid for begins with the first use.
+func TestConnectionsAndTimeOfEachProtocol(t *testing.T) {
 	t.Parallel()
-	i, logins := install(t, 1)
-	i.Must("users", "update", "u0", "--connections", "2")
-	client := i.World.Xray(t, logins...)
-	first := client.MustOpen(t, 0, false)
-	client.MustOpen(t, 0, true)
-	if err := client.Refused(t.Context(), 0); err != nil {
-		t.Error(err)
+	for _, name := range []string{
+		"vless, xray", "shadowsocks, ss-local", "shadowsocks 2022, sing-box", "http, sing-box", "https, sing-box", "socks5, xray",
+		tunneled, "wireguard, userspace",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testConnectionsAndTime(t, ways()[name])
+		})
 	}
-	first.Close()
-	eventuallyIn(t, client, 0)
+}
+
+func testConnectionsAndTime(t *testing.T, w way) {
+	t.Helper()
+	i, logins := w.install(t, 2)
+	const few, timed = 0, 1
+	i.Must("users", "update", "u0", "--connections", "2")
+	const valid = 6 * time.Second // shorter than a person can ask for
+	patch := vpn.UserPatch{ValidFor: new(vpn.Seconds(valid / time.Second))}
+	if err := i.API(t.Context(), "PATCH", "/v1/users/u1", patch, nil); err != nil {
+		t.Fatal(err)
+	}
+	if u := i.User("u1"); u.Status != vpn.OnHold || !u.ExpiresAt.IsZero() {
+		t.Fatalf("before the first use: %+v", u.UserInfo)
+	}
+	before := time.Now() // a device speaks as soon as it is there
+	client := w.start(i.World, t, logins...)
+	conn := client.MustOpen(t, timed, false)
+	after := time.Now()
+	if w.protocol != "wireguard" { // in which a device is one (TestUserspace/connections)
+		first := client.MustOpen(t, few, false)
+		second := client.MustOpen(t, few, true)
+		if err := client.Refused(t.Context(), few); err != nil {
+			t.Errorf("a third connection of two: %v", err)
+		}
+		first.Close()
+		eventuallyIn(t, client, few)
+		alive(t, "the connection that stays", second)
+	}
+	alive(t, "while the time runs", conn)
+	late := time.Second
+	if rig.Slow() {
+		late = patience()
+	}
+	if !w.deaf && !conn.Ended(time.Until(after.Add(valid+late))) {
+		t.Error("a connection outlives its user's time by a second")
+	}
+	rig.Until(t, time.Until(after.Add(valid+late+2*time.Second)), func() error { return client.Refused(t.Context(), timed) })
+	if early := time.Until(before.Add(valid)); early > 0 {
+		t.Errorf("cut %v too early", early)
+	}
+	if u := i.User("u1"); u.Status != vpn.Expired || u.FirstUsedAt.Before(before) || u.FirstUsedAt.After(after) {
+		t.Errorf("%s, first used %v, between %v and %v", u.Status, u.FirstUsedAt, before, after)
+	}
 }
 
 // eventuallyIn waits until a login is admitted, and leaves it connected.

@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,6 +29,42 @@ func forbidden() []string {
 		"64:ff9b::7f00:1", "64:ff9b::a09:909", "2002:7f00:1::", "2130706433", "0x7f.1",
 		rig.ServerAddr, rig.ServerAddr6, serverOut, serverOut6, // the server's own, which are public
 		"172.17.0.2", "192.0.0.192", "fec0::7", "fd00:ec2::254", "64:ff9b:1::a09:909", "2001:0:a09:909::1", "2002:a09:909::1",
+		// What only C libraries take for addresses.
+		"127.1", "0177.0.0.1", "017700000001", "0x7f000001", "0x7f.0x0.0x0.0x1", "127.0.0.01", "127.0.0.1.", "10.9.2313", "168364297", "0xa9fea9fe",
+		"LOCALHOST", "localhost.", "a.localhost",
+	}
+}
+
+// namesOfAddresses are names that lead to the addresses among them: 7f000001.hex.test
+// to 127.0.0.1.
+func namesOfAddresses(hosts []string) (names []string) {
+	for _, host := range hosts {
+		if a, err := netip.ParseAddr(host); err == nil {
+			names = append(names, hex.EncodeToString(a.AsSlice())+".hex.test")
+		}
+	}
+	return names
+}
+
+// reboundName leads to where users may go, and to the canary, by turns.
+const reboundName = "rebound.test"
+
+// tricks answers as somebody's own name servers do who wants to get in.
+func tricks() func(name string, six bool) []netip.Addr {
+	var asked atomic.Int64
+	return func(name string, six bool) []netip.Addr {
+		if digits, ok := strings.CutSuffix(name, ".hex.test"); ok {
+			b, _ := hex.DecodeString(digits)
+			a, _ := netip.AddrFromSlice(b)
+			return []netip.Addr{a}
+		}
+		switch {
+		case name != reboundName || six:
+			return nil
+		case asked.Add(1)%2 == 1:
+			return []netip.Addr{netip.MustParseAddr(rig.OutsideAddr)}
+		}
+		return []netip.Addr{netip.MustParseAddr(rig.PrivateAddr)}
 	}
 }
 
@@ -97,7 +135,9 @@ func testForbidden(t *testing.T, w way) {
 	client.MustOpen(t, 0, false)
 	var c canary
 	c.sitEverywhere(t, i.World)
-	for _, host := range forbidden() {
+	rig.Names(t, i.World, tricks())
+	hosts := append(forbidden(), namesOfAddresses(forbidden())...)
+	for _, host := range hosts {
 		took, got := ask(t, client, net.JoinHostPort(host, canaryPort))
 		if got != "" {
 			t.Errorf("%s says %q", host, got)
@@ -105,6 +145,10 @@ func testForbidden(t *testing.T, w way) {
 		if took > 500*time.Millisecond && !rig.Slow() {
 			t.Errorf("%s: refused after %v", host, took)
 		}
+	}
+	// Whoever looks a name up twice dials what he has not judged.
+	for range 6 {
+		ask(t, client, net.JoinHostPort(reboundName, canaryPort))
 	}
 
 	for _, order := range []string{"allowed first", "forbidden first"} {
@@ -125,7 +169,7 @@ func testForbidden(t *testing.T, w way) {
 			if order == "allowed first" {
 				allowed()
 			}
-			for _, host := range forbidden() {
+			for _, host := range append(hosts, reboundName, reboundName, reboundName, reboundName) {
 				if err := u.Send(net.JoinHostPort(host, canaryPort), []byte("hello")); err != nil {
 					t.Fatal(err)
 				}

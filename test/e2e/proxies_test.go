@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,19 +194,45 @@ func TestStrangersAtProxies(t *testing.T) {
 	}
 }
 
-// Requests that are forwarded are guarded as tunnels are.
+// Requests that are forwarded are guarded as tunnels are, and a site that sends
+// its visitors elsewhere sends them to no place that is forbidden.
 func TestForbiddenDestinationsOfRequests(t *testing.T) {
 	t.Parallel()
-	i, logins := ways()["http, sing-box"].install(t, 1)
-	w := i.World
+	w := rig.NewWorld(t)
+	i := w.Instance(t)
+	i.CreateServer("both", 1080, "--protocol", "mixed")
+	i.Serve()
+	l := i.CreateUser("alice")
 	var c canary
 	c.sitEverywhere(t, w)
-	l := logins[0].Link
-	proxy := fmt.Sprintf("http://%s:%s@%s:%d", l.User, l.Password, l.Host, l.Port)
-	for _, host := range forbidden() {
+	rig.Names(t, w, tricks())
+	at := net.JoinHostPort(l.Host, strconv.Itoa(l.Port))
+	login := l.User + ":" + l.Password
+	proxy := "http://" + login + "@" + at
+	for _, host := range append(forbidden(), namesOfAddresses(forbidden())...) {
 		got := curl(t, w, "--globoff", "--proxy", proxy, "http://"+net.JoinHostPort(host, canaryPort)+"/")
 		if got.status != "403" && got.status != "502" {
 			t.Errorf("%s: %s %q", host, got.status, got.body)
+		}
+	}
+	for range 4 {
+		curl(t, w, "--proxy", proxy, "http://"+net.JoinHostPort(reboundName, canaryPort)+"/")
+	}
+	elsewhere := w.Outside.Listen(t, net.JoinHostPort(rig.OutsideAddr, "80"))
+	var sent atomic.Int64
+	server := &http.Server{Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		sent.Add(1)
+		http.Redirect(out, r, "http://"+net.JoinHostPort(strings.TrimPrefix(r.URL.Path, "/"), canaryPort)+"/", http.StatusFound)
+	})}
+	go func() { _ = server.Serve(elsewhere) }()
+	t.Cleanup(func() { _ = server.Close() })
+	for _, by := range [][]string{{"--proxy", "http://" + at}, {"--proxytunnel", "--proxy", "http://" + at}, {"--socks5-hostname", at}} {
+		for _, host := range []string{"127.0.0.1", rig.PrivateAddr, "::1", serverOut, "private.example.test", "169.254.169.254"} {
+			before := sent.Load()
+			got := curl(t, w, append(by, "--globoff", "--location", "--proxy-user", login, "http://"+rig.SiteName+"/"+host)...)
+			if got.status == "200" || sent.Load() != before+1 || len(got.body) > 0 && bytes.Contains(got.body, []byte("secret")) {
+				t.Errorf("%v: sent on to %s: exit %d, %s %s, %q", by[:2], host, got.exit, got.status, got.connect, got.body)
+			}
 		}
 	}
 	if n := c.touched.Load(); n > 0 {

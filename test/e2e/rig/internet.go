@@ -25,24 +25,34 @@ func (w *World) Resolver(t testing.TB) {
 		PrivateName: {netip.MustParseAddr(PrivateAddr), netip.MustParseAddr("fd00::7")},
 	}
 	for _, host := range []string{OutsideAddr, OutsideAddr6} {
-		c := w.Outside.ListenPacket(t, net.JoinHostPort(host, "53"))
-		go func() {
-			b := make([]byte, 1500)
-			for {
-				n, from, err := c.ReadFrom(b)
-				if err != nil {
-					return
-				}
-				if reply := resolve(names, b[:n]); reply != nil {
-					_, _ = c.WriteTo(reply, from)
-				}
-			}
-		}()
+		go answer(w.Outside.ListenPacket(t, net.JoinHostPort(host, "53")), func(name string, _ bool) []netip.Addr { return names[name] })
+	}
+}
+
+// Names answers the questions of a world's server host about names. addrs says where
+// a name leads, if anywhere; six says whether an IPv6 address is asked for, and
+// what is no such one is left out. It may be called by several goroutines.
+func Names(t testing.TB, w *World, addrs func(name string, six bool) []netip.Addr) {
+	t.Helper()
+	go answer(w.Server.ListenPacket(t, "127.0.0.1:53"), addrs)
+}
+
+// answer answers questions until the socket is closed.
+func answer(c net.PacketConn, addrs func(name string, six bool) []netip.Addr) {
+	b := make([]byte, 1500)
+	for {
+		n, from, err := c.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		if reply := resolve(addrs, b[:n]); reply != nil {
+			_, _ = c.WriteTo(reply, from)
+		}
 	}
 }
 
 // resolve answers a question about an address, RFC 1035.
-func resolve(names map[string][]netip.Addr, question []byte) []byte {
+func resolve(addrs func(name string, six bool) []netip.Addr, question []byte) []byte {
 	const header, typeA, typeAAAA = 12, 1, 28
 	if len(question) < header {
 		return nil
@@ -61,10 +71,10 @@ func resolve(names map[string][]netip.Addr, question []byte) []byte {
 		return nil
 	}
 	kind := binary.BigEndian.Uint16(question[at+1:])
-	known, ok := names[strings.ToLower(strings.Join(labels, "."))]
+	known := addrs(strings.ToLower(strings.Join(labels, ".")), kind == typeAAAA)
 	reply := append([]byte{}, question[:at+5]...)
 	flags := uint16(0x8180) // an answer, and recursion
-	if !ok {
+	if len(known) == 0 {
 		flags |= 3 // there is no such name
 	}
 	binary.BigEndian.PutUint16(reply[2:], flags)
