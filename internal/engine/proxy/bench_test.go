@@ -95,19 +95,42 @@ func BenchmarkForward(b *testing.B) {
 }
 
 func BenchmarkConnect(b *testing.B) {
-	r := start(b, protocol.SOCKS5, `{}`)
 	echo := enginetest.ListenEcho(b, "127.0.0.1")
-	for b.Loop() {
-		conn, _, err := r.socks(1, echo)
-		if err != nil {
-			b.Fatal(err)
+	connect := func(b *testing.B, open func() net.Conn) {
+		for b.Loop() {
+			conn := open()
+			if err := enginetest.Echoes(conn); err != nil {
+				b.Fatal(err)
+			}
+			_ = conn.(*net.TCPConn).SetLinger(0) // or ports run out
+			_ = conn.Close()
 		}
-		if err := enginetest.Echoes(conn); err != nil {
-			b.Fatal(err)
-		}
-		_ = conn.(*net.TCPConn).SetLinger(0) // or ports run out
-		_ = conn.Close()
 	}
+	b.Run("socks5", func(b *testing.B) {
+		r := start(b, protocol.SOCKS5, `{}`)
+		connect(b, func() net.Conn {
+			conn, _, err := r.socks(1, echo)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return conn
+		})
+	})
+	b.Run("http", func(b *testing.B) {
+		r := start(b, protocol.HTTP, `{}`)
+		ask := "CONNECT " + echo + " HTTP/1.1\r\nHost: x\r\nProxy-Authorization: " + basic("alice", r.password()) + "\r\n\r\n"
+		connect(b, func() net.Conn {
+			conn, err := net.Dial("tcp", r.addr())
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, _ = io.WriteString(conn, ask)
+			if _, err := io.ReadFull(conn, make([]byte, len("HTTP/1.1 200 Connection established\r\n\r\n"))); err != nil {
+				b.Fatal(err)
+			}
+			return conn
+		})
+	})
 }
 
 // BenchmarkIdle tells what is kept for a silent tunnel.

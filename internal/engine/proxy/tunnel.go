@@ -117,18 +117,33 @@ func (t *tunnel) download() {
 }
 
 func (t *tunnel) copyUp() error {
-	if t.spliced() {
-		return t.splice(meter.Up, t.rawDst, t.rawSrc)
+	if !t.spliced() {
+		return t.copy(meter.Up, t.dst, &connReader{conn: t.front}, nil)
 	}
-	return t.copy(meter.Up, t.dst, &connReader{conn: t.front})
+	err := t.copy(meter.Up, t.dst, socketReader{inbound.NewSocketReader(t.client.raw, t.rawSrc, portions)}, isMuch)
+	if !errors.Is(err, errMuch) {
+		return err
+	}
+	return t.splice(meter.Up, t.rawDst, t.rawSrc)
 }
 
 func (t *tunnel) copyDown() error {
-	if t.spliced() {
-		return t.splice(meter.Down, t.rawSrc, t.rawDst)
+	from := socketReader{inbound.NewSocketReader(t.dst, t.rawDst, portions)}
+	if !t.spliced() {
+		return t.copy(meter.Down, t.front, from, nil)
 	}
-	return t.copy(meter.Down, t.front, socketReader{inbound.NewSocketReader(t.dst, t.rawDst, portions)})
+	err := t.copy(meter.Down, t.front, from, isMuch)
+	if !errors.Is(err, errMuch) {
+		return err
+	}
+	return t.splice(meter.Down, t.rawSrc, t.rawDst)
 }
+
+// errMuch says that more comes at a time than is best copied. A few bytes the
+// kernel splices at twice the cost.
+var errMuch = errors.New("the kernel shall do it")
+
+func isMuch(n int) bool { return n >= portionSize/2 }
 
 // spliced reports whether the kernel can move what comes.
 func (t *tunnel) spliced() bool { return splice.Supported && t.front == net.Conn(t.client) }
@@ -147,7 +162,10 @@ type portionReader interface {
 	read() ([]byte, func(), error)
 }
 
-func (t *tunnel) copy(d meter.Direction, to io.Writer, from portionReader) error {
+// copy moves bytes until the source has sent its last, or a portion of them is
+// one of which enough, if it is not nil, says that it is: then the error is
+// errMuch.
+func (t *tunnel) copy(d meter.Direction, to io.Writer, from portionReader, enough func(int) bool) error {
 	for {
 		b, release, err := from.read()
 		if len(b) > 0 {
@@ -155,6 +173,9 @@ func (t *tunnel) copy(d meter.Direction, to io.Writer, from portionReader) error
 			release()
 			if passed != nil {
 				return passed
+			}
+			if err == nil && enough != nil && enough(len(b)) {
+				return errMuch
 			}
 		}
 		switch {
