@@ -64,6 +64,6 @@ func benchKeys(t *testing.T, r *report) {
 		what := fmt.Sprintf("Shadowsocks, 10,000 users, %d at a port: ", keys)
 		r.durations(t, what+"first session from an address", first, median, 0)
 		r.durations(t, what+"the next one", second, median, 0)
-		r.add(t, row{what: what + "processor time of a first session", result: ms(work / sessions)})
+		r.add(t, row{what: what + "processor time of a first session", result: fmt.Sprintf("mean %s of %d", ms(work/sessions), sessions)})
 	}
 }

@@ -29,6 +29,7 @@ var forms = []struct {
 }{
 	{regexp.MustCompile(`^\*\*([0-9.]+)\*\* \[`), "", true}, // a ratio, made so that more is better
 	{regexp.MustCompile(`^median ([0-9.e+]+) ms\b`), "ms", false},
+	{regexp.MustCompile(`^mean ([0-9.e+]+) ms\b`), "ms", false},
 	{regexp.MustCompile(`^ours ([0-9.e+]+) ms\b`), "ms", false},
 	{regexp.MustCompile(`^([0-9.]+) MB\b`), "MB", false},
 	{regexp.MustCompile(`^([0-9.]+) KB\b`), "KB", false},
