@@ -28,7 +28,7 @@ type keys struct {
 }
 
 // plan returns the keys that a server and its grants have, and the credentials
-// that are gone or have another key. It changes nothing.
+// that are gone or have another secret. It changes nothing.
 func (k *keys) plan(m shadowsocks.Method, server []byte, grants []vpn.Grant) (next *keys, gone map[vpn.CredentialID]bool, err error) {
 	next = &keys{
 		method: m, server: server, block: newBlock(server), size: len(server),
@@ -40,7 +40,7 @@ func (k *keys) plan(m shadowsocks.Method, server []byte, grants []vpn.Grant) (ne
 		g := &grants[i]
 		u := k.byID[g.Credential]
 		if u == nil || k.method != m || !u.secret.Equal(g.Secret) {
-			if u != nil {
+			if u != nil && !u.secret.Equal(g.Secret) { // what lives has agreed on keys of its own
 				gone[g.Credential] = true
 			}
 			key, err := shadowsocks.UserPSK(m, g.Secret)
