@@ -17,7 +17,7 @@ import (
 // many clients at once are more than a small machine serves.
 func TestChurn(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"vless, xray", "shadowsocks 2022, sing-box", "http, sing-box", "socks5, sing-box"} {
+	for _, name := range []string{"vless, xray", "shadowsocks 2022, sing-box", "http, sing-box", "https, sing-box", "socks5, sing-box"} {
 		t.Run(name, func(t *testing.T) { testChurn(t, ways()[name], 12) })
 	}
 }
