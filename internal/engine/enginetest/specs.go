@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"runtime"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -253,7 +254,8 @@ func ipv6(t *testing.T, h Harness) {
 }
 
 func closeAll(t *testing.T, h Harness) {
-	before := runtime.NumGoroutine()
+	goroutines := ownGoroutines(t)
+	before, _ := goroutines()
 	b := newBench(t, h, 2)
 	d := listenTCP(t, h.host4())
 	e := listenUDP(t, h.host4())
@@ -317,8 +319,37 @@ func closeAll(t *testing.T, h Harness) {
 		return // its destinations wait for clients of whom they will never hear again
 	}
 	// Two goroutines each are the destinations'.
-	if !eventually(patience, func() bool { return runtime.NumGoroutine() <= before+2 }) {
-		stacks := make([]byte, mib)
-		t.Errorf("%d goroutines before, %d after\n%s", before, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
+	if !eventually(patience, func() bool { n, _ := goroutines(); return n <= before+2 }) {
+		n, stacks := goroutines()
+		t.Errorf("%d goroutines before, %d after\n%s", before, n, stacks)
+	}
+}
+
+// ownGoroutines returns a count of the goroutines that the caller has started
+// from now on, directly or not, the caller's own included, and their stacks:
+// others may run side by side.
+func ownGoroutines(t *testing.T) func() (n int, stacks string) {
+	pprof.SetGoroutineLabels(pprof.WithLabels(t.Context(), pprof.Labels("test", t.Name()))) // which they inherit
+	label := fmt.Sprintf("# labels: {%q:%q}", "test", t.Name())
+	return func() (n int, stacks string) {
+		var all strings.Builder
+		if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {
+			t.Fatal(err)
+		}
+		for group := range strings.SplitSeq(all.String(), "\n\n") {
+			if !strings.Contains(group, label) {
+				continue
+			}
+			count, _, _ := strings.Cut(group[strings.LastIndex(group[:strings.Index(group, " @ ")], "\n")+1:], " ")
+			k, err := strconv.Atoi(count)
+			if err != nil {
+				t.Fatalf("a profile of goroutines begins %q", group)
+			}
+			n, stacks = n+k, stacks+group+"\n\n"
+		}
+		if n == 0 {
+			t.Fatalf("no goroutine has the label %s in\n%s", label, all.String())
+		}
+		return n, stacks
 	}
 }

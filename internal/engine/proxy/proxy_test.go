@@ -51,6 +51,7 @@ func TestEngine(t *testing.T) {
 		"mixed":  {protocol.Mixed, `{"tls": true}`, dialMixed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			enginetest.Run(t, enginetest.Harness{
 				New:         proxy.New,
 				Server:      func(t testing.TB) vpn.ServerSpec { return newServer(t, tt.protocol, tt.settings) },

@@ -20,6 +20,7 @@ import (
 func TestEngine(t *testing.T) {
 	for _, m := range []settings.Method{settings.ChaCha20, settings.AES256, settings.AES128} {
 		t.Run(string(m), func(t *testing.T) {
+			t.Parallel()
 			enginetest.Run(t, enginetest.Harness{
 				New:    shadowsocks.New,
 				Server: func(t testing.TB) vpn.ServerSpec { return newServer(t, `{"method": "`+string(m)+`"}`) },

@@ -64,6 +64,7 @@ func run(t testing.TB, args ...string) {
 // TestTUN runs the suite over a TUN device. Destinations are at addresses of
 // this host, which is where its packets come out.
 func TestTUN(t *testing.T) {
+	t.Parallel() // in a process of its own
 	if !inNamespace(t) {
 		return
 	}

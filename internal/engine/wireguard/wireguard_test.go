@@ -29,6 +29,7 @@ func server(t testing.TB, carrier string) vpn.ServerSpec {
 }
 
 func TestUserspace(t *testing.T) {
+	t.Parallel()
 	var except []string
 	if enginetest.Raced { // two stacks of gVisor's under the race detector move less than the rates
 		except = []string{"rate", "throttled user"}

@@ -12,6 +12,7 @@ var sizes = map[string]int{"2022-blake3-aes-128-gcm": 16, "2022-blake3-aes-256-g
 func TestEngine(t *testing.T) {
 	for method, size := range sizes {
 		t.Run(method, func(t *testing.T) {
+			t.Parallel()
 			enginetest.Run(t, enginetest.Harness{
 				New:        New,
 				Server:     func(t testing.TB) vpn.ServerSpec { return newServer(t, method) },
