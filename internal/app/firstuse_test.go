@@ -34,7 +34,7 @@ func TestTheFirstUseEndsAHold(t *testing.T) {
 		if u.Status != vpn.OnHold || !u.ExpiresAt.IsZero() {
 			t.Fatalf("created: %+v", u)
 		}
-		b.sleep(48 * time.Hour / 4)
+		b.away(48 * time.Hour)
 		first := time.Now().UTC().Truncate(time.Microsecond)
 		second.move(u.ID, 1)
 		b.sleep(100 * time.Millisecond)
