@@ -24,7 +24,7 @@ type Program struct {
 }
 
 const (
-	askTimeout = 5 * time.Second
+	askTimeout = 30 * time.Second // a busy machine takes long to start it, and to take another way would ignore what only it knows
 	upTimeout  = 5 * time.Minute
 )
 
