@@ -42,8 +42,9 @@ func Boot(t testing.TB) *Container {
 			return fmt.Errorf("systemd is %q: %s", state, c.Run("systemctl", "--failed", "--no-legend").Out)
 		}
 		return nil
-	}, "-b", "systemd.mask=systemd-networkd-wait-online.service")
+	}, append([]string{"-b", "systemd.mask=systemd-networkd-wait-online.service"}, detector("systemd.setenv=")...)...)
 	c.showIfFailed("journalctl", "-n", "80", "--no-pager")
+	c.findRaces("journalctl", "-u", "vpn", "-o", "cat", "--no-pager")
 	return c
 }
 
@@ -58,7 +59,27 @@ func BootOpenRC(t testing.TB) *Container {
 		return nil
 	}, "/sbin/openrc-init")
 	c.showIfFailed("tail", "-n", "80", "/var/log/vpn.log")
+	c.findRaces("sh", "-c", "cat /var/log/vpn.log || :") // which is there once the service has run
 	return c
+}
+
+// findRaces looks in the end for what the race detector says: in what a command
+// prints, and in the product's own logs.
+func (c *Container) findRaces(args ...string) {
+	if !Slow() {
+		return
+	}
+	c.t.Cleanup(func() {
+		wantNoRaces(c.t, strings.Join(args, " "), c.Must(args...))
+		logs, _ := filepath.Glob(filepath.Join(c.Root, "var/lib/*/logs/*"))
+		for _, path := range logs {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				c.t.Error(err)
+			}
+			wantNoRaces(c.t, path, string(text))
+		}
+	})
 }
 
 func (c *Container) showIfFailed(args ...string) {
@@ -84,7 +105,8 @@ func (c *Container) boot(up func() error, args ...string) {
 	t := c.t
 	// Its name has to differ from those of others that run now.
 	name := strings.ToLower(filepath.Base(filepath.Dir(c.Root)))
-	nspawn := exec.Command("systemd-nspawn", append([]string{
+	nspawn := exec.Command("sh", append([]string{
+		"-c", `for group in $0; do echo $$ >"$group/cgroup.procs"; done; exec systemd-nspawn "$@"`, strings.Join(ownGroups(t), " "),
 		"-q", "--register=no", "--keep-unit", "-D", c.Root, "--machine=" + name,
 		"--private-network", "--link-journal=no",
 		// Which nspawn's own filter leaves out, and machines have.
@@ -142,6 +164,15 @@ func coverage(before, after string) []string {
 	return nil
 }
 
+// detector returns the race detector's options behind a word, if there are any:
+// a program that has it ends a second later without them, after each command.
+func detector(before string) []string {
+	if options := os.Getenv("GORACE"); options != "" {
+		return []string{before + "GORACE=" + options}
+	}
+	return nil
+}
+
 // World returns a world around the container, which trusts its site.
 func (c *Container) World() *World {
 	c.t.Helper()
@@ -169,7 +200,7 @@ func (c *Container) install(from, to string, mode os.FileMode) {
 func (c *Container) Run(args ...string) Result {
 	c.t.Helper()
 	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(c.init), "-a"}, args...)...)
-	cmd.Env = []string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
+	cmd.Env = append([]string{"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}, detector("")...)
 	if len(coverage("", "")) > 0 {
 		cmd.Env = append(cmd.Env, "GOCOVERDIR="+coverDir)
 	}

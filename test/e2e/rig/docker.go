@@ -72,11 +72,39 @@ func untilEnd(t testing.TB, start func(*exec.Cmd) error, flags ...string) *Engin
 		if t.Failed() {
 			t.Logf("the Docker engine said:\n%s", lastLines(e.Output(), 40))
 		}
+		if Slow() {
+			findRaces(t, e)
+		}
 		if err := e.Remove(); err != nil {
 			t.Error(err)
 		}
 	})
 	return e
+}
+
+// findRaces looks for what the race detector says in the containers that are
+// left. The logs of servers in containers are the instance's, too.
+func findRaces(t testing.TB, e *Engine) {
+	t.Helper()
+	select {
+	case <-e.daemon.ended:
+		return
+	default:
+		_ = e.daemon.cmd.Process.Signal(syscall.SIGCONT)
+	}
+	ids, err := e.Docker("ps", "-aq")
+	if err != nil {
+		t.Error(err)
+	}
+	for id := range strings.FieldsSeq(ids) {
+		logs := exec.Command("docker", "-H", e.Host, "logs", id)
+		logs.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + e.Dir}
+		text, err := logs.CombinedOutput()
+		if err != nil {
+			t.Errorf("docker logs: %v\n%s", err, text)
+		}
+		wantNoRaces(t, "container "+id, string(text))
+	}
 }
 
 // StartEngine starts an engine by start, which decides where it runs, and

@@ -91,13 +91,7 @@ func (i *Instance) cleanUp() {
 				i.t.Errorf("in %s: %s%s", filepath.Base(path), bad, firstLines(after, 60))
 			}
 		}
-		ours, others := races(string(text))
-		for _, report := range ours {
-			i.t.Errorf("in %s: %s", filepath.Base(path), report)
-		}
-		for _, report := range others {
-			i.t.Logf("in %s, not a frame of ours (docs/adr/0005): %s", filepath.Base(path), report)
-		}
+		wantNoRaces(i.t, filepath.Base(path), string(text))
 		if i.t.Failed() {
 			i.t.Logf("%s:\n%s", path, lastLines(string(text), 40))
 		}

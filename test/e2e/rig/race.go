@@ -2,7 +2,22 @@
 
 package rig
 
-import "strings"
+import (
+	"strings"
+	"testing"
+)
+
+// wantNoRaces fails the test for each race of ours in a log of that name.
+func wantNoRaces(t testing.TB, name, log string) {
+	t.Helper()
+	ours, others := races(log)
+	for _, report := range ours {
+		t.Errorf("in %s: %s", name, report)
+	}
+	for _, report := range others {
+		t.Logf("in %s, not a frame of ours (docs/adr/0005): %s", name, report)
+	}
+}
 
 // races returns the race detector's reports in a log: those in which a frame
 // of this module appears, where the race is or where one of its goroutines was
