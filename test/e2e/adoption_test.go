@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -18,10 +19,16 @@ import (
 // twice, and one worker is there all the time: the same.
 func TestControlPlaneKilledTwentyTimes(t *testing.T) {
 	for _, name := range []string{"vless, xray", "https, sing-box", "socks5, sing-box", "shadowsocks, ss-local", tunneled, "wireguard, userspace"} {
-		t.Run(name, func(t *testing.T) { testKills(t, ways()[name], 20) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // beside its likes only
+			testKills(t, ways()[name], 20)
+		})
 	}
 	for _, name := range []string{"http, sing-box", "shadowsocks 2022, sing-box"} { // near relatives of those
-		t.Run(name, func(t *testing.T) { testKills(t, ways()[name], 6) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testKills(t, ways()[name], 6)
+		})
 	}
 }
 
@@ -94,8 +101,18 @@ func TestControlPlaneKilledWhileAWorkerIsBorn(t *testing.T) {
 // and nothing that the control plane forgets for it: changes still reach the
 // worker.
 func TestAskedWhileItStarts(t *testing.T) {
+	for k := range 4 {
+		t.Run(strconv.Itoa(k), func(t *testing.T) {
+			t.Parallel()
+			testStarts(t, 10)
+		})
+	}
+}
+
+func testStarts(t *testing.T, starts int) {
+	t.Helper()
 	i, _ := install(t, 1)
-	for k := range 40 {
+	for k := range starts {
 		i.Daemon().Kill()
 		i.Launch()
 		i.Ready() // asks all the time

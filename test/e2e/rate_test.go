@@ -19,8 +19,14 @@ import (
 // A rate limit is kept within 10 % either way, over all connections of a user
 // together, whether or not they would be spliced.
 func TestRateLimit(t *testing.T) {
+	turns := make(chan struct{}, 3) // three at a time, beside nobody else
 	for name, w := range ways() {
-		t.Run(name, func(t *testing.T) { testRate(t, w) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			testRate(t, w)
+		})
 	}
 }
 
@@ -134,7 +140,10 @@ func TestTunnelRate(t *testing.T) {
 // A limit takes hold of connections that are live already, and lets go again.
 func TestRateLimitOfALiveConnection(t *testing.T) {
 	for name, inner := range map[string]bool{"plain": false, "spliced": true} {
-		t.Run(name, func(t *testing.T) { testLiveRate(t, inner) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testLiveRate(t, inner)
+		})
 	}
 }
 

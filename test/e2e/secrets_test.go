@@ -25,6 +25,7 @@ import (
 // error, a crash of a worker and of the control plane later, none of them is
 // anywhere but in the store and in the answers to those who asked for a link.
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
+	t.Parallel()
 	i := rig.NewWorld(t).Instance(t)
 	i.CreateServer("main", port)
 	i.CreateServer("second", 8443)

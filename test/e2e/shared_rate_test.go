@@ -14,10 +14,21 @@ import (
 	"vpn/test/xfer"
 )
 
-// One user's rate holds over three servers of three protocols together, two
-// seconds after the flows have begun or one of them has stopped, whether or
-// not the control plane lives; and nobody else is touched.
+// One user's rate holds over three servers of three protocols together, either
+// way.
 func TestRateIsSharedByServers(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){"down": testSharedRateDown, "up": testSharedRateUp} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // with nobody else: what each takes is little, and they wait
+			test(t)
+		})
+	}
+}
+
+// The rate is there two seconds after the flows have begun or one of them has
+// stopped, whether or not the control plane lives; and nobody else is touched.
+func testSharedRateDown(t *testing.T) {
+	t.Helper()
 	i := newTrio(t, "--rate-down", "10MB/s")
 	others := i.World.Xray(t, loginsOf(t, i.Instance, "other")...).Load(t, 0, 3)
 	client := i.World.Xray(t, i.logins...)
@@ -67,9 +78,10 @@ func TestRateIsSharedByServers(t *testing.T) {
 	others.Stop(t)
 }
 
-// So it does the other way, and a single flow among three servers has nearly
-// all after a poll, wherever it begins.
-func TestRateUpIsSharedByServers(t *testing.T) {
+// A single flow among three servers has nearly all after a poll, wherever it
+// begins.
+func testSharedRateUp(t *testing.T) {
+	t.Helper()
 	i := newTrioWith(t, thirds["shadowsocks"], "--rate-up", "10MB/s")
 	client := i.World.SingBox(t, i.logins...)
 	const own = 9100

@@ -71,7 +71,7 @@ func TestSystemd(t *testing.T) {
 			return nil
 		})
 		started := time.Duration(property(t, c, "ExecMainStartTimestampMonotonic")) * time.Microsecond
-		if took := started - killed; took > time.Second {
+		if took := started - killed; took > time.Second && !rig.Slow() {
 			t.Errorf("kill %d: systemd took %v to start another control plane", k, took)
 		}
 		unharmed(fmt.Sprintf("kill %d", k))

@@ -16,6 +16,7 @@ import (
 // A running server is changed and nobody who is connected notices: not by
 // whom it lets in, not by where users may go, not by another port.
 func TestAnUpdateDropsNobody(t *testing.T) {
+	t.Parallel()
 	const old, next = 8443, 9443
 	i := rig.NewWorld(t).Instance(t)
 	i.CreateServer("main", old, "--short-id", "aa")

@@ -311,6 +311,7 @@ func TestUpgradeWithABrokenConfiguration(t *testing.T) {
 // A control plane that is killed in the middle of an upgrade is one that was
 // killed: the next one finds everything.
 func TestKilledInTheMiddleOfAnUpgrade(t *testing.T) {
+	t.Parallel()
 	const users = 6
 	i, logins := installVersion(t, users)
 	versions := []string{"2.22.2", "3.33.3"}
