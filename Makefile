@@ -87,8 +87,7 @@ test: deps fixtures ## install what tests need; unit, e2e and some e2e with the 
 .PHONY: lint
 lint: $(GOLANGCI) ## golangci-lint, gofumpt and vet, the e2e tests included; builds for three other systems
 	$(GOLANGCI) run ./...
-	$(GO) vet ./...
-	$(GO) vet -tags e2e ./test/...
+	$(GO) vet -tags e2e ./...
 	@$(MAKE) --no-print-directory cross CROSS="$(CROSS_CI)"
 
 # Where it serves, and where it is a client. CI builds one of each kind: 32 bits, another Unix, no Unix.
@@ -111,7 +110,11 @@ bench: deps fixtures ## throughput, CPU, latency and memory beside bare engines 
 
 .PHONY: race
 race: deps fixtures ## e2e tests against a binary built with the race detector; all of them with RACE_TESTS=.
-	VPN_E2E_RACE=$(if $(filter .,$(RACE_TESTS)),static,1) $(GO) test -tags e2e -count=1 -timeout 60m -run '$(RACE_TESTS)' ./test/e2e
+ifeq ($(RACE_TESTS),.)
+	VPN_E2E_RACE=static $(GO) test -tags e2e -count=1 -timeout 60m -json ./test/e2e | $(GO) run ./test/summary
+else
+	VPN_E2E_RACE=1 $(GO) test -tags e2e -count=1 -timeout 60m -run '$(RACE_TESTS)' ./test/e2e
+endif
 
 .PHONY: cover
 cover: deps fixtures ## run unit and e2e tests and fail if they run less than COVER percent of the code
@@ -126,7 +129,9 @@ notices: ## write the notices of third-party code anew, after a change of go.mod
 	$(GO) run ./test/notices
 
 .PHONY: check
-check: lint test vuln ## all that a release has to pass, and what CI runs
+check: deps ## all that a release has to pass, and what CI runs
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint fixtures $(VULN) # what computes beside what waits for the network
+	@$(MAKE) --no-print-directory test vuln
 
 .PHONY: deps
 deps: ## install the Debian packages that tests need (root), or name what is missing
