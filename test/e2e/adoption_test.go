@@ -128,6 +128,7 @@ func testStarts(t *testing.T, starts int) {
 // A worker that does not answer keeps its port: nobody may start a second one
 // beside it, whoever has lost patience.
 func TestAStoppedWorkerStaysAlone(t *testing.T) {
+	t.Parallel()
 	for name, restart := range map[string]bool{"the control plane stays": false, "the control plane is killed": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

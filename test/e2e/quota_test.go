@@ -15,6 +15,7 @@ import (
 
 // A quota stops at the byte, what the kernel splices too.
 func TestQuotaStopsAtTheByte(t *testing.T) {
+	t.Parallel()
 	for name, w := range heard() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -341,6 +341,7 @@ func spend(ctx context.Context, client *rig.Client) (received uint64) {
 // A quota is used up by the sum of three protocols, to the byte, whatever
 // happens to the control plane and to a worker meanwhile.
 func TestQuotaIsSharedByServers(t *testing.T) {
+	t.Parallel()
 	there := func(*testing.T, *trio) {}
 	away := func(t *testing.T, i *trio) {
 		i.Daemon().Kill()
