@@ -187,6 +187,8 @@ func (c *Client) Refused(ctx context.Context, i int) error {
 		patience = time.Second // it is never told, and on the way nothing is lost
 	case mute:
 		patience = 2 * time.Second // it waits in vain; whoever is let in is so within milliseconds
+	case Slow():
+		patience *= 3
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
