@@ -196,8 +196,11 @@ func (x *tunnelled) wantGuarded(t *testing.T) {
 	gateway[3] = 1
 	gateway6 := x.phones[0].Addr(true).As16()
 	gateway6[15] = 1
-	outside := []string{rig.PrivateAddr, "169.254.169.254", "fd00::7", "64:ff9b::a09:909", "64:ff9b::a9fe:a9fe", "2002:a09:909::1", "::ffff:0:a09:909", "172.17.0.2", "192.168.1.1", "100.64.0.1", "198.18.0.1", "fec0::7",
-		"172.16.0.1", "192.0.0.192", "fd00:ec2::254", "64:ff9b:1::a09:909", "2001:0:a09:909::1"}
+	outside := []string{
+		rig.PrivateAddr, "169.254.169.254", "fd00::7",
+		"64:ff9b::a09:909", "64:ff9b::a9fe:a9fe", "2002:a09:909::1", "::ffff:0:a09:909", "172.17.0.2", "192.168.1.1", "100.64.0.1", "198.18.0.1", "fec0::7",
+		"172.16.0.1", "192.0.0.192", "fd00:ec2::254", "64:ff9b:1::a09:909", "2001:0:a09:909::1",
+	}
 	for _, a := range outside[3:] {
 		command := "addr add " + a + " dev lo"
 		if strings.Contains(a, ":") {
