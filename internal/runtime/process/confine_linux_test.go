@@ -261,3 +261,25 @@ func TestSetUIDs(t *testing.T) {
 		kill(t, b, w)
 	}
 }
+
+// The kernel decides anew whether a process may be dumped when a child that
+// shares its memory changes its uid; fs.suid_dumpable, which is the machine's,
+// says how. The test does in its place what it does where that is not 0.
+func TestHidden(t *testing.T) {
+	dumpable := func(v uintptr) {
+		t.Helper()
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, v, 0, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, before := range []int{0, 1} {
+		dumpable(uintptr(before))
+		t.Cleanup(func() { dumpable(1) })
+		b := runtimetest.NewBench(t, openAsSelf)
+		dumpable(1)
+		b.Start()
+		if now, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || now != before {
+			t.Errorf("made by a process that may be dumped: %d; after a start: %d (%v)", before, now, err)
+		}
+	}
+}

@@ -104,7 +104,11 @@ func (w *Workers) spawn(s vpn.Server) (_ *child, err error) {
 	if tunnel != nil {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, tunnel) // worker.TunnelFD
 	}
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	if w.hidden {
+		hideAgain(w.log)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start a worker: %w", err), remove(path))
 	}
 	c := &child{cmd: cmd, ended: make(chan struct{}), log: log}
@@ -113,6 +117,22 @@ func (w *Workers) spawn(s vpn.Server) (_ *child, err error) {
 		close(c.ended)
 	}()
 	return c, nil
+}
+
+// hidden reports whether this process may neither be dumped nor traced.
+func hidden() bool {
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	return err == nil && dumpable == 0
+}
+
+// hideAgain makes this process, which was hidden, what it was: a child shares
+// its maker's memory until it executes a program, and when the kernel changes
+// the child's uid it says anew whether that memory may be dumped. Where
+// fs.suid_dumpable is 2, as programs that collect core dumps want it, it may be.
+func hideAgain(log *slog.Logger) {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		log.Error("what this process knows is not kept out of core dumps", slog.Any("err", err))
+	}
 }
 
 // open returns the device that a server's worker is to have, or nil.

@@ -23,6 +23,7 @@ import (
 type Workers struct {
 	options Options
 	log     *slog.Logger
+	hidden  bool // this process was, when the workers were made: see hideAgain
 
 	mu     sync.Mutex
 	places map[vpn.ServerID]*place
@@ -52,7 +53,7 @@ func New(o Options) (*Workers, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Workers{options: o, log: log, places: map[vpn.ServerID]*place{}, uids: o.UIDs}, nil
+	return &Workers{options: o, log: log, hidden: hidden(), places: map[vpn.ServerID]*place{}, uids: o.UIDs}, nil
 }
 
 // SetUIDs changes what [Options.UIDs] says, for workers that are started from
