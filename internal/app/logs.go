@@ -7,17 +7,14 @@ import (
 	"vpn/internal/vpn"
 )
 
-// MostLogLines is how many of the last lines can be asked for.
-const MostLogLines = 100_000
-
 // Logs returns lines of the control plane's log and of the servers', merged by
 // time.
 func (s *SystemInfo) Logs(ctx context.Context, q vpn.LogQuery) (iter.Seq[[]vpn.LogLine], error) {
 	if _, err := authorize(ctx, "system.logs"); err != nil {
 		return nil, err
 	}
-	if q.Tail < 0 || q.Tail > MostLogLines {
-		return nil, vpn.Errorf(vpn.Invalid, "tail must be from 0 to %d lines", MostLogLines)
+	if q.Tail < 0 || q.Tail > vpn.MostLogLines {
+		return nil, vpn.Errorf(vpn.Invalid, "tail must be from 0 to %d lines", vpn.MostLogLines)
 	}
 	if q.Level != "" && !q.Level.AtLeast(vpn.LogDebug) {
 		var known []string

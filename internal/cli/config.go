@@ -93,7 +93,7 @@ func editConfig(p *program, edit func(path string, data []byte) ([]byte, error))
 	if err != nil {
 		return "", false, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := config.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", false, fileProblem("read", path, err)
 	}

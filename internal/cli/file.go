@@ -166,8 +166,15 @@ func fileProblem(verb, path string, err error) error {
 		return vpn.Errorf(vpn.Denied, "%s %s: %w", verb, path, err).WithHint("use sudo, or name a file of your own")
 	case errors.Is(err, fs.ErrExist):
 		return vpn.Errorf(vpn.Conflict, "%s exists already", path).WithHint("add --yes to replace it, or choose another name")
+	case errors.Is(err, fs.ErrNotExist) && verb == "read":
+		return vpn.Errorf(vpn.Invalid, "%s %s: no such file", verb, path).WithHint("is it written right, and on this machine?")
 	case errors.Is(err, fs.ErrNotExist):
-		return vpn.Errorf(vpn.Invalid, "%s %s: its directory is not there", verb, path)
+		return vpn.Errorf(vpn.Invalid, "%s %s: its directory is not there", verb, path).WithHint("make it: mkdir -p %s", filepath.Dir(path))
+	case errors.Is(err, syscall.EROFS):
+		return vpn.Errorf(vpn.Unavailable, "%s %s: %w", verb, path, err).
+			WithHint("name a file elsewhere, or make that file system writable: mount -o remount,rw …; findmnt -T %s says which it is", filepath.Dir(path))
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
+		return vpn.Errorf(vpn.Invalid, "%s %s: %w", verb, path, err).WithHint("choose another name")
 	}
 	return fmt.Errorf("%s %s: %w", verb, path, err)
 }

@@ -52,15 +52,18 @@ func helpCommand() *cobra.Command {
 		Use: "help [COMMAND]", Short: "Explain a command",
 		Example: `  vpn help
   vpn help users create`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			about, rest, err := cmd.Root().Find(args)
-			if err != nil {
-				return err
-			}
-			if len(rest) > 0 {
-				return onlyCommands(about, rest)
-			}
-			return about.Help()
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return explain(cmd.Root(), args) },
 	}
+}
+
+// explain prints the help of the command below from to which path leads.
+func explain(from *cobra.Command, path []string) error {
+	about, rest, err := from.Find(path)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return onlyCommands(about, rest)
+	}
+	return about.Help()
 }

@@ -31,8 +31,8 @@ are UTC. The lines of one server as its worker wrote them: vpn server logs NAME`
   vpn logs --server main --tail 20
   vpn logs -f --tail 0 -o json               a line of JSON for each`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if q.Tail < 0 {
-				return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", q.Tail).WithHint("it is a number of lines, as in --tail 100")
+			if err := validTail(q.Tail, vpn.MostLogLines); err != nil {
+				return err
 			}
 			if own && q.Server != "" {
 				return vpn.Errorf(vpn.Invalid, "--daemon and --server exclude each other").WithHint("leave one of them out")

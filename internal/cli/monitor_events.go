@@ -29,6 +29,9 @@ used up. A reader that is too slow is told so (events.lost), and never waited fo
   vpn monitor events -f
   vpn monitor events -f -n none -o json      a line of JSON for each`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if most > maxEvents {
+				return vpn.Errorf(vpn.Invalid, "--number cannot be %d", most).WithHint("at most %d can be shown at once, as with -n none", maxEvents)
+			}
 			if follow {
 				return p.use(cmd.Context(), ofStore, asStream(cmd.Context(), p, func(c *connection) error {
 					return followEvents(cmd.Context(), p.printer(), c.System, most)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -134,8 +135,8 @@ func (g *globalFlags) add(fs *pflag.FlagSet) {
 	fs.BoolP("help", "h", false, "explain the command")
 }
 
-// hold refuses a place that is given and empty, as by a script in which
-// a variable is not set: it would mean the usual installation, unasked.
+// hold refuses a place or a name that is given and empty, as by a script in
+// which a variable is not set: it would mean the usual installation, unasked.
 func (g *globalFlags) hold(fs *pflag.FlagSet) error {
 	for _, name := range []string{"data-dir", "config", "socket"} {
 		if f := fs.Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
@@ -143,7 +144,14 @@ func (g *globalFlags) hold(fs *pflag.FlagSet) error {
 				WithHint("is a variable in it not set? for the usual one leave --%s out", name)
 		}
 	}
-	return nil
+	// Empty, the name of one would mean all.
+	var err error
+	fs.Visit(func(f *pflag.Flag) {
+		if kind, _ := pflag.UnquoteUsage(f); err == nil && kind == "NAME" && f.Value.String() == "" {
+			err = vpn.Errorf(vpn.Invalid, "--%s is empty", f.Name).WithHint("is a variable in it not set? it takes a name")
+		}
+	})
+	return err
 }
 
 // readEnvironment sets the global flags that were not given from VPN_*.
@@ -164,8 +172,19 @@ func readEnvironment(fs *pflag.FlagSet, getenv func(string) string) error {
 // group returns a command that only holds others.
 func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use, Short: short, Example: example, Args: onlyCommands,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use: use, Short: short, Example: example,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && args[0] == "help" {
+				return nil
+			}
+			return onlyCommands(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return explain(cmd, args[1:]) // "vpn users help create"
+		},
 	}
 	cmd.AddCommand(commands...)
 	return cmd
@@ -183,20 +202,42 @@ func onlyCommands(cmd *cobra.Command, args []string) error {
 		}
 	}
 	err := vpn.Unknown("command", args[0], known)
-	if elsewhere, ok := habits[args[0]]; ok && !cmd.HasParent() {
+	if cmd.HasParent() {
+		return err
+	}
+	if elsewhere, ok := habits[args[0]]; ok {
 		return err.WithHint("did you mean %s?", elsewhere)
 	}
+	if full := withNoun(cmd, args[0]); len(full) > 0 {
+		return err.WithHint("did you mean %s?", strings.Join(full, ", or "))
+	}
 	return err
+}
+
+// withNoun returns the commands that a verb is meant as, or its other name, if
+// somebody leaves out whose it is.
+func withNoun(root *cobra.Command, verb string) (full []string) {
+	for _, noun := range root.Commands() {
+		if noun.Name() != "users" && noun.Name() != "server" {
+			continue
+		}
+		for _, c := range noun.Commands() {
+			if c.Name() == verb || c.HasAlias(verb) {
+				full = append(full, c.CommandPath())
+			}
+		}
+	}
+	slices.Reverse(full) // users, who are many, come first
+	return full
 }
 
 // habits are commands and flags of other programs that do the same, and what
 // they are called here.
 var habits = map[string]string{
-	"list": "vpn users list, or vpn server list", "ls": "vpn users list, or vpn server list", "ps": "vpn server list",
 	"useradd": "vpn users create", "adduser": "vpn users create", "userdel": "vpn users delete", "deluser": "vpn users delete",
+	"new": "vpn users create, or vpn server create", "del": "vpn users delete, or vpn server delete",
 	"install": "vpn up, or vpn server create", "uninstall": "vpn server delete",
-	"start": "vpn up, or vpn server start", "stop": "vpn server stop", "restart": "vpn server restart",
-	"link": "vpn users link", "qr": "vpn users qr",
+	"start": "vpn up, or vpn server start", "down": "vpn server stop", "run": "vpn up, or vpn serve", "info": "vpn status",
 	"--format": "--output", "--force": "--yes", "--fields": "--json",
 }
 
@@ -254,12 +295,16 @@ func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError) error {
 		return vpn.Errorf(vpn.Invalid, "unknown flag -%s", e.GetSpecifiedName()).WithHint("%s", usage(cmd))
 	}
 	var known []string
-	add := func(f *pflag.Flag) { known = append(known, "--"+f.Name) }
+	add := func(f *pflag.Flag) { known = append(known, f.Name) }
 	cmd.LocalFlags().VisitAll(add) // of two that are equally near, the command's own
 	cmd.InheritedFlags().VisitAll(add)
-	name := "--" + e.GetSpecifiedName()
-	if here, ok := habits[name]; ok {
-		return vpn.Unknown("flag", name, known).WithHint("did you mean %s?", here)
+	name := e.GetSpecifiedName()
+	err := vpn.Errorf(vpn.Invalid, "unknown flag %q", "--"+name)
+	if here, ok := habits["--"+name]; ok {
+		return err.WithHint("did you mean %s?", here)
 	}
-	return vpn.Unknown("flag", name, known)
+	if near, ok := vpn.Nearest(name, known); ok {
+		return err.WithHint("did you mean --%s?", near)
+	}
+	return err.WithHint("there is: --%s", strings.Join(known, ", --"))
 }

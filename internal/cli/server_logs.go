@@ -28,8 +28,8 @@ func serverLogs(p *program) *cobra.Command {
 	cmd.Flags().IntVar(&tail, "tail", 100, "begin with the last `N` lines; with --since all, unless it is given")
 	cmd.Flags().Var(sinceValue(&since, p.Now), "since", "not older: 10m, 24h, 2026-01-31")
 	return onServer(p, cmd, func(cmd *cobra.Command, name string) error {
-		if tail < 0 {
-			return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", tail).WithHint("it is a number of lines, as in --tail 100")
+		if err := validTail(tail, vpn.MostServerLogLines); err != nil {
+			return err
 		}
 		if !since.IsZero() && !cmd.Flags().Changed("tail") {
 			tail = vpn.MostServerLogLines

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -97,17 +99,22 @@ func (s *settingFlags) of(fs *pflag.FlagSet, p protocol.Protocol) (json.RawMessa
 // read it, and must not read files for whoever asks.
 func fileText(path string) (string, error) {
 	const most = 1 << 20
-	f, err := os.Open(path)
+	// A pipe is as good as a file; of one that nobody writes to, opening it would
+	// wait for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", vpn.Errorf(vpn.Invalid, "%w", err)
+		return "", fileProblem("read", path, err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
-		return "", vpn.Errorf(vpn.Invalid, "%w", err)
+		return "", fileProblem("read", path, err)
 	}
 	if len(text) > most {
-		return "", vpn.Errorf(vpn.Invalid, "file %s is larger than a megabyte", path)
+		return "", vpn.Errorf(vpn.Invalid, "file %s is larger than a megabyte", path).WithHint("is it the right one?")
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return "", vpn.Errorf(vpn.Invalid, "file %s is empty", path).WithHint("is it the right one?")
 	}
 	return string(text), nil
 }

@@ -44,7 +44,7 @@ func usersList(p *program) *cobra.Command {
 	}
 	cmd.Flags().Var(statusValue(&filter.Status), "status", "only who is active, on_hold, limited (the throttled too), throttled, expired or disabled")
 	cmd.Flags().Var(&list[string]{to: &filter.Tags, parse: parseTag, kind: "TAG"}, "tag", "only who has the tag; may be given several times")
-	cmd.Flags().Var(textValue(&filter.Search, "WORD"), "search", "only whose name, e-mail, note or tag holds the word")
+	cmd.Flags().Var(&value[string]{to: &filter.Search, parse: parseSearch, kind: "WORD"}, "search", "only whose name, e-mail, note or tag holds the word")
 	cmd.Flags().BoolVar(&filter.Online, "online", false, "only who has a connection now")
 	cmd.Flags().BoolVar(&deleted, "deleted", false, "those that were deleted within the last 24 hours, instead")
 	return answers[[]vpn.UserInfo](p, cmd)

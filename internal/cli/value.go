@@ -100,6 +100,8 @@ func prefixList(to *[]netip.Prefix) *list[netip.Prefix] {
 	return &list[netip.Prefix]{to: to, parse: parsePrefix, kind: "CIDR"}
 }
 
+func parseSearch(s string) (string, error) { return s, vpn.ValidSearch(s) }
+
 func parseTag(s string) (string, error) { return s, vpn.ValidTag(s) }
 
 // parseCount reads how many of something there may be; none is 0, no limit.
@@ -112,6 +114,15 @@ func parseCount(s string) (int, error) {
 		return 0, vpn.Errorf(vpn.Invalid, "%q is not a number from 1 on", s).WithHint(`write it like 3, at most %d, or "none" for no limit`, math.MaxInt32)
 	}
 	return int(n), nil
+}
+
+// validTail returns an error unless n is how many lines of a log can be asked
+// for.
+func validTail(n, most int) error {
+	if n < 0 || n > most {
+		return vpn.Errorf(vpn.Invalid, "--tail cannot be %d", n).WithHint("it is a number of lines, at most %d, as in --tail 100", most)
+	}
+	return nil
 }
 
 func parsePort(s string) (uint16, error) {

@@ -184,7 +184,7 @@ func pathOf(noun, name string, more ...string) (string, error) {
 func segment(name string) (string, error) {
 	switch name {
 	case "":
-		return "", vpn.Errorf(vpn.Invalid, "the name is empty")
+		return "", vpn.Errorf(vpn.Invalid, "the name is empty").WithHint("is a variable in it not set?")
 	case ".", "..":
 		return strings.ReplaceAll(name, ".", "%2E"), nil // a server resolves them if they stand bare
 	}

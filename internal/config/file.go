@@ -40,6 +40,18 @@ func read(path string) ([]byte, error) {
 	return data, err
 }
 
+// ReadFile returns what is in a configuration file that is to be changed. What
+// is no file, such as a pipe, is refused: nobody could write it anew.
+func ReadFile(path string) ([]byte, error) {
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, vpn.Errorf(vpn.Invalid, "%s is not a file", path).WithHint("the configuration is changed in a file; name it with --config")
+	}
+	return read(path)
+}
+
 func fileError(path string, err error) error {
 	// The path is in the message already.
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -64,7 +63,7 @@ func (c *configuration) Change(_ context.Context, p vpn.ConfigPatch, dry bool) (
 	if err != nil {
 		return none, err
 	}
-	before, err := os.ReadFile(path)
+	before, err := config.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return none, cannot("read", path, err)
 	}

@@ -57,14 +57,17 @@ func inspect(ctx context.Context, file, name string) (version string, err error)
 
 // identify reads what the linker wrote into file. It runs nothing.
 func identify(file string) error {
+	if st, err := os.Stat(file); err == nil && !st.Mode().IsRegular() { // of a pipe, reading would wait for ever
+		return vpn.Errorf(vpn.Invalid, "%s is not a file", file).WithHint("name the program's file")
+	}
 	info, err := buildinfo.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return vpn.Errorf(vpn.NotFound, "there is no file %s", file)
+		return vpn.Errorf(vpn.NotFound, "there is no file %s", file).WithHint("name the program's file: vpn upgrade ./vpn")
 	case errors.Is(err, fs.ErrPermission):
 		return vpn.Errorf(vpn.Denied, "%s may not be read: %w", file, err).WithHint("use sudo")
 	case err != nil:
-		return vpn.Errorf(vpn.Invalid, "%s is not a program of this product: %w", file, err)
+		return vpn.Errorf(vpn.Invalid, "%s is not a program of this product: %w", file, err).WithHint("name the program itself, unpacked and whole")
 	}
 	own, ok := debug.ReadBuildInfo()
 	if ok && info.Path != own.Path {

@@ -89,7 +89,7 @@ func TestInspect(t *testing.T) {
 		says string
 	}{
 		"nothing":             {filepath.Join(t.TempDir(), "x"), vpn.NotFound, "there is no file"},
-		"a directory":         {t.TempDir(), vpn.Invalid, "not a program of this product"},
+		"a directory":         {t.TempDir(), vpn.Invalid, "is not a file"},
 		"a script":            {text, vpn.Invalid, "not a program of this product"},
 		"a Go program":        {golang, vpn.Invalid, "is another program: cmd/go"},
 		"for another machine": {self(t, machine(other)), vpn.Invalid, "is built for " + other},

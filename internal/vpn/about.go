@@ -54,6 +54,19 @@ func ValidNote(note string) error {
 	return nil
 }
 
+// mostSearch is how many characters a word may have that users are looked for
+// by; the API says the same.
+const mostSearch = 100
+
+// ValidSearch returns an [Invalid] error if a word is longer than what users
+// can be looked for by.
+func ValidSearch(word string) error {
+	if utf8.RuneCountInString(word) > mostSearch {
+		return Errorf(Invalid, "the word is too long").WithHint("it may have %d characters", mostSearch)
+	}
+	return nil
+}
+
 // Meets reports whether a user who is in that state now is one of those that
 // f selects among the living.
 func (f UserFilter) Meets(u User, status UserStatus) bool {

@@ -38,6 +38,10 @@ type LogLine struct {
 	Fields  map[string]string `json:"fields,omitempty"`
 }
 
+// MostLogLines is how many of the last lines of all logs together can be asked
+// for.
+const MostLogLines = 100_000
+
 // MostServerLogLines is how many of the last lines of one server's log can be
 // asked for.
 const MostServerLogLines = 1_000_000
