@@ -88,9 +88,14 @@ func (a *api) refuse(ctx context.Context, operation string, err error) *Problem 
 		err = errCancelled
 	}
 	p := newProblem(err)
-	attrs := []slog.Attr{slog.String("operation", operation), slog.Any("err", err)}
-	if e, ok := errors.AsType[*vpn.Error](err); ok && e.Err != nil {
-		attrs = append(attrs, slog.Any("cause", e.Err))
+	attrs := []slog.Attr{slog.String("operation", operation), slog.String("kind", string(p.Kind))}
+	// The words of some repeat what was asked for, and somebody may have pasted
+	// a key where a name belongs: no log has that.
+	if p.Kind != vpn.Invalid && p.Kind != vpn.NotFound {
+		attrs = append(attrs, slog.Any("err", err))
+		if e, ok := errors.AsType[*vpn.Error](err); ok && e.Err != nil {
+			attrs = append(attrs, slog.Any("cause", e.Err))
+		}
 	}
 	level := slog.LevelDebug
 	switch p.Kind {
