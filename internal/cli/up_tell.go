@@ -8,6 +8,15 @@ import (
 	"vpn/internal/vpn"
 )
 
+// withoutLinks are ways in as a dry run has them.
+func withoutLinks(access []vpn.Access) []vpn.Access {
+	out := make([]vpn.Access, 0, len(access))
+	for _, a := range access {
+		out = append(out, vpn.Access{Server: a.Server, Protocol: a.Protocol, Device: a.Device, Note: a.Note})
+	}
+	return out
+}
+
 // tell says what a run would make. Nothing runs for it but, where there is no
 // daemon, the look at the data directory.
 func (u *up) tell(ctx context.Context, c *connection, in vpn.NewServer) error {
@@ -40,9 +49,10 @@ func (u *up) tell(ctx context.Context, c *connection, in vpn.NewServer) error {
 	if !slices.ContainsFunc(users, func(x vpn.UserInfo) bool { return x.Name == user.Name }) {
 		would = append(would, "make user "+user.Name)
 	}
+	access = withoutLinks(access)
 	would = append(would, "print the link of user "+user.Name+" to server "+server.Name)
 	return u.printer().show(answer{
-		data:  upResult{Server: server, User: user, Access: append([]vpn.Access{}, access...), Warnings: warnings, DryRun: true},
+		data:  upResult{Server: server, User: user, Access: access, Warnings: warnings, DryRun: true},
 		names: []string{user.Name}, plain: accessTable(access), warnings: warnings, done: "would " + strings.Join(would, ", "),
 	})
 }
