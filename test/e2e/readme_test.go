@@ -76,9 +76,11 @@ func tour(t *testing.T) [][]string {
 	var out [][]string
 	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(readFile(t, "../../README.md"), -1) {
 		for line := range strings.Lines(block[1]) {
-			if cmd, ok := strings.CutPrefix(strings.TrimSpace(line), "$ vpn "); ok {
-				out = append(out, strings.Fields(cmd))
+			cmd, ok := strings.CutPrefix(strings.TrimSpace(line), "$ vpn ")
+			if !ok {
+				t.Fatalf("README.md's tour has what is not run: %q", line)
 			}
+			out = append(out, strings.Fields(cmd))
 		}
 	}
 	if len(out) < 5 {
