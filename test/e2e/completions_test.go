@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,6 +125,7 @@ vpn completions z -> zsh
 	if got := offers(); got != want {
 		t.Errorf("with a daemon, bash offers\n%s", got)
 	}
+	hangs(t, i)
 
 	t.Run("typed", func(t *testing.T) {
 		// A real terminal, a real tab key, and the command that comes of it.
@@ -154,4 +156,24 @@ zpty -d z`
 			t.Errorf("zsh shows\n%s", out)
 		}
 	})
+}
+
+// hangs checks that whoever presses tab while the daemon hangs, for which other
+// commands have five seconds, is offered nothing, told nothing, and soon.
+func hangs(t *testing.T, i *rig.Instance) {
+	t.Helper()
+	fastest := time.Hour
+	i.Daemon().Signal(syscall.SIGSTOP)
+	defer i.Daemon().Signal(syscall.SIGCONT)
+	for range 3 {
+		r := i.Run("__completeNoDesc", "users", "show", "")
+		if r.Status != 0 || r.Out != ":4\n" {
+			t.Errorf("with a daemon that hangs: %+v", r)
+		}
+		fastest = min(fastest, r.Took)
+	}
+	const wait, most = 300 * time.Millisecond, 2 * time.Second // and the program's start, on a busy machine
+	if fastest < wait || fastest > most {
+		t.Errorf("with a daemon that hangs nothing is offered after %v", fastest)
+	}
 }
