@@ -76,7 +76,9 @@ func configEdited(p *program, e configEdit, verb string, before config.Config) e
 		a.warnings = []string{variable + " is set, and rules over the file"}
 	}
 	a.done = edited(e, verb)
-	if e.Changed && !e.DryRun {
+	if _, err := config.Load(sources(p)); err != nil && !e.DryRun {
+		a.warnings = append(a.warnings, "the configuration is still not good, and a reload would refuse it: "+err.Error())
+	} else if e.Changed && !e.DryRun {
 		a.next = []string{applies(p, e, before)}
 	}
 	return p.printer().show(a)

@@ -102,6 +102,7 @@ func names(root *cobra.Command, words []string) error {
 			if !known {
 				return fmt.Errorf("there is no flag %s", name)
 			}
+		case cmd.HasSubCommands() && word == "help":
 		case cmd.HasSubCommands() && aWord.MatchString(word):
 			k := slices.IndexFunc(cmd.Commands(), func(c *cobra.Command) bool { return c.Name() == word || c.HasAlias(word) })
 			if k < 0 {

@@ -190,57 +190,6 @@ func group(use, short, example string, commands ...*cobra.Command) *cobra.Comman
 	return cmd
 }
 
-// onlyCommands refuses a word where a command should stand.
-func onlyCommands(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	var known []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			known = append(known, c.Name())
-		}
-	}
-	err := vpn.Unknown("command", args[0], known)
-	if cmd.HasParent() {
-		return err
-	}
-	if elsewhere, ok := habits[args[0]]; ok {
-		return err.WithHint("did you mean %s?", elsewhere)
-	}
-	if full := withNoun(cmd, args[0]); len(full) > 0 {
-		return err.WithHint("did you mean %s?", strings.Join(full, ", or "))
-	}
-	return err
-}
-
-// withNoun returns the commands that a verb is meant as, or its other name, if
-// somebody leaves out whose it is.
-func withNoun(root *cobra.Command, verb string) (full []string) {
-	for _, noun := range root.Commands() {
-		if noun.Name() != "users" && noun.Name() != "server" {
-			continue
-		}
-		for _, c := range noun.Commands() {
-			if c.Name() == verb || c.HasAlias(verb) {
-				full = append(full, c.CommandPath())
-			}
-		}
-	}
-	slices.Reverse(full) // users, who are many, come first
-	return full
-}
-
-// habits are commands and flags of other programs that do the same, and what
-// they are called here.
-var habits = map[string]string{
-	"useradd": "vpn users create", "adduser": "vpn users create", "userdel": "vpn users delete", "deluser": "vpn users delete",
-	"new": "vpn users create, or vpn server create", "del": "vpn users delete, or vpn server delete",
-	"install": "vpn up, or vpn server create", "uninstall": "vpn server delete",
-	"start": "vpn up, or vpn server start", "down": "vpn server stop", "run": "vpn up, or vpn serve", "info": "vpn status",
-	"--format": "--output", "--force": "--yes", "--fields": "--json",
-}
-
 // exactly wants one argument for each name: NAME, or [NAME] if it may be
 // left out.
 func exactly(names ...string) cobra.PositionalArgs {
@@ -300,8 +249,8 @@ func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError) error {
 	cmd.InheritedFlags().VisitAll(add)
 	name := e.GetSpecifiedName()
 	err := vpn.Errorf(vpn.Invalid, "unknown flag %q", "--"+name)
-	if here, ok := habits["--"+name]; ok {
-		return err.WithHint("did you mean %s?", here)
+	if here := flagHabits[name]; slices.Contains(known, here) {
+		return err.WithHint("did you mean --%s?", here)
 	}
 	if near, ok := vpn.Nearest(name, known); ok {
 		return err.WithHint("did you mean --%s?", near)
