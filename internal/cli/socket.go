@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"io/fs"
+	"os"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,10 @@ import (
 // data directory of this machine is looked at.
 func (p *program) named(ctx context.Context) (*connection, error) {
 	path := p.global.socket
+	if info, err := os.Stat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		// What brings a socket there would remove it first.
+		return nil, vpn.Errorf(vpn.Invalid, "%s is not a socket", path).WithHint("name the daemon's, or one that ssh brings here: %s", daemon.SystemSocket)
+	}
 	if err := client.Probe(ctx, path); err != nil {
 		if vpn.KindOf(err) != vpn.Unavailable {
 			return nil, err
