@@ -22,9 +22,11 @@ func TestRateLimit(t *testing.T) {
 	turns := make(chan struct{}, 3) // three at a time, beside nobody else
 	for name, w := range ways() {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			turns <- struct{}{}
-			defer func() { <-turns }()
+			if w.protocol != "wireguard" { // which takes the most
+				t.Parallel()
+				turns <- struct{}{}
+				defer func() { <-turns }()
+			}
 			testRate(t, w)
 		})
 	}
