@@ -144,13 +144,8 @@ func (g *generation) ours() error {
 
 // look finds out what the project is to hold.
 func (g *generation) look(ctx context.Context) error {
-	image := docker.NewImage("", buildInfo().Version)
-	tag, err := image.Tag()
-	if err != nil {
-		return err
-	}
-	g.input = compose.Input{DataDir: g.cfg.DataDir, Image: tag, Settings: settingsOf(g.cfg)}
-	err = g.read(ctx, func(ctx context.Context, c *client.Client) error {
+	g.input = compose.Input{DataDir: g.cfg.DataDir, Settings: settingsOf(g.cfg)}
+	err := g.read(ctx, func(ctx context.Context, c *client.Client) error {
 		list, err := c.Servers.List(ctx)
 		for _, s := range list {
 			g.input.Servers = append(g.input.Servers, s.Server)
@@ -166,8 +161,16 @@ func (g *generation) look(ctx context.Context) error {
 	}
 	owner := idsOf(info)
 	g.input.UID, g.input.GID = owner.uid, owner.gid
-	g.input.Store, err = storeIn(g.cfg.DataDir)
+	if g.input.Store, err = storeIn(g.cfg.DataDir); err != nil {
+		return err
+	}
+	g.input.Image, err = g.image().Tag()
 	return err
+}
+
+// image returns the one that the project's containers are made of.
+func (g *generation) image() *docker.Image {
+	return docker.NewImage("", buildInfo().Version, g.input.Store)
 }
 
 // chosen returns the environment that is to be in force.

@@ -87,13 +87,13 @@ func (u *composeUpRun) up(ctx context.Context, words []string) error {
 	if u.global.dryRun {
 		return u.tellPlan(ctx, there, project, by, services)
 	}
-	if _, err := docker.NewImage("", buildInfo().Version).Ensure(ctx, e); err != nil {
+	if _, err := u.image().Ensure(ctx, e); err != nil {
 		return err
 	}
 	if err := u.make(ctx, e, there, project, by, services); err != nil {
 		return err
 	}
-	if _, err := docker.RemoveImages(ctx, e, u.result.Image); err != nil {
+	if _, err := docker.RemoveImages(ctx, e, u.input.Store, u.result.Image); err != nil {
 		u.printer().warn("the image of an earlier version may be left in the engine: " + err.Error())
 	}
 	return u.await(ctx, there, by)

@@ -39,7 +39,8 @@ func imageBuild(p *program) *cobra.Command {
 	return answers[builtImage](p, &cobra.Command{
 		Use: "build", Aliases: []string{"load"}, Short: "Put the image into this machine's Docker engine", Args: exactly(),
 		Long: `Put the image into the Docker engine of this machine, unless it has it. A server
-with --runtime docker does that by itself.`,
+with --runtime docker does that by itself. It is this installation's, and goes
+with its last server in a container.`,
 		Example: `  vpn image build
   vpn image build -q                     its name only, for scripts`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -48,7 +49,15 @@ with --runtime docker does that by itself.`,
 			}
 			engine := docker.New(docker.Options{Getenv: p.Getenv})
 			defer func() { err = errors.Join(err, engine.Close()) }()
-			tag, err := docker.NewImage("", buildInfo().Version).Ensure(cmd.Context(), engine)
+			cfg, err := p.config()
+			if err != nil {
+				return err
+			}
+			owner, err := storeIn(cfg.DataDir)
+			if err != nil {
+				owner = "" // there is no installation yet that would have it for itself
+			}
+			tag, err := docker.NewImage("", buildInfo().Version, owner).Ensure(cmd.Context(), engine)
 			if err != nil {
 				return err
 			}
@@ -71,7 +80,7 @@ engine. Of one program the file is the same each time, byte for byte.`,
 			if err := imagesHere(); err != nil {
 				return err
 			}
-			image := docker.NewImage("", buildInfo().Version)
+			image := docker.NewImage("", buildInfo().Version, "")
 			tag, err := image.Tag()
 			if err != nil {
 				return err

@@ -35,7 +35,7 @@ func (p *plane) runtimesOf(o Options, store app.Store, engine *docker.Engine, ow
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, dirError(dir, err)
 	}
-	image := docker.NewImage("", o.Version)
+	image := docker.NewImage("", o.Version, store.ID())
 	containers, err := dockerruntime.New(dockerruntime.Options{
 		Store: store.ID(), Dir: dir, LogDir: filepath.Join(o.Config.DataDir, logDir), Engine: engine, Image: image,
 		Tunnel: p.tunnels.keep, Subnets: nets.Pick, Log: log,
@@ -57,7 +57,7 @@ func (p *plane) runtimesOf(o Options, store app.Store, engine *docker.Engine, ow
 				return err
 			},
 			Unused: func(ctx context.Context) error {
-				_, err := docker.RemoveImages(ctx, engine)
+				_, err := docker.RemoveImages(ctx, engine, store.ID())
 				return err
 			},
 		})
@@ -88,7 +88,7 @@ func containersOf(o Options, dir string) (*dockerruntime.Workers, *docker.Engine
 	engine := docker.New(docker.Options{Getenv: o.Environ})
 	ws, err := dockerruntime.New(dockerruntime.Options{
 		Store: filepath.Base(dir), Dir: filepath.Join(o.Config.DataDir, containerDir), LogDir: filepath.Join(o.Config.DataDir, logDir),
-		Engine: engine, Image: docker.NewImage("", o.Version), Log: o.Log,
+		Engine: engine, Image: docker.NewImage("", o.Version, filepath.Base(dir)), Log: o.Log,
 	})
 	return ws, engine, err
 }

@@ -30,6 +30,9 @@ const (
 
 	// ImageLabel is on every image of ours. Its value is the binary's hash.
 	ImageLabel = "vpn.image"
+	// OwnerLabel is on an image that an installation has for itself. Its value
+	// is the store's id.
+	OwnerLabel = "vpn.store"
 	repository = "vpn"
 )
 
@@ -38,6 +41,7 @@ const (
 // registry. Methods may be called concurrently.
 type Image struct {
 	executable, version string
+	owner               string // the id of a store, or ""
 
 	loading sync.Mutex // one load at a time
 
@@ -55,15 +59,19 @@ type measures struct {
 
 // NewImage returns the image of a static executable for Linux, which is empty
 // for this process's own. It reads nothing yet.
-func NewImage(executable, version string) *Image {
+//
+// The image is the owner's alone, who is the store of that id: other
+// installations have theirs, of which the engine keeps the one layer once, and
+// nobody removes or needs another's. Without an owner it is one for people.
+func NewImage(executable, version, owner string) *Image {
 	if executable == "" {
 		executable = "/proc/self/exe" // a newer one may be in its place by now
 	}
-	return &Image{executable: executable, version: version}
+	return &Image{executable: executable, version: version, owner: owner}
 }
 
-// Tag returns the image's name: repository, version, and the beginning of the
-// executable's hash.
+// Tag returns the image's name: repository, version, and the beginnings of the
+// executable's hash and of the owner's id.
 func (i *Image) Tag() (string, error) {
 	m, err := i.measure()
 	if err != nil {
@@ -79,7 +87,11 @@ func (i *Image) Tag() (string, error) {
 	if version == "" {
 		version = "devel"
 	}
-	return fmt.Sprintf("%s:%.100s-%s", repository, version, m.binary[:12]), nil
+	tag := fmt.Sprintf("%s:%.100s-%s", repository, version, m.binary[:12])
+	if i.owner != "" {
+		tag += fmt.Sprintf("-%.8s", i.owner)
+	}
+	return tag, nil
 }
 
 // WriteTo writes the image as docker save would, for docker load.
@@ -126,6 +138,14 @@ func (i *Image) WriteTo(w io.Writer) (int64, error) {
 // config is the image's configuration, see the OCI image specification.
 func (i *Image) config(m *measures) map[string]any {
 	second := int(time.Second)
+	labels := map[string]string{
+		ImageLabel:                         m.binary,
+		"org.opencontainers.image.title":   "vpn",
+		"org.opencontainers.image.version": i.version,
+	}
+	if i.owner != "" {
+		labels[OwnerLabel] = i.owner
+	}
 	return map[string]any{
 		"created": "1970-01-01T00:00:00Z", "os": "linux", "architecture": runtime.GOARCH,
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + m.layer}},
@@ -137,11 +157,7 @@ func (i *Image) config(m *measures) map[string]any {
 			"Entrypoint": []string{"/vpn"},
 			"Cmd":        []string{"help"},
 			"WorkingDir": "/",
-			"Labels": map[string]string{
-				ImageLabel:                         m.binary,
-				"org.opencontainers.image.title":   "vpn",
-				"org.opencontainers.image.version": i.version,
-			},
+			"Labels":     labels,
 			"Healthcheck": map[string]any{
 				"Test":     []string{"CMD", "/vpn", "container", "health"},
 				"Interval": 15 * second, "Timeout": 5 * second, "StartPeriod": 5 * second, "Retries": 3,
@@ -254,7 +270,7 @@ func (i *Image) in(ctx context.Context, e *Engine, tag string) (bool, error) {
 		return false, err
 	}
 	// Somebody may have given the name to another one.
-	return image.Config != nil && image.Config.Labels[ImageLabel] == m.binary, nil
+	return image.Config != nil && image.Config.Labels[ImageLabel] == m.binary && image.Config.Labels[OwnerLabel] == i.owner, nil
 }
 
 func (i *Image) load(ctx context.Context, e *Engine) error {
@@ -294,11 +310,12 @@ func loaded(answer io.Reader) error {
 	}
 }
 
-// RemoveImages removes the images of ours that no container uses, whoever's
+// RemoveImages removes the images of an owner that no container uses, whoever's
 // that is, but for those named by keep. It returns the names of what is gone.
-func RemoveImages(ctx context.Context, e *Engine, keep ...string) ([]string, error) {
+func RemoveImages(ctx context.Context, e *Engine, owner string, keep ...string) ([]string, error) {
 	images, err := Call(ctx, e, Quick, "list the images", func(ctx context.Context, c *client.Client) (client.ImageListResult, error) {
-		return c.ImageList(ctx, client.ImageListOptions{Filters: make(client.Filters).Add("label", ImageLabel)})
+		filters := make(client.Filters).Add("label", ImageLabel).Add("label", OwnerLabel+"="+owner)
+		return c.ImageList(ctx, client.ImageListOptions{Filters: filters})
 	})
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func TestImage(t *testing.T) {
 	}
 	var first, second bytes.Buffer
 	for _, b := range []*bytes.Buffer{&first, &second} {
-		n, err := docker.NewImage(program, "v1.2.3+dirty (devel)").WriteTo(b)
+		n, err := docker.NewImage(program, "v1.2.3+dirty (devel)", "").WriteTo(b)
 		if err != nil || int(n) != b.Len() {
 			t.Fatalf("%d of %d bytes, %v", n, b.Len(), err)
 		}
@@ -56,13 +56,21 @@ func TestImage(t *testing.T) {
 	if !bytes.Equal(first.Bytes(), second.Bytes()) {
 		t.Error("the same program gives two images")
 	}
-	tag, err := docker.NewImage(program, "v1.2.3+dirty (devel)").Tag()
+	tag, err := docker.NewImage(program, "v1.2.3+dirty (devel)", "").Tag()
 	sum := sha256.Sum256(text)
 	if want := "vpn:v1.2.3-dirty--devel-" + hex.EncodeToString(sum[:6]); tag != want || err != nil {
 		t.Errorf("it is called %q, want %q, %v", tag, want, err)
 	}
-	if other, err := docker.NewImage("/proc/self/exe", "-- .").Tag(); err != nil || !regexp.MustCompile(`^vpn:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`).MatchString(other) {
+	if other, err := docker.NewImage("/proc/self/exe", "-- .", "").Tag(); err != nil || !regexp.MustCompile(`^vpn:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`).MatchString(other) {
 		t.Errorf("a version of signs gives %q, %v", other, err)
+	}
+	var owned bytes.Buffer
+	image := docker.NewImage(program, "v1.2.3+dirty (devel)", "abcdefghijklmnop")
+	if owners, err := image.Tag(); owners != tag+"-abcdefgh" || err != nil {
+		t.Errorf("that of an installation is called %q, %v", owners, err)
+	}
+	if _, err := image.WriteTo(&owned); err != nil || !strings.Contains(owned.String(), `"vpn.store":"abcdefghijklmnop"`) || strings.Contains(first.String(), "vpn.store") {
+		t.Errorf("it does not say whose it is, %v", err)
 	}
 	in := files(t, first.Bytes())
 	var manifest []struct {
@@ -103,7 +111,7 @@ func TestImage(t *testing.T) {
 }
 
 func TestImageOfNothing(t *testing.T) {
-	if _, err := docker.NewImage(filepath.Join(t.TempDir(), "none"), "v1").WriteTo(io.Discard); err == nil {
+	if _, err := docker.NewImage(filepath.Join(t.TempDir(), "none"), "v1", "").WriteTo(io.Discard); err == nil {
 		t.Error("an image is made of a program that is not there")
 	}
 }
@@ -113,7 +121,7 @@ func TestEngineOfAnotherArchitecture(t *testing.T) {
 	info["Architecture"] = "s390x"
 	e := docker.New(docker.Options{Host: speaker(t, pretend("1.47", "Engine", info))})
 	defer e.Close()
-	_, err := docker.NewImage("/proc/self/exe", "v1").Ensure(t.Context(), e)
+	_, err := docker.NewImage("/proc/self/exe", "v1", "").Ensure(t.Context(), e)
 	wantUnavailable(t, err, runtime.GOARCH)
 	if vpn.HintOf(err) == "" {
 		t.Error("it has no hint")

@@ -43,7 +43,7 @@ func TestTheHostOfAnotherMachine(t *testing.T) {
 
 	ws, err := docker.New(docker.Options{
 		Store: "store", Dir: t.TempDir(), LogDir: t.TempDir(),
-		Engine: engine.New(engine.Options{Host: "unix://" + socket}), Image: engine.NewImage("", "test"),
+		Engine: engine.New(engine.Options{Host: "unix://" + socket}), Image: engine.NewImage("", "test", ""),
 	})
 	if err != nil {
 		t.Fatal(err)

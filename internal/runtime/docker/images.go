@@ -11,10 +11,12 @@ import (
 	engine "vpn/internal/docker"
 )
 
-// images are what earlier versions of this program have left in the engine.
+// images are what earlier versions of this installation have left in the
+// engine.
 type images struct {
 	image  *engine.Image
 	engine *engine.Engine
+	store  string // whose they are
 	log    *slog.Logger
 	lives  *lives
 
@@ -35,7 +37,7 @@ func (i *images) outdated(before []container.Summary) {
 		return
 	}
 	i.lives.later(func(ctx context.Context) {
-		gone, err := engine.RemoveImages(ctx, i.engine, tag)
+		gone, err := engine.RemoveImages(ctx, i.engine, i.store, tag)
 		if err != nil && ctx.Err() == nil {
 			i.log.Warn("the image of an earlier version may be left in the engine", slog.Any("err", err))
 		}

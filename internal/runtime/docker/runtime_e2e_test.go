@@ -167,7 +167,7 @@ func openOf(host, dir, version string, h docker.Health) (*docker.Workers, error)
 	}
 	return docker.New(docker.Options{
 		Store: storeOf(dir), Dir: workers, LogDir: dir,
-		Engine: engine.New(engine.Options{Host: host}), Image: engine.NewImage(os.Getenv(envImage), version), Health: h,
+		Engine: engine.New(engine.Options{Host: host}), Image: engine.NewImage(os.Getenv(envImage), version, storeOf(dir)), Health: h,
 	})
 }
 

@@ -77,7 +77,8 @@ func TestEngineWithoutSpace(t *testing.T) {
 	c := b.Connect("alice")
 
 	empty = fill(t, disk, 0)
-	other := benchAt(t, e.Host)
+	other := new(*b) // of the same installation, which has an image
+	other.Server = benchAt(t, e.Host).Server
 	refused(other, "make a container")
 	bounce(t, c)
 	if _, err := w.Usage(b.Context(), 0); err != nil {
@@ -152,53 +153,66 @@ func TestUnhealthy(t *testing.T) {
 }
 
 // What is left of an earlier version goes when nobody uses it any more, and
-// what is not ours stays.
+// what is not this installation's stays: of another one, too, though nobody
+// uses it just then.
 func TestEarlierImages(t *testing.T) {
 	t.Parallel()
 	e := ownEngine(t)
-	tags := func() string { return e.Must(t, "images", "--format", "{{.Repository}}:{{.Tag}}") }
-	one, two := benchAt(t, e.Host), benchAt(t, e.Host)
-	one.Start()
-	two.Start()
-	old := strings.TrimSpace(tags())
-	later := func(b *runtimetest.Bench) { // another version of the program takes over
-		ws, err := openOf(e.Host, b.Dir, "later", docker.Health{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { ws.Close() })
-		b.Workers = ws
+	tags := func(b *runtimetest.Bench) string {
+		t.Helper()
+		return e.Must(t, "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label=vpn.store="+storeOf(b.Dir))
 	}
-	stop := func(b *runtimetest.Bench) {
+	one, two := benchAt(t, e.Host), benchAt(t, e.Host)
+	other := *one // server of the same installation
+	other.Server = benchAt(t, e.Host).Server
+	for _, b := range []*runtimetest.Bench{one, &other, two} {
+		b.Start()
+	}
+	if err := two.Find().Kill(two.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.Workers.Discard(two.Context(), two.Place()); err != nil {
+		t.Fatal(err)
+	}
+	old, others := strings.TrimSpace(tags(one)), tags(two)
+	if strings.Count(others, "\n") != 1 || strings.Contains(others, old) {
+		t.Fatalf("two installations have the images %s and %s", old, others)
+	}
+	e.Must(t, "tag", old, "others:1")
+	ws, err := openOf(e.Host, one.Dir, "later", docker.Health{}) // another version of the program takes over
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ws.Close() })
+	one.Workers, other.Workers = ws, ws
+	again := func(b *runtimetest.Bench) {
 		t.Helper()
 		if _, err := b.Find().Stop(b.Context()); err != nil {
 			t.Fatal(err)
 		}
+		b.Start()
 	}
-	later(one)
-	later(two)
-	stop(one)
-	one.Start()
+	again(one)
 	within(t, seen, func() error {
-		if now := tags(); strings.Count(now, "\n") != 2 || !strings.Contains(now, "later") {
-			return errors.New("there are " + now)
+		if now := tags(one); !strings.Contains(now, old) || !strings.Contains(now, "later") {
+			return errors.New("while one server has the version before, there are " + now)
 		}
 		return nil
 	})
-	e.Must(t, "tag", old, "others:1")
-	stop(two)
-	two.Start()
+	again(&other)
 	within(t, 10*time.Second, func() error {
-		if now := tags(); strings.Contains(now, old) || !strings.Contains(now, "later") || !strings.Contains(now, "others:1") {
+		if now := tags(one); strings.Contains(now, old) || !strings.Contains(now, "later") || !strings.Contains(now, "others:1") {
 			return errors.New("there are " + now)
 		}
 		return nil
 	})
-	// An image that went away in between is no matter.
-	stop(two)
-	if err := two.Workers.Discard(two.Context(), two.Place()); err != nil {
-		t.Fatal(err)
+	if now := tags(two); now != others {
+		t.Errorf("another installation had %s and has %s", others, now)
 	}
+	// An image that went away in between is no matter.
+	e.Must(t, "rmi", strings.TrimSpace(others))
+	two.Put(two.Start(), two.Spec(1, "alice"))
+	bounce(t, two.Connect("alice"))
 }
 
 // benchWith is benchAt where the engine asks after workers that often.

@@ -64,7 +64,7 @@ func New(o Options) (*Workers, error) {
 		ctx: ctx, leave: leave, held: map[string]*attached{},
 	}
 	w.journal = journal{objects: held, dir: o.LogDir, log: log, lives: w.lives}
-	w.images = &images{image: o.Image, engine: o.Engine, log: log, lives: w.lives}
+	w.images = &images{image: o.Image, engine: o.Engine, store: o.Store, log: log, lives: w.lives}
 	return w, nil
 }
 
@@ -238,7 +238,7 @@ func (w *Workers) List(ctx context.Context) ([]app.Place, error) {
 }
 
 // Purge ends and removes every container, volume and network of the store, and
-// the images of ours that nobody uses then: for who leaves for good.
+// its images that nobody uses then: for who leaves for good.
 func (w *Workers) Purge(ctx context.Context) error {
 	if err := w.helpers.sweep(ctx, 0); err != nil {
 		return err
@@ -258,7 +258,7 @@ func (w *Workers) Purge(ctx context.Context) error {
 	if err := w.removeVolumes(ctx, w.ours("")); err != nil {
 		return err
 	}
-	_, err = engine.RemoveImages(ctx, w.options.Engine)
+	_, err = engine.RemoveImages(ctx, w.options.Engine, w.options.Store)
 	return err
 }
 
