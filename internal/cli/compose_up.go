@@ -177,7 +177,7 @@ func (u *composeUpRun) make(ctx context.Context, e *docker.Engine, there *contai
 	if _, err := e.Facts(ctx); err != nil {
 		return err // says it better than Compose
 	}
-	return by.Up(ctx, u.dir, host, services...)
+	return there.While(ctx, said(u.program), func() error { return by.Up(ctx, u.dir, host, services...) })
 }
 
 // await waits until every server that has a container runs.

@@ -54,9 +54,17 @@ func TestComposeOfToday(t *testing.T) {
 			t.Fatalf("%+v", done)
 		}
 	}
+	told := i.Run("compose", "up") // as a person sees it, whose Compose shows nothing before the end
+	for _, service := range []string{"control", "main", "wg"} {
+		if told.Status != 0 || strings.Count(told.Err, "created "+service+"\n") != 1 {
+			t.Errorf("of %s it does not tell once that it is made: %+v", service, told)
+		}
+	}
 	up()
 	ids := engine.Must(t, "ps", "-q", "--no-trunc")
-	up()
+	if told := i.Run("compose", "up"); strings.Contains(told.Err, "created") {
+		t.Errorf("it tells what was not done: %+v", told)
+	}
 	if now := engine.Must(t, "ps", "-q", "--no-trunc"); now != ids {
 		t.Errorf("what was as it should be is made anew: %s, %s", ids, now)
 	}
