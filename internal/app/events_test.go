@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -78,9 +79,31 @@ func TestWhatHappensIsTold(t *testing.T) {
 		f.hears("users.update", "alice")
 
 		// By themselves: a worker that dies, a quota, an end.
-		b.workers.worker(main).crash()
-		f.hears("servers.starting", "main")
+		for _, cause := range []string{"", "it was in the way"} {
+			w := b.workers.worker(main)
+			w.cause = cause
+			w.crash()
+			why := cmp.Or(cause, "it ended by itself")
+			if e := f.hears(vpn.ServerEnded, "main"); e.Detail != why || e.Actor != "system" {
+				t.Errorf("of its end is told %+v", e)
+			}
+			if e := f.hears("servers.starting", "main"); e.Detail != why {
+				t.Errorf("of the next is told %+v", e)
+			}
+			f.hears("servers.running", "main")
+			s, err := b.app.Servers.Show(b.ctx, "main")
+			b.do("show", err)
+			if s.Worker == nil || s.Worker.Before == nil || s.Worker.Before.Why != why || s.Worker.Before.At.IsZero() {
+				t.Errorf("the worker is shown as %+v", s.Worker)
+			}
+		}
+		// One that is asked to end leaves nothing to be explained.
+		_, err = b.app.Servers.Restart(b.ctx, "main")
+		b.do("restart", err)
 		f.hears("servers.running", "main")
+		if s, err := b.app.Servers.Show(b.ctx, "main"); err != nil || s.Worker == nil || s.Worker.Before != nil {
+			t.Errorf("after a restart the worker is shown as %+v, %v", s.Worker, err)
+		}
 		b.sleep(3 * time.Second) // the quota is looked at before it is used up
 		b.workers.worker(main).move(bob, 1000)
 		if e := f.hears(vpn.UserLimited, "bob"); e.Actor != "system" {

@@ -117,6 +117,7 @@ type fakeWorker struct {
 	patches  int
 	kicks    int
 	silent   bool          // does not answer
+	cause    string        // of its end, if it knows
 	deaf     bool          // hears ceilings and shares, and does not answer
 	lossy    bool          // does not even hear them
 	hang     chan struct{} // if set, patches take until it is closed
@@ -410,6 +411,9 @@ func (w *fakeWorker) move(u vpn.UserID, n uint64) uint64 {
 // crash ends the worker as kill -9 does; leave hands over final counters, as
 // an orderly stop that nobody asked for does.
 func (w *fakeWorker) crash() { _ = w.Kill(context.Background()) }
+
+// Cause implements [app.Explained].
+func (w *fakeWorker) Cause(context.Context) string { return w.cause }
 
 func (w *fakeWorker) leave() {
 	w.mu.Lock()

@@ -52,6 +52,8 @@ type face struct {
 	health   vpn.Health
 	answered time.Time // when the worker last did
 	restarts int
+	before   *vpn.End // of the worker before, if nobody asked for it
+	mourned  Worker   // whose end that is
 	busy     effort
 	looked   bool // whether there is a worker was found out once
 	fresh    bool // the worker was started from here, and so holds only what it was given from here
@@ -301,19 +303,19 @@ func (k *keeper) attach(ctx context.Context, s vpn.Server) error {
 	if w := k.current(); w != nil {
 		select {
 		case <-w.Done():
-			k.r.log.Warn("worker ended by itself", slog.String("server", s.Name))
-			if err := k.bury(ctx); err != nil {
+			if err := k.bury(ctx, w, causeOf(ctx, w)); err != nil {
 				return err
 			}
 		default:
 			if !k.silent() {
 				return nil
 			}
+			why := k.complaint()
 			k.r.log.Warn("worker does not answer and is replaced", slog.String("server", s.Name))
 			if err := w.Kill(ctx); err != nil {
 				return err
 			}
-			if err := k.bury(ctx); err != nil {
+			if err := k.bury(ctx, w, why); err != nil {
 				return err
 			}
 		}
@@ -361,10 +363,10 @@ func (k *keeper) silent() bool {
 
 func (k *keeper) start(ctx context.Context, s vpn.Server) (Worker, error) {
 	if wait := time.Until(k.notBefore); wait > 0 {
-		return nil, vpn.Errorf(vpn.Unavailable, "the worker crashed %d times in a row; the next try is in %s", k.crashes, wait.Round(time.Millisecond)).
+		return nil, vpn.Errorf(vpn.Unavailable, "the worker crashed %d times in a row%s; the next try is in %s", k.crashes, k.lastly(), wait.Round(time.Millisecond)).
 			WithHint("read why: vpn server logs %s", s.Name)
 	}
-	k.show(vpn.Starting, "")
+	k.show(vpn.Starting, strings.TrimPrefix(k.lastly(), ", the last time: "))
 	w, err := k.r.workers.Start(ctx, s)
 	if err != nil {
 		return nil, err
@@ -380,11 +382,13 @@ func (k *keeper) adopt(w Worker) {
 	k.spec, k.revision = nil, 0
 }
 
-// bury folds in what the worker, which has ended, left behind.
-func (k *keeper) bury(ctx context.Context) error {
+// bury folds in what the worker, which has ended, left behind, and says why it
+// has.
+func (k *keeper) bury(ctx context.Context, w Worker, why string) error {
 	k.mu.Lock()
 	epoch := k.health.Epoch
 	k.mu.Unlock()
+	k.mourn(k.r.log, w, why)
 	if err := k.r.settle(ctx, k.at); err != nil {
 		return err
 	}
@@ -436,7 +440,7 @@ func (k *keeper) end(ctx context.Context) error {
 		}
 	}
 	k.mu.Lock()
-	k.worker, k.health, k.restarts = nil, vpn.Health{}, 0
+	k.worker, k.health, k.restarts, k.before = nil, vpn.Health{}, 0, nil
 	k.looked = true
 	k.mu.Unlock()
 	k.crashes = 0

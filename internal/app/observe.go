@@ -88,7 +88,7 @@ func (r *Reconciler) describe(s vpn.Server) condition {
 	c.worker = &vpn.Worker{
 		Container: container,
 		PID:       h.PID, UID: h.UID, Epoch: h.Epoch, Version: h.Version,
-		StartedAt: h.StartedAt, CPU: k.busy.percentIn(h.Epoch), Memory: h.Memory, Confined: h.Confined, Carrier: h.Carrier, Why: h.CarrierWhy, Restarts: k.restarts,
+		StartedAt: h.StartedAt, CPU: k.busy.percentIn(h.Epoch), Memory: h.Memory, Confined: h.Confined, Carrier: h.Carrier, Why: h.CarrierWhy, Restarts: k.restarts, Before: k.before,
 	}
 	return c
 }

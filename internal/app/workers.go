@@ -54,6 +54,11 @@ type Contained interface {
 	Container() string // its name
 }
 
+// An Explained is a [Worker] that may know why it has ended.
+type Explained interface {
+	Cause(ctx context.Context) string // for people; "" if that is not known
+}
+
 // Worker is one running worker. Its calls fail with kind [vpn.Unavailable]
 // when it does not answer in time, and with [vpn.Conflict] when a patch does
 // not fit its revision, or ceilings or shares its epoch or their turn.

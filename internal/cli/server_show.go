@@ -82,6 +82,9 @@ func serverFields(s vpn.ServerDetail) []any {
 			"memory", sizeCell(w.Memory),
 			"restarts", strconv.Itoa(w.Restarts),
 		)
+		if e := w.Before; e != nil {
+			fields = append(fields, "the last", cell{formatTime(e.At) + ", " + e.Why, e.Why})
+		}
 	}
 	return append(fields, "created", timeCell(s.CreatedAt), "id", string(s.ID))
 }

@@ -15,6 +15,7 @@ type Event struct {
 // Of a server it is its new [ServerState], such as "servers.failed", with the
 // problem as its detail.
 const (
+	ServerEnded = "servers.ended" // its worker has, and nobody asked it to; the detail says why
 	UserLimited = "users.limited" // the quota is used up
 	UserExpired = "users.expired"
 

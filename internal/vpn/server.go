@@ -121,6 +121,13 @@ type Worker struct {
 	Carrier   string    `json:"carrier,omitempty" doc:"the way that packets go, where there are several: tun or userspace"`
 	Why       string    `json:"carrier_why,omitempty" doc:"why it is not the way that was asked for"`
 	Restarts  int       `json:"restarts"` // since the control plane started
+	Before    *End      `json:"before,omitempty" doc:"how the worker before this one ended, if nobody asked it to"`
+}
+
+// An End is that of a worker.
+type End struct {
+	At  time.Time `json:"at"`
+	Why string    `json:"why" doc:"for people"`
 }
 
 // ServerDetail is one server with its live sessions.

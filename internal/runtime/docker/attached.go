@@ -34,6 +34,7 @@ type attached struct {
 	once   sync.Once
 	done   chan struct{}
 	ailing atomic.Pointer[string] // why it does not answer, as the engine sees it
+	cause  atomic.Pointer[string] // why it has ended, if an event said so
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // open to the worker

@@ -187,15 +187,20 @@ func (l *lives) notice(m events.Message) {
 	case events.ActionDie:
 		log.Info("container has ended", slog.String("status", m.Actor.Attributes["exitCode"]))
 		if a != nil {
+			a.died(exitText(m.Actor.Attributes["exitCode"]))
 			l.over(a)
 		}
 		return // its worker's end is seen
 	case events.ActionDestroy:
 		if a != nil {
+			a.died(removed)
 			l.over(a)
 		}
 	case events.ActionOOM:
 		log.Warn("container wants more memory than it may have, and is ended")
+		if a != nil {
+			a.died(starved)
+		}
 		return
 	case events.ActionPause:
 		log.Warn("container was paused")
