@@ -30,7 +30,7 @@ func docked(t *testing.T, w *rig.World, engine *rig.Engine) (*rig.Instance, *rig
 	engine.Must(t, "network", "create", "vpn-office")
 	engine.Must(t, "volume", "create", "vpn-data")
 	i := w.Instance(t)
-	rig.Setenv(i, "DOCKER_HOST="+engine.Host)
+	engine.Contain(i)
 	t.Cleanup(func() { i.Run("serve", "--end-workers") })
 	return i, engine
 }

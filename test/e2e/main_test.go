@@ -41,6 +41,8 @@ type way struct {
 	fixed    bool // the program cannot choose the address that it comes from
 	deaf     bool // the program tells its applications nothing of an end that comes from the server
 	packets  bool // what is counted are IP packets (docs/adr/0016), and they are all that can be cut
+
+	home *rig.Instance // in whose containers the server is to run; nil: a process of an installation of its own
 }
 
 // tunneled is the way on which packets are counted.
@@ -93,6 +95,9 @@ func (w way) counts(c *rig.Client, login int, payload vpn.Traffic) vpn.Traffic {
 // install is install for the way's protocol.
 func (w way) install(t *testing.T, n int) (*rig.Instance, []rig.Login) {
 	t.Helper()
+	if w.home != nil {
+		return w.contain(t, n)
+	}
 	if w.protocol == "vless" {
 		return install(t, n)
 	}

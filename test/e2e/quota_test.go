@@ -41,6 +41,7 @@ func testQuota(t *testing.T, w way) {
 		{name: "upload at full speed", up: true},
 		{name: "upload at full speed, TLS inside", up: true, inner: true},
 	}
+	cases = some(w, cases, 3, 6)
 	i, logins := w.install(t, len(cases))
 	client := w.start(i.World, t, logins...)
 	for k, c := range cases {

@@ -48,6 +48,7 @@ func testRate(t *testing.T, w way) {
 		{"up, TLS inside", "--rate-up", "20mbit", true, 1},
 		{"up, four connections", "--rate-up", "20mbit", true, 4},
 	}
+	cases = some(w, cases, 1, 5)
 	var wg sync.WaitGroup
 	for k, c := range cases {
 		i.Must("users", "update", fmt.Sprint("u", k), c.flag, c.value)
@@ -95,11 +96,17 @@ func wantRate(t *testing.T, name string, rate float64, destination *xfer.Server,
 		return n
 	}
 	pause(t.Context(), 1500*time.Millisecond) // the burst, and buffers that fill up
-	before, start := count(), time.Now()
-	pause(t.Context(), 4*time.Second)
-	got := float64(count()-before) / time.Since(start).Seconds()
-	if got > 1.1*rate || got < 0.9*rate && !rig.Slow() { // which may not come near it
-		t.Errorf("%s: %.2f MB/s, the limit is %.2f", name, got/1e6, rate/1e6)
+	const tries = 3                           // a machine that is busy for a moment may not come near it
+	for try := range tries {
+		before, start := count(), time.Now()
+		pause(t.Context(), 4*time.Second)
+		got := float64(count()-before) / time.Since(start).Seconds()
+		if got > 1.1*rate || got < 0.9*rate && try == tries-1 && !rig.Slow() {
+			t.Errorf("%s: %.2f MB/s, the limit is %.2f", name, got/1e6, rate/1e6)
+		}
+		if got >= 0.9*rate {
+			return
+		}
 	}
 }
 

@@ -308,6 +308,28 @@ func (e *Engine) Docker(args ...string) (string, error) {
 	return out.String(), nil
 }
 
+// Contain makes an instance one that uses the engine, which nobody else does.
+func (e *Engine) Contain(i *Instance) {
+	i.boxes = e
+	Setenv(i, "DOCKER_HOST="+e.Host)
+}
+
+// workers returns the processes of the containers of servers.
+func (e *Engine) workers() (pids []int) {
+	ids, err := e.Docker("ps", "-q", "--filter", "label=vpn.server")
+	if err != nil || ids == "" {
+		return nil
+	}
+	// Of those that have gone meanwhile it says nothing, and fails.
+	out, _ := e.Docker(append([]string{"inspect", "--format", "{{.State.Pid}}"}, strings.Fields(ids)...)...)
+	for _, field := range strings.Fields(out) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
 // Must is Docker for what has to succeed.
 func (e *Engine) Must(t testing.TB, args ...string) string {
 	t.Helper()

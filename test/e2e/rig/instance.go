@@ -34,6 +34,7 @@ type Instance struct {
 	t     testing.TB
 	env   []string
 	proc  *Process // the daemon; nil before the first start
+	boxes *Engine  // in whose containers workers may live, too; or nil
 	disk  *os.File // the data directory, if only the server host has it mounted
 }
 
@@ -277,8 +278,15 @@ func (i *Instance) Status() (vpn.Status, error) {
 	return s, err
 }
 
-// Workers returns the ids of this instance's live worker processes.
-func (i *Instance) Workers() []int { return processesOf(i.Bin, "worker") }
+// Workers returns the ids of this instance's live worker processes, in
+// containers or not.
+func (i *Instance) Workers() []int {
+	pids := processesOf(i.Bin, "worker")
+	if i.boxes != nil {
+		pids = append(pids, i.boxes.workers()...)
+	}
+	return pids
+}
 
 // OneWorker waits until the instance has exactly one worker, and returns it.
 func (i *Instance) OneWorker() int {

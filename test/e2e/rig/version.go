@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -33,7 +34,7 @@ func Lame(t testing.TB, version string) string {
 		t.Fatalf("the program under test does not hold %q", sort)
 	}
 	b = bytes.ReplaceAll(b, []byte(sort), []byte(none))
-	if err := os.WriteFile(path, b, 0o755); err != nil {
+	if err := writeProgram(path, b); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -63,9 +64,18 @@ func writeVersion(t testing.TB, path, version string) {
 		t.Fatalf("version %s does not fit into %d bytes", version, room)
 	}
 	b = bytes.ReplaceAll(b, old, []byte(before+version+after))
-	if err := os.WriteFile(path, b, 0o755); err != nil {
+	if err := writeProgram(path, b); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writeProgram writes what is executed next. No other process may be born
+// while it is open to be written: it would hold it open, and the kernel
+// execute nothing that is.
+func writeProgram(path string, b []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, b, 0o755)
 }
 
 // SetVersion makes the instance's installed program one of a version of its
