@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 
@@ -55,9 +56,11 @@ type Facts struct {
 	UIDBase      int    // the user outside who is root in a container, if Remapped; 0: not known
 	Root         string // where it keeps its data
 
-	// Apart says that it runs containers on a kernel of its own, as Docker
-	// Desktop does: what they call the host is not this machine.
-	Apart bool
+	// Apart says that what containers call the host is not this machine: they
+	// run on a kernel of its own, as with Docker Desktop, or the engine is
+	// Rootless and has a network and users of its own.
+	Apart, Rootless bool
+
 	Asked time.Time // when the engine said so
 }
 
@@ -187,9 +190,7 @@ func look(ctx context.Context, c *client.Client) (*Facts, error) {
 	}
 	for _, part := range version.Components {
 		if strings.Contains(strings.ToLower(part.Name), "podman") {
-			// It has no daemon that restarts what has ended and asks for health.
-			return nil, vpn.Errorf(vpn.Unavailable, "this is Podman %s, which neither watches the health of a container nor brings it back after a boot", part.Version).
-				WithHint("let DOCKER_HOST name the socket of a Docker engine, or run servers as processes: --runtime process")
+			return nil, notPodman(ctx, c, part.Version)
 		}
 	}
 	info, err := c.Info(ctx, client.InfoOptions{})
@@ -203,20 +204,29 @@ func look(ctx context.Context, c *client.Client) (*Facts, error) {
 	has := func(option string) bool {
 		return slices.ContainsFunc(info.Info.SecurityOptions, func(o string) bool { return o == option || strings.HasPrefix(o, option+",") })
 	}
-	if has("name=rootless") {
-		return nil, vpn.Errorf(vpn.Unavailable, "the Docker engine runs without root, so its containers have no access to this machine's network").
-			WithHint("use the system's engine, or run servers as processes: --runtime process")
-	}
+	rootless := has("name=rootless")
 	f := &Facts{
 		Version: info.Info.ServerVersion, API: c.ClientVersion(), Architecture: goarch(info.Info.Architecture),
 		Remapped: has("name=userns"), Root: info.Info.DockerRootDir,
-		Apart: info.Info.OperatingSystem == "Docker Desktop" || otherKernel(info.Info.KernelVersion, kernelRelease()),
-		Asked: time.Now(),
+		Apart:    rootless || info.Info.OperatingSystem == "Docker Desktop" || otherKernel(info.Info.KernelVersion, kernelRelease()),
+		Rootless: rootless, Asked: time.Now(),
 	}
 	if f.Remapped {
 		f.UIDBase = remapBase(f.Root)
 	}
 	return f, nil
+}
+
+// notPodman says what Podman lacks. That is asked of a container that there is
+// not: who knows the question says so, by its name.
+func notPodman(ctx context.Context, c *client.Client, version string) error {
+	const nobody = "vpn-none"
+	_, err := c.ContainerUpdate(ctx, nobody, client.ContainerUpdateOptions{RestartPolicy: &container.RestartPolicy{Name: container.RestartPolicyDisabled}})
+	out := vpn.Errorf(vpn.Unavailable, "this is Podman %s, on which servers were not tried: it asks no container by itself whether it is well, and brings none back after a boot", version)
+	if err != nil && !strings.Contains(err.Error(), nobody) {
+		out = vpn.Errorf(vpn.Unavailable, "this is Podman %s, whose Docker API cannot change when a container starts anew (POST /containers/NAME/update): no server could be stopped in order", version)
+	}
+	return out.WithHint("let DOCKER_HOST name the socket of a Docker engine, or run servers as processes: --runtime process")
 }
 
 // remapBase reads the user who is root in containers from the name of the

@@ -168,7 +168,6 @@ func TestUnfitEnginesAreRefused(t *testing.T) {
 		{"too old", "1.39", "Engine", linux(), "1.39"},
 		{"without a version", "", "Engine", linux(), "API version none"},
 		{"Podman", "1.41", "Podman Engine", linux(), "Podman 4.3.1"},
-		{"rootless", "1.56", "Engine", linux("name=seccomp,profile=builtin", "name=rootless"), "without root"},
 		{"Windows", "1.56", "Engine", map[string]any{"OSType": "windows"}, "windows"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -177,6 +176,16 @@ func TestUnfitEnginesAreRefused(t *testing.T) {
 			_, err := e.Client(t.Context())
 			wantUnavailable(t, err, c.says)
 		})
+	}
+}
+
+// An engine without root is used, and known not to have this machine's network.
+func TestEngineWithoutRoot(t *testing.T) {
+	info := linux("name=seccomp,profile=builtin", "name=rootless")
+	e := docker.New(docker.Options{Host: speaker(t, pretend("1.56", "Engine", info))})
+	defer e.Close()
+	if f, err := e.Facts(t.Context()); err != nil || !f.Rootless || !f.Apart {
+		t.Errorf("it is %+v, %v", f, err)
 	}
 }
 

@@ -51,7 +51,7 @@ func TestTheHostOfAnotherMachine(t *testing.T) {
 	t.Cleanup(func() { ws.Close() })
 	s := vpn.Server{ID: vpn.ServerID(vpn.NewID()), Name: "main", Port: 8443, Runtime: vpn.RuntimeDocker, Container: (*vpn.Container)(nil).Filled()}
 	_, err = ws.Start(t.Context(), s)
-	if vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(err.Error(), "a machine of its own") || !strings.Contains(vpn.HintOf(err), "--network") {
+	if vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(err.Error(), "a machine of its own") || !strings.Contains(err.Error(), "vpn server update main --network vpn") || !strings.Contains(vpn.HintOf(err), "--runtime process") {
 		t.Errorf("got %v, with the hint %q", err, vpn.HintOf(err))
 	}
 }

@@ -111,8 +111,12 @@ func (b birth) create(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if facts.Apart && !s.Container.Bridged() {
-		return "", vpn.Errorf(vpn.Unavailable, "the Docker engine runs containers in a machine of its own, whose network is not this machine's").
-			WithHint("let the engine publish the port of server %s here: --network vpn; or run it as a process: --runtime process", s.Name)
+		why := "the Docker engine runs containers in a machine of its own, whose network is not this machine's"
+		if facts.Rootless {
+			why = "the Docker engine runs without root, and has a network of its own, which is not this machine's"
+		}
+		return "", vpn.Errorf(vpn.Unavailable, "%s; let it publish the port: vpn server update %s --network vpn", why, s.Name).
+			WithHint("or run it as a process: vpn server stop %s, then vpn server update %[1]s --runtime process", s.Name)
 	}
 	tag, err := b.options.Image.Ensure(ctx, b.options.Engine)
 	if err != nil {
