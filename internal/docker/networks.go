@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -12,6 +13,7 @@ type Network struct {
 	ID, Name, Driver string
 	Labels           map[string]string
 	Subnets          []netip.Prefix // none for the host's
+	Created          time.Time
 }
 
 // Networks returns all networks of the engine.
@@ -24,7 +26,7 @@ func (e *Engine) Networks(ctx context.Context) ([]Network, error) {
 	}
 	out := make([]Network, 0, len(list.Items))
 	for _, n := range list.Items {
-		network := Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels}
+		network := Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels, Created: n.Created}
 		for _, c := range n.IPAM.Config {
 			if c.Subnet.IsValid() {
 				network.Subnets = append(network.Subnets, c.Subnet.Masked())

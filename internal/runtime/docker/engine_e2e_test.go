@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -272,6 +273,40 @@ func TestBridge(t *testing.T) {
 	}
 	if err := other.Workers.Discard(other.Context(), other.Place()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Who comes at the same moment for a network that is not there gets the same
+// one, of one installation or of several.
+func TestOneNetwork(t *testing.T) {
+	t.Parallel()
+	const name = "vpn-test-at-once"
+	var all []*runtimetest.Bench
+	for range 3 {
+		b := bench(t)
+		also := new(*b)
+		also.Server = bench(t).Server
+		all = append(all, b, also)
+	}
+	var starting sync.WaitGroup
+	for _, b := range all {
+		b.Server.Container.Network = name
+		starting.Go(func() {
+			w, err := b.Workers.Start(b.Context(), b.Server)
+			if err == nil {
+				err = w.Put(b.Context(), b.Spec(1, "alice"))
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	starting.Wait()
+	if ids := theEngine.Must(t, "network", "ls", "-q", "--filter", "name="+name); strings.Count(ids, "\n") != 1 {
+		t.Errorf("there are the networks %q", ids)
+	}
+	for _, b := range all {
+		bounce(t, b.Connect("alice"))
 	}
 }
 

@@ -1,8 +1,10 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
@@ -15,25 +17,60 @@ import (
 // ensureNetwork makes the bridge network of that name, unless there is one,
 // whoever made it.
 func (o objects) ensureNetwork(ctx context.Context, name string) error {
-	there, err := o.engine.Networks(ctx)
+	o.making.Lock()
+	defer o.making.Unlock()
+	there, err := o.networks(ctx, name)
 	if err != nil {
 		return err
 	}
-	for _, n := range there {
-		if n.Name != name {
+	if len(there) == 0 {
+		const tries = 2 // somebody may take the subnet meanwhile
+		for range tries {
+			if err = o.makeNetwork(ctx, name); err == nil || !strings.Contains(err.Error(), "overlaps") {
+				break
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if there, err = o.networks(ctx, name); err != nil {
+			return err
+		}
+	}
+	// An engine before 25 makes a second one of the same name for somebody who
+	// asks at the same time, and then nobody can use either. The first stays.
+	for i, n := range there {
+		if i == 0 || n.Labels[labelStore] != o.store {
 			continue
 		}
-		if n.Driver != "bridge" {
-			return vpn.Errorf(vpn.Invalid, "the Docker network %s is of the kind %s, and servers need a bridge", name, n.Driver).
-				WithHint("name another network, or one that is not there: it will be made")
+		if err := o.removeNetwork(ctx, n.ID, name); err != nil {
+			return err
 		}
-		return nil
 	}
-	const tries = 2 // somebody may take the subnet meanwhile
-	for range tries {
-		if err = o.makeNetwork(ctx, name); err == nil || !strings.Contains(err.Error(), "overlaps") {
-			break
-		}
+	if len(there) > 0 && there[0].Driver != "bridge" {
+		return vpn.Errorf(vpn.Invalid, "the Docker network %s is of the kind %s, and servers need a bridge", name, there[0].Driver).
+			WithHint("name another network, or one that is not there: it will be made")
+	}
+	return nil
+}
+
+// networks returns those of that name, the oldest first.
+func (o objects) networks(ctx context.Context, name string) ([]engine.Network, error) {
+	all, err := o.engine.Networks(ctx)
+	all = slices.DeleteFunc(all, func(n engine.Network) bool { return n.Name != name })
+	slices.SortFunc(all, func(a, b engine.Network) int {
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
+	})
+	return all, err
+}
+
+// removeNetwork removes a network unless somebody uses it.
+func (o objects) removeNetwork(ctx context.Context, id, name string) error {
+	_, err := engine.Call(ctx, o.engine, engine.Slow, "remove the network "+name, func(ctx context.Context, c *client.Client) (client.NetworkRemoveResult, error) {
+		return c.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+	})
+	if vpn.KindOf(err) == vpn.NotFound || err != nil && strings.Contains(err.Error(), "active endpoints") {
+		return nil
 	}
 	return err
 }
@@ -96,10 +133,7 @@ func (o objects) removeNetworks(ctx context.Context) error {
 		if used[n.Name] || used[n.ID] {
 			continue
 		}
-		_, err := engine.Call(ctx, o.engine, engine.Slow, "remove the network "+n.Name, func(ctx context.Context, c *client.Client) (client.NetworkRemoveResult, error) {
-			return c.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
-		})
-		if err != nil && vpn.KindOf(err) != vpn.NotFound && !strings.Contains(err.Error(), "active endpoints") {
+		if err := o.removeNetwork(ctx, n.ID, n.Name); err != nil {
 			return err
 		}
 	}

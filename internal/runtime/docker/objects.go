@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -22,6 +23,7 @@ type objects struct {
 	engine  *engine.Engine
 	store   string
 	subnets func(ctx context.Context) (four, six netip.Prefix, err error) // nil: the engine chooses
+	making  *sync.Mutex                                                   // held by whoever makes a network
 }
 
 // containers returns those of one server, with what they are now: the engine's

@@ -55,7 +55,7 @@ func New(o Options) (*Workers, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	ctx, leave := context.WithCancel(context.Background())
-	held := objects{engine: o.Engine, store: o.Store, subnets: o.Subnets}
+	held := objects{engine: o.Engine, store: o.Store, subnets: o.Subnets, making: &sync.Mutex{}}
 	w := &Workers{options: o, log: log, objects: held, places: map[vpn.ServerID]*place{}}
 	w.helpers = helpers{held, o.Image, log}
 	w.sight = &sight{helpers: w.helpers}
