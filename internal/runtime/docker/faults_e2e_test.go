@@ -41,8 +41,13 @@ func benchAt(t *testing.T, host string) *runtimetest.Bench {
 // ownEngine is an engine that a test may stop.
 func ownEngine(t *testing.T, flags ...string) *rig.Engine {
 	t.Helper()
+	return ownEngineOn(t, "", flags...)
+}
+
+func ownEngineOn(t *testing.T, disk string, flags ...string) *rig.Engine {
+	t.Helper()
 	// Its networks would be in the way of the other's.
-	e, err := rig.StartEngine(startHere, append([]string{"--bridge=none", "--iptables=false"}, flags...)...)
+	e, err := rig.StartEngineOn(disk, startHere, append([]string{"--bridge=none", "--iptables=false"}, flags...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

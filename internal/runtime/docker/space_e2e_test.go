@@ -56,7 +56,7 @@ func fill(t *testing.T, dir string, free int64) (empty func()) {
 func TestEngineWithoutSpace(t *testing.T) {
 	t.Parallel()
 	disk := smallDisk(t, "400m")
-	e := ownEngine(t, "--data-root", disk)
+	e := ownEngineOn(t, disk)
 	b := benchAt(t, e.Host)
 	refused := func(b *runtimetest.Bench, what string) {
 		t.Helper()

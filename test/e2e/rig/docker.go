@@ -4,6 +4,7 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type Engine struct {
 	Dir  string // its data and its sockets
 	Host string // what DOCKER_HOST is to be
 
+	disk       string // where it keeps images and containers
 	start      func(*exec.Cmd) error
 	flags      []string
 	containers *part // containerd, which outlives the daemon, as it does where both are services
@@ -110,6 +112,12 @@ func findRaces(t testing.TB, e *Engine) {
 // StartEngine starts an engine by start, which decides where it runs, and
 // returns once it answers. [Engine.Remove] ends it.
 func StartEngine(start func(*exec.Cmd) error, flags ...string) (*Engine, error) {
+	return StartEngineOn("", start, flags...)
+}
+
+// StartEngineOn is [StartEngine] for an engine that keeps images and
+// containers in a directory on a disk of their own.
+func StartEngineOn(disk string, start func(*exec.Cmd) error, flags ...string) (*Engine, error) {
 	for _, part := range dockerParts {
 		if _, err := exec.LookPath(part[0]); err != nil {
 			return nil, fmt.Errorf("a Docker engine needs %s: install %s, or run: make deps", part[0], part[1])
@@ -124,7 +132,7 @@ func StartEngine(start func(*exec.Cmd) error, flags ...string) (*Engine, error) 
 	if err := os.Chmod(dir, 0o711); err != nil {
 		return nil, err
 	}
-	e := &Engine{Dir: dir, Host: "unix://" + dir + "/docker.sock", start: start, flags: flags}
+	e := &Engine{Dir: dir, Host: "unix://" + dir + "/docker.sock", disk: cmp.Or(disk, dir), start: start, flags: flags}
 	if err := e.Start(); err != nil {
 		return nil, errors.Join(err, e.Remove())
 	}
@@ -172,7 +180,7 @@ func (e *Engine) Start() (err error) {
 			return err
 		}
 		e.containers, err = e.run("containerd", "--config", config,
-			"--root", e.Dir+"/containerd", "--state", e.Dir+"/state", "--address", e.Dir+"/c.sock")
+			"--root", e.disk+"/containerd", "--state", e.Dir+"/state", "--address", e.Dir+"/c.sock")
 		if err != nil {
 			return err
 		}
@@ -183,7 +191,7 @@ func (e *Engine) Start() (err error) {
 	// A daemon that was killed leaves it behind, and its number may be somebody's by now.
 	_ = os.Remove(e.Dir + "/pid")
 	e.daemon, err = e.run("dockerd", append([]string{
-		"--data-root", e.Dir + "/data", "--exec-root", e.Dir + "/exec", "--pidfile", e.Dir + "/pid",
+		"--data-root", e.disk + "/data", "--exec-root", e.Dir + "/exec", "--pidfile", e.Dir + "/pid",
 		"--containerd", e.Dir + "/c.sock", "-H", e.Host,
 	}, e.flags...)...)
 	if err != nil {
