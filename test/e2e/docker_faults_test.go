@@ -28,6 +28,7 @@ func TestContainersAreRepaired(t *testing.T) {
 	i.CreateServer("main", port, "--runtime", "docker", "--memory", "64MiB")
 	client := i.World.Xray(t, i.CreateUsers("u", 1)...)
 	told := listen(t, i)
+	log := i.World.Server.Spawn(t, rig.Environ(i), i.Bin, "server", "logs", "main", "-f", "--tail", "1", "--since", "1h")
 	docker := func(args ...string) func(*testing.T, vpn.Worker) {
 		return func(t *testing.T, w vpn.Worker) {
 			t.Helper()
@@ -103,6 +104,18 @@ func TestContainersAreRepaired(t *testing.T) {
 	}
 	if out := engine.Must(t, "ps", "-aq", "--filter", "label=vpn.server"); strings.Count(out, "\n") != 1 {
 		t.Errorf("the containers are %q", out)
+	}
+	rig.Until(t, 10*time.Second, func() error { // one follows the log of all of them
+		if n := strings.Count(log.Output(), "worker runs"); n < 8 || n > 9 {
+			return fmt.Errorf("who follows the log has seen %d lives:\n%s", n, log.Output())
+		}
+		return nil
+	})
+	if out := i.Must("server", "logs", "main", "--tail", "1"); strings.Count(out, "\n") != 1 {
+		t.Errorf("one line of the log is\n%s", out)
+	}
+	if out := i.Must("server", "logs", "main", "--since", "1s"); strings.Count(out, "worker runs") > 2 {
+		t.Errorf("the log of a second is\n%s", out)
 	}
 	if out := i.Must("server", "show", "main"); !strings.Contains(out, "was stopped") {
 		t.Errorf("of the last end a person is told nothing:\n%s", out)

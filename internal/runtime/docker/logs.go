@@ -1,11 +1,13 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -19,26 +21,40 @@ const (
 	maxLog = 10 << 20
 	// followRetry is how long a log that broke off is not asked for.
 	followRetry = time.Second
+	// followRest is how long a log may go on whose writer has ended.
+	followRest = 2 * time.Second
 )
 
-// A journal copies what containers write to where it outlives them.
+// A journal copies what containers write to where it outlives them. Each line
+// once: whoever copies a server's is alone in that, and the log's own time is
+// that of the last line in it and a nanosecond.
 type journal struct {
 	objects
 	dir   string // holds the servers' logs
 	log   *slog.Logger
 	lives *lives
+
+	mu      *sync.Mutex
+	copying map[vpn.ServerID]*sync.Mutex // held by whoever copies that server's
 }
 
 // follow copies what the container writes into the server's log, where it
 // outlives the container, until that life of it ends.
 func (j journal) follow(a *attached) {
 	j.lives.tasks.Go(func() {
-		for {
-			err := j.copyLog(j.lives.ctx, a.server, a.container, true)
-			if j.lives.ctx.Err() != nil || a.ended() {
+		ctx, cancel := context.WithCancel(j.lives.ctx)
+		defer cancel()
+		go func() {
+			select {
+			case <-ctx.Done():
 				return
+			case <-a.done:
 			}
-			if err != nil {
+			time.AfterFunc(followRest, cancel)
+		}()
+		for {
+			err := j.copyLog(ctx, a.server, a.container, true)
+			if err != nil && j.lives.ctx.Err() == nil && !a.ended() {
 				j.log.Debug("a container's log broke off", slog.String("server", string(a.server)), slog.Any("err", err))
 			}
 			select {
@@ -54,9 +70,22 @@ func (j journal) follow(a *attached) {
 	})
 }
 
+// turn returns what is held by whoever copies the server's log.
+func (j journal) turn(server vpn.ServerID) *sync.Mutex {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.copying[server] == nil {
+		j.copying[server] = &sync.Mutex{}
+	}
+	return j.copying[server]
+}
+
 // copyLog appends to the server's log what the container has written since
 // that was written last, and with on what it will write.
 func (j journal) copyLog(ctx context.Context, server vpn.ServerID, id string, on bool) error {
+	turn := j.turn(server)
+	turn.Lock()
+	defer turn.Unlock()
 	f, since, err := j.openLog(server)
 	if err != nil {
 		return err
@@ -66,13 +95,33 @@ func (j journal) copyLog(ctx context.Context, server vpn.ServerID, id string, on
 	if err != nil {
 		return err
 	}
-	r, err := c.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: on, Since: since})
+	r, err := c.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: on, Since: since, Timestamps: true})
 	if err != nil {
 		return j.engine.Error("read a container's log", err)
 	}
 	defer r.Close()
-	_, err = stdcopy.StdCopy(f, f, r)
+	lines := &dated{f}
+	_, err = stdcopy.StdCopy(lines, lines, r)
 	return err
+}
+
+// A dated is a log to which lines are written that begin with when they were
+// written, as engines tell it: one with each call. It keeps that of the last
+// as its own time.
+type dated struct{ f *os.File }
+
+// Write appends a line, without its date.
+func (d *dated) Write(p []byte) (int, error) {
+	date, line, _ := bytes.Cut(p, []byte(" "))
+	at, err := time.Parse(time.RFC3339Nano, string(date))
+	if err != nil {
+		return d.f.Write(p)
+	}
+	if _, err := d.f.Write(line); err != nil {
+		return 0, err
+	}
+	at = at.Add(1)
+	return len(p), os.Chtimes(d.f.Name(), at, at)
 }
 
 // openLog opens a server's log to append to, and says when it was last

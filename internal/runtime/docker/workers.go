@@ -63,7 +63,7 @@ func New(o Options) (*Workers, error) {
 		objects: held, log: log, changed: make(chan app.Place, 64), servers: w.servers,
 		ctx: ctx, leave: leave, held: map[string]*attached{},
 	}
-	w.journal = journal{objects: held, dir: o.LogDir, log: log, lives: w.lives}
+	w.journal = journal{objects: held, dir: o.LogDir, log: log, lives: w.lives, mu: &sync.Mutex{}, copying: map[vpn.ServerID]*sync.Mutex{}}
 	w.images = &images{image: o.Image, engine: o.Engine, store: o.Store, log: log, lives: w.lives}
 	return w, nil
 }
