@@ -148,6 +148,9 @@ func (c *core) firewallWarnings(s vpn.Server) []string {
 	})
 	var out []string
 	for _, network := range p.Networks() {
+		if s.Container.Bridged() {
+			break // what the engine publishes is forwarded, past the rules for this host's own ports
+		}
 		for _, port := range ports {
 			out = append(out, c.Network.Blocked(network, s.Listen, port)...)
 		}

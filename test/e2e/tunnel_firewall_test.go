@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"vpn/internal/vpn"
 	"vpn/test/e2e/rig"
@@ -22,12 +23,13 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 		set  func(*testing.T, *rig.Host) (again func())
 		open string // what is to be typed; DEV stands for the tunnel's device
 		back string // what takes it back, where the guide says so
+		box  bool   // the server is in a container of an engine that does what set does elsewhere
 	}{
 		"ufw": {func(t *testing.T, h *rig.Host) func() {
 			setUFW(t, h)
 			h.Output(t, "ufw", "allow", "51820/udp")
 			return func() { h.Output(t, "ufw", "reload") }
-		}, "ufw route allow in on DEV", "ufw route delete allow in on DEV"},
+		}, "ufw route allow in on DEV", "ufw route delete allow in on DEV", false},
 		"firewalld": {
 			func(t *testing.T, h *rig.Host) func() {
 				setFirewalld(t, h)
@@ -35,7 +37,7 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 				h.Output(t, "firewall-cmd", "--reload")
 				return func() { h.Output(t, "firewall-cmd", "--reload") }
 			}, "firewall-cmd --zone=trusted --change-interface=DEV && firewall-cmd --zone=trusted --change-interface=DEV --permanent",
-			"firewall-cmd --zone=trusted --remove-interface=DEV && firewall-cmd --zone=trusted --remove-interface=DEV --permanent",
+			"firewall-cmd --zone=trusted --remove-interface=DEV && firewall-cmd --zone=trusted --remove-interface=DEV --permanent", false,
 		},
 		"Docker": {func(t *testing.T, h *rig.Host) func() {
 			engine := h.Docker(t) // which makes a host that does not forward one that forwards nothing else
@@ -44,24 +46,33 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-		}, dockerUser("iptables"), ""},
+		}, dockerUser("iptables"), "", false},
+		"Docker, in a container": {nil, dockerUser("iptables"), "", true},
 		"Docker with IPv6": {func(t *testing.T, h *rig.Host) func() {
 			h.Docker(t, "--experimental", "--ip6tables")
 			return nil
-		}, dockerUser("iptables") + " && " + strings.ReplaceAll(dockerUser("ip6tables"), "DOCKER-USER", "FORWARD"), ""},
+		}, dockerUser("iptables") + " && " + strings.ReplaceAll(dockerUser("ip6tables"), "DOCKER-USER", "FORWARD"), "", false},
 		"nftables": {func(t *testing.T, h *rig.Host) func() {
 			h.Output(t, "nft", "table inet filter { chain forward { type filter hook forward priority 0; policy drop; }; }")
 			return nil
-		}, "nft insert rule inet filter forward iifname DEV accept && nft insert rule inet filter forward oifname DEV ct state established,related accept", ""},
+		}, "nft insert rule inet filter forward iifname DEV accept && nft insert rule inet filter forward oifname DEV ct state established,related accept", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			x := &tunnelled{Instance: rig.NewWorld(t).Instance(t)}
-			again := c.set(t, x.World.Server)
+			var again func()
+			var flags []string
+			if c.box {
+				x.World.Server.Docker(t).Contain(x.Instance)
+				t.Cleanup(func() { x.Run("serve", "--end-workers") })
+				flags = []string{"--runtime", "docker"}
+			} else {
+				again = c.set(t, x.World.Server)
+			}
 			x.World.Resolver(t)
 			x.whoAmI(t)
 			x.Serve()
-			created := x.Run("server", "create", "wg", "--protocol", "wireguard", "--carrier", "tun", "--dns", rig.OutsideAddr, "--public-host", rig.ServerAddr)
+			created := x.Run(append([]string{"server", "create", "wg", "--protocol", "wireguard", "--carrier", "tun", "--dns", rig.OutsideAddr, "--public-host", rig.ServerAddr}, flags...)...)
 			var shown vpn.ServerDetail
 			x.JSON(&shown, "server", "show", "wg")
 			device := strings.NewReplacer("DEV", "vpn-"+string(shown.ID)[:10])
@@ -101,6 +112,23 @@ func TestTunnelBehindAFirewall(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What an engine publishes is forwarded past the rules for this host's own
+// ports: a firewall that has no rule for the port of a server on a network of
+// the engine's blocks nobody, and nothing is said.
+func TestPublishedPortBehindAFirewall(t *testing.T) {
+	t.Parallel()
+	i, _ := dock(t)
+	i.Serve()
+	setUFW(t, i.World.Server)
+	var c vpn.ServerChange
+	i.JSON(&c, "server", "create", "lan", "--protocol", "socks5", "--port", "1090", "--public-host", rig.ServerAddr, "--runtime", "docker", "--network", "vpn-lan")
+	client := rig.NewDirect(i.World, i.CreateUser("alice"))
+	rig.Until(t, 10*time.Second, func() error { return reached(t, client) })
+	if s, err := i.Status(); err != nil || len(c.Warnings)+len(s.Warnings) != 0 {
+		t.Errorf("false alarm: %q, %q, %v", c.Warnings, s.Warnings, err)
 	}
 }
 
