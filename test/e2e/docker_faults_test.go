@@ -52,9 +52,9 @@ func TestContainersAreRepaired(t *testing.T) {
 		}, "servers.ended", "SIGKILL", "SIGKILL", 5 * time.Second, 0},
 		{"out of memory", starve, "servers.ended", "ran out of the memory", "ran out of the memory", 5 * time.Second, 0},
 		// It is given ten seconds, as any worker that does not answer.
-		{"paused", docker("pause"), "servers.unresponsive", "paused", "paused", 20 * time.Second, 0},
+		{"paused", docker("pause"), "servers.unresponsive", "paused", "paused", 40 * time.Second, 0},
 		// It is asked each second, and has nearly one to answer; the engine would call it unhealthy in a minute.
-		{"hangs", docker("kill", "--signal", "STOP"), "servers.unresponsive", "", "", 20 * time.Second, 3 * time.Second},
+		{"hangs", docker("kill", "--signal", "STOP"), "servers.unresponsive", "", "", 40 * time.Second, 3 * time.Second},
 		{"the engine stops", func(t *testing.T, _ vpn.Worker) {
 			if err := engine.Stop(); err != nil {
 				t.Fatal(err)
