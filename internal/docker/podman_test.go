@@ -8,8 +8,8 @@ import (
 )
 
 // What a Podman is refused for is what it lacks. The answers are those of
-// Debian's 4.3.1, on which the tests of the runtime fail for that and pass
-// else; a later one knows the question.
+// Debian's 4.3.1, on which those tests of the runtime fail that stop a server;
+// a later one may know the question.
 func TestPodman(t *testing.T) {
 	const version = `{"Platform":{"Name":"linux/amd64/debian-12"},"Components":[{"Name":"Podman Engine","Version":"4.3.1",` +
 		`"Details":{"APIVersion":"4.3.1","Arch":"amd64","Experimental":"false","GoVersion":"go1.19.8","MinAPIVersion":"4.0.0","Os":"linux"}},` +
