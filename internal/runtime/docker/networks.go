@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -52,6 +53,24 @@ func (o objects) ensureNetwork(ctx context.Context, name string) error {
 			WithHint("name another network, or one that is not there: it will be made")
 	}
 	return nil
+}
+
+// untilOne starts a container again, after it was refused, while there is more
+// than one network of its network's name: another installation has just made a
+// second one, and is about to remove it.
+func (b birth) untilOne(ctx context.Context, refused error, start func() error) error {
+	for late := time.Now().Add(birthTimeout); refused != nil && strings.Contains(refused.Error(), "is ambiguous") && time.Now().Before(late); {
+		select {
+		case <-ctx.Done():
+			return refused
+		case <-time.After(restartPoll):
+		}
+		if err := b.ensureNetwork(ctx, b.s.Container.Network); err != nil {
+			return err
+		}
+		refused = start()
+	}
+	return refused
 }
 
 // networks returns those of that name, the oldest first.

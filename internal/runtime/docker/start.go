@@ -363,9 +363,16 @@ func environ(memory uint64) []string {
 // launch starts the container and returns its worker once it answers.
 func (b birth) launch(ctx context.Context, id string) (*attached, error) {
 	s := b.s
-	_, err := engine.Call(ctx, b.options.Engine, engine.Slow, "start the container of server "+s.Name, func(ctx context.Context, c *client.Client) (client.ContainerStartResult, error) {
-		return c.ContainerStart(ctx, id, client.ContainerStartOptions{})
-	})
+	start := func() error {
+		_, err := engine.Call(ctx, b.options.Engine, engine.Slow, "start the container of server "+s.Name, func(ctx context.Context, c *client.Client) (client.ContainerStartResult, error) {
+			return c.ContainerStart(ctx, id, client.ContainerStartOptions{})
+		})
+		return err
+	}
+	err := start()
+	if s.Container.Bridged() {
+		err = b.untilOne(ctx, err, start)
+	}
 	if err != nil {
 		return nil, portTaken(s, err)
 	}
