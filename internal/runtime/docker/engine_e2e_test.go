@@ -276,17 +276,16 @@ func TestBridge(t *testing.T) {
 	}
 }
 
-// Who comes at the same moment for a network that is not there gets the same
-// one, of one installation or of several.
+// Servers of an installation that start at the same moment on a network that
+// is not there, as after a boot, get the same one.
 func TestOneNetwork(t *testing.T) {
 	t.Parallel()
 	const name = "vpn-test-at-once"
-	var all []*runtimetest.Bench
-	for range 3 {
-		b := bench(t)
-		also := new(*b)
-		also.Server = bench(t).Server
-		all = append(all, b, also)
+	all := []*runtimetest.Bench{bench(t)}
+	for range 4 {
+		other := new(*all[0])
+		other.Server = bench(t).Server
+		all = append(all, other)
 	}
 	var starting sync.WaitGroup
 	for _, b := range all {

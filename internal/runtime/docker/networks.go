@@ -39,7 +39,9 @@ func (o objects) ensureNetwork(ctx context.Context, name string) error {
 		}
 	}
 	// An engine before 25 makes a second one of the same name for somebody who
-	// asks at the same time, and then nobody can use either. The first stays.
+	// asks at the same time, and then nobody can use either. Here one waits for
+	// the other; of two installations' the first stays, unless somebody was
+	// quicker to use the second.
 	for i, n := range there {
 		if i == 0 || n.Labels[labelStore] != o.store {
 			continue
