@@ -78,7 +78,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/tui/dialog", "internal/vpn internal/qr internal/tui/page internal/tui/key internal/tui/theme internal/tui/widget"},
 	{"internal/tui/page/*", "internal/vpn internal/qr internal/protocol internal/tui/page internal/tui/dialog internal/tui/feed internal/tui/key internal/tui/theme internal/tui/widget"},
 	{"internal/tui/preference", "internal/vpn internal/tui/key internal/tui/theme"},
-	{"internal/tui/screens", "internal/vpn internal/client internal/protocol internal/tui/page internal/tui/page/* internal/tui/preference"},
+	{"internal/tui/screens", "internal/vpn internal/client internal/probe internal/protocol internal/tui/page internal/tui/page/* internal/tui/preference"},
 	{"internal/tui/tuitest", "internal/vpn internal/tui internal/tui/*"},
 	{"internal/tui", "internal/vpn internal/client internal/tui/*"},
 	{"internal/daemon", "internal/*  internal/*/*"},

@@ -1,7 +1,7 @@
 // Package probe looks at things over the network. At web sites, as Reality will:
 // whether one is fit to be the target that strangers see, and what it sends
-// after a handshake. And at proxies, as a client does. It stores nothing, and
-// knows no protocol's settings.
+// after a handshake. At proxies, as a client does. And whether a server of ours
+// is reached. It stores nothing, and knows no protocol's settings.
 package probe
 
 import (

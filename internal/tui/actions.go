@@ -25,12 +25,11 @@ func (f frame) act(action string) (tea.Cmd, bool) {
 	case key.Back:
 		return f.back(), true
 	case key.Menu:
-		x, y := a.w/3, 5
-		if p, ok := a.pages[a.screen].(anchored); ok {
-			px, py := p.Anchor()
-			x, y = px, py+2
+		x, y, ok := a.pages[a.screen].Rows().Anchor()
+		if !ok {
+			return f.Say(page.Note, "there is no row under the cursor to do something with"), true
 		}
-		f.Open(dialog.NewMenu(f, a.screen, x, y))
+		f.Open(menu(a, x, y+2)) // below the row
 	case "palette":
 		a.palette = dialog.NewPick(f, "Command", "an action, or the name of a user or a server", f.palette())
 		f.Open(a.palette)
@@ -41,7 +40,7 @@ func (f frame) act(action string) (tea.Cmd, bool) {
 		f.Open(dialog.NewText(f, "Messages", a.say.history(a.theme)))
 	case "freeze":
 		a.frozen = !a.frozen
-		a.shown.lines = nil
+		return a.poll(), true
 	case "undo":
 		return f.takeBack(), true
 	case "theme":
@@ -123,14 +122,14 @@ func (f frame) palette() []dialog.Item {
 		if strings.HasPrefix(act.ID, "move.") || act.ID == "palette" || act.ID == key.Back {
 			continue
 		}
-		items = append(items, dialog.Item{Text: act.Title, Note: act.Label(), Do: func() tea.Cmd { return f.Act(act.ID) }})
+		items = append(items, dialog.Item{Text: act.Title, Note: act.Label(), Twin: act.Command, Do: func() tea.Cmd { return f.Act(act.ID) }})
 	}
 	for _, s := range a.data.Status.Servers {
-		items = append(items, dialog.Item{Text: "go server " + s.Name, Note: string(s.Protocol), Do: func() tea.Cmd { return f.Go(key.Servers, s.Name) }})
+		items = append(items, dialog.Item{Text: "go server " + s.Name, Note: string(s.Protocol), Twin: "vpn server show " + dialog.Quote(s.Name), Do: func() tea.Cmd { return f.Go(key.Servers, s.Name) }})
 	}
 	for i := range a.data.Users {
 		u := &a.data.Users[i]
-		items = append(items, dialog.Item{Text: "go user " + u.Name, Note: string(u.Status), Do: func() tea.Cmd { return f.Go(key.Users, u.Name) }})
+		items = append(items, dialog.Item{Text: "go user " + u.Name, Note: string(u.Status), Twin: "vpn users show " + dialog.Quote(u.Name), Do: func() tea.Cmd { return f.Go(key.Users, u.Name) }})
 	}
 	return items
 }
@@ -140,7 +139,7 @@ func (f frame) help() []dialog.Item {
 	a := f.a
 	var items []dialog.Item
 	for _, act := range a.o.Keys.On(a.screen) {
-		items = append(items, dialog.Item{Text: act.Title, Note: strings.Join(act.Keys, " "), Do: func() tea.Cmd { return f.Act(act.ID) }})
+		items = append(items, dialog.Item{Text: act.Title, Note: strings.Join(act.Keys, " "), Twin: act.Command, Do: func() tea.Cmd { return f.Act(act.ID) }})
 	}
 	return items
 }

@@ -125,12 +125,16 @@ func Tick(now time.Time) tea.Msg { return tickMsg(now) }
 // Happened is the message with which the UI learns of an event.
 func Happened(e vpn.Event) tea.Msg { return eventMsg{e} }
 
-// poll asks the control plane for what is due.
+// poll asks the control plane for what is due. What is known stays as it is
+// while the screen is frozen; one can go about in it.
 func (a *App) poll() tea.Cmd {
 	var cmds []tea.Cmd
 	need := feed.Status | a.pages[a.screen].Needs()
 	if a.choosing() != nil && a.data.Outdated(feed.Users) {
 		need |= feed.Users // it has their names
+	}
+	if a.frozen {
+		need &^= a.data.AllKnown()
 	}
 	for _, ask := range a.data.Due(need, a.o.Now(), a.look.Refresh) {
 		cmds = append(cmds, func() tea.Msg { return ask() })
@@ -147,8 +151,10 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Batch(cmd, p.Follow())
 	}
 	_, isTick := msg.(tickMsg)
-	// What is asked for at a tick is drawn once, with its last answer.
-	if !isTick && (!isAnswer || first) || !a.data.Expects(a.o.Now()) {
+	switch {
+	case a.frozen && (isTick || isAnswer && !first):
+	case !isTick && (!isAnswer || first) || !a.data.Expects(a.o.Now()):
+		// What is asked for at a tick is drawn once, with its last answer.
 		a.shown.dirty = true
 	}
 	return a, cmd
@@ -219,6 +225,7 @@ func (a *App) changed(m changeMsg) tea.Cmd {
 	if a.running--; a.running == 0 {
 		a.progress = nil
 	}
+	a.frozen = false // for what was done to be seen
 	a.data.Stale(m.change.Affects | feed.Status)
 	if m.err != nil {
 		if m.change.Failed != nil {

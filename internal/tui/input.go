@@ -8,13 +8,11 @@ import (
 	"vpn/internal/tui/dialog"
 	"vpn/internal/tui/feed"
 	"vpn/internal/tui/key"
+	"vpn/internal/tui/page"
 )
 
 // closer is a dialog that may not be closed by esc right now.
 type closer interface{ Closes() bool }
-
-// anchored is a page that knows where its cursor is.
-type anchored interface{ Anchor() (x, y int) }
 
 // typed gives a key or a paste to whoever it is for: the topmost dialog, a
 // field of the page, or the key table.
@@ -94,22 +92,23 @@ func (a *App) click(m tea.MouseClickMsg) tea.Cmd {
 	if m.Y < 1 || m.Y >= a.h-1 {
 		return nil
 	}
-	cmd := a.pages[a.screen].Click(m.X, m.Y-1, m.Button)
-	if m.Button == tea.MouseRight {
-		if act, ok := a.o.Keys.Of(key.Menu); ok && len(act.Only) > 0 && onScreen(act.Only, a.screen) {
-			a.dialogs = append(a.dialogs, dialog.NewMenu(a.frame(), a.screen, m.X, m.Y))
-		}
+	p := a.pages[a.screen]
+	if m.Button != tea.MouseRight {
+		return p.Click(m.X, m.Y-1)
 	}
-	return cmd
+	if p.Rows().Point(m.X, m.Y-1) {
+		a.frame().Open(menu(a, m.X, m.Y+1)) // below the row
+	}
+	return nil
 }
 
-func onScreen(list []key.Screen, s key.Screen) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
+// menu returns the menu of the row under the cursor.
+func menu(a *App, x, y int) *dialog.Menu {
+	offers := func(string) bool { return true }
+	if c, ok := a.pages[a.screen].Rows().(page.Chooser); ok {
+		offers = c.Offers
 	}
-	return false
+	return dialog.NewMenu(a.frame(), a.screen, offers, x, y)
 }
 
 func (a *App) wheel(m tea.MouseWheelMsg) {

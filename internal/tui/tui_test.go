@@ -99,6 +99,24 @@ func TestFreezing(t *testing.T) {
 	d.Later(clock, time.Minute).Want("frozen").WantNot("data is").Press("p").Want("data is 60 s old")
 }
 
+// What is frozen is what is known: one can go about in it, and what one does
+// is seen.
+func TestAFrozenScreenIsNotDead(t *testing.T) {
+	f := &tuitest.Fleet{N: 10}
+	d, clock := app(t, f)
+	d.Press(":").Want("Command").Press("esc", "p", "2").Want("frozen", "Users shows").Size(80, 20).Want("Users shows").Fits()
+	f.N = 20
+	d.Send(tui.Happened(vpn.Event{Action: "users.create", Subject: "alice-0010"}))
+	d.Later(clock, time.Minute).Press(":").Type("go user alice").Want("alice-0000").WantNot("alice-0010").Press("esc", "p").WantNot("frozen")
+	d.Press(":").Type("go user alice").Want("alice-0010")
+
+	doors, door := doors(t)
+	doors.Press("p").Want("frozen").Press("enter").Want("the door is open").WantNot("frozen")
+	if !door.open {
+		t.Error("the door is closed")
+	}
+}
+
 func TestStaleDataIsCalledSo(t *testing.T) {
 	f := &tuitest.Fleet{N: 10}
 	d, clock := app(t, f)
@@ -122,7 +140,7 @@ func TestStaleDataIsCalledSo(t *testing.T) {
 
 func TestNoPermission(t *testing.T) {
 	d, _ := app(t, &tuitest.Fleet{Err: vpn.Errorf(vpn.Denied, "the daemon's socket is not open to you").WithHint("use sudo")})
-	d.Want("You may not", "hint: use sudo").WantNot("start one")
+	d.Want("You may not", "hint: use sudo", "✗ no access").WantNot("start one", "no daemon")
 }
 
 func TestOffersToStartADaemon(t *testing.T) {

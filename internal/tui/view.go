@@ -43,13 +43,11 @@ type rect struct{ x, y, w, h int }
 
 func (a *App) fits() bool { return a.w >= minWidth && a.h >= minHeight }
 
-// View draws the screen. What is frozen stays as it is.
+// View draws the screen, unless it would be as it was.
 func (a *App) View() tea.View {
 	if a.shown.dirty || a.shown.lines == nil {
-		if !a.frozen || a.shown.lines == nil || len(a.dialogs) > 0 {
-			a.shown.lines = a.draw()
-			a.shown.text = strings.Join(a.shown.lines, "\n")
-		}
+		a.shown.lines = a.draw()
+		a.shown.text = strings.Join(a.shown.lines, "\n")
 		a.shown.dirty = false
 	}
 	v := tea.NewView(a.shown.text)
@@ -157,6 +155,8 @@ func (p painter) state() []string {
 	switch {
 	case a.frozen:
 		return []string{t.Warn.Render(t.Glyphs.Paused + " frozen, p goes on "), t.Warn.Render(t.Glyphs.Paused + " frozen"), t.Warn.Render(t.Glyphs.Paused)}
+	case vpn.KindOf(a.fault()) == vpn.Denied:
+		return []string{t.Bad.Render(t.Glyphs.Bad + " no access "), t.Bad.Render(t.Glyphs.Bad)}
 	case a.fault() != nil:
 		return []string{t.Bad.Render(t.Glyphs.Bad + " no daemon "), t.Bad.Render(t.Glyphs.Bad)}
 	case !a.data.Known(feed.Status):
@@ -252,11 +252,11 @@ func (a *App) canStart() bool {
 func (p painter) without(err error, w, h int) []string {
 	a := p.a
 	t := a.theme
-	title := "No daemon answers"
+	title, rest := "No daemon answers", "It goes on as soon as one answers; q quits."
 	switch vpn.KindOf(err) {
 	case vpn.Unavailable:
 	case vpn.Denied:
-		title = "You may not"
+		title, rest = "You may not", "It goes on as soon as you may; q quits."
 	default:
 		title = "The daemon does not answer as it should"
 	}
@@ -276,7 +276,7 @@ func (p painter) without(err error, w, h int) []string {
 		lines = append(lines, t.Key.Render(enter.Label())+"  start one now, in the background", t.Faint.Render("= vpn serve"))
 	}
 	lines = append(lines, "")
-	for _, l := range widget.WrapWords("It goes on as soon as one answers; q quits.", max(w-8, 8)) {
+	for _, l := range widget.WrapWords(rest, max(w-8, 8)) {
 		lines = append(lines, t.Muted.Render(l))
 	}
 	out := make([]string, 0, h)

@@ -18,11 +18,11 @@ type Menu struct {
 	X, Y    int // of its corner, if there is room
 }
 
-// NewMenu returns the menu of screen s.
-func NewMenu(f page.Frame, s key.Screen, x, y int) *Menu {
+// NewMenu returns the menu of screen s, of the actions that offers lets in.
+func NewMenu(f page.Frame, s key.Screen, offers func(action string) bool, x, y int) *Menu {
 	m := &Menu{frame: f, X: x, Y: y}
 	for _, a := range f.Keys().On(s) {
-		if a.Menu {
+		if a.Menu && offers(a.ID) {
 			m.actions = append(m.actions, a)
 		}
 	}

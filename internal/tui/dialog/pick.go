@@ -16,6 +16,7 @@ import (
 type Item struct {
 	Text string
 	Note string // at the right: a key, a state
+	Twin string // the command that does the same, which is shown for the one under the cursor
 	Do   func() tea.Cmd
 }
 
@@ -101,12 +102,15 @@ func (p *Pick) do() tea.Cmd {
 
 // Render draws what was typed, and as many items as fit.
 func (p *Pick) Render(t *theme.Theme, w, h int) []string {
-	wide := 30
+	wide, twins := 30, 0
 	for _, i := range p.items {
+		if i.Twin != "" {
+			twins = 1
+		}
 		wide = max(wide, widget.Width(t.Glyphs.Words(i.Text))+widget.Width(i.Note)+6)
 	}
 	wide = min(wide, w-4, 76)
-	p.lines = max(min(len(p.items), h-6, 20), 1)
+	p.lines = max(min(len(p.items), h-6-twins, 20), 1)
 	p.top = widget.Scrolled(p.top, p.at, len(p.shown), p.lines)
 	lines := []string{" " + t.Key.Render(t.Glyphs.Pick+" ") + p.input.Render(t, wide-3), t.Border.Render(strings.Repeat(t.Glyphs.Horizontal, wide))}
 	for k := p.top; k < min(p.top+p.lines, len(p.shown)); k++ {
@@ -122,16 +126,26 @@ func (p *Pick) Render(t *theme.Theme, w, h int) []string {
 	if len(p.shown) == 0 {
 		lines = append(lines, t.Muted.Render("  nothing is called that"))
 	}
+	if twins > 0 {
+		for len(lines) < p.lines+2 {
+			lines = append(lines, "")
+		}
+		twin := ""
+		if p.at < len(p.shown) && p.items[p.shown[p.at]].Twin != "" {
+			twin = " = " + p.items[p.shown[p.at]].Twin
+		}
+		lines = append(lines, t.Faint.Render(widget.Fit(t, twin, wide)))
+	}
 	note := ""
 	if below := len(p.shown) - p.top - p.lines; below > 0 {
 		note = fmt.Sprintf("%s %d more", t.Glyphs.Down, below)
 	}
-	return widget.Pane{Title: p.title, Note: note, Focus: true}.Render(t, wide+2, p.lines+4, lines)
+	return widget.Pane{Title: p.title, Note: note, Focus: true}.Render(t, wide+2, p.lines+twins+4, lines)
 }
 
 // Click picks the item that was clicked.
 func (p *Pick) Click(_, y int) tea.Cmd {
-	if k := p.top + y - 3; y >= 3 && k < len(p.shown) {
+	if k := p.top + y - 3; y >= 3 && y < p.lines+3 && k < len(p.shown) {
 		p.at = k
 		return p.do()
 	}

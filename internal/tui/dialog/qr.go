@@ -84,6 +84,7 @@ func (d *QR) Render(t *theme.Theme, w, h int) []string {
 		lines = append(lines, strings.Repeat(" ", (inner-d.cols)/2)+l)
 	}
 	lines = append(lines, "", foot)
+	lines = append(lines, twin(t, d.twin, inner, h-len(lines)-2)...)
 	if len(lines)+2 > h {
 		lines = lines[:len(d.code)]
 	}

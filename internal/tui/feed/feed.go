@@ -229,6 +229,17 @@ func (d *Data) Stale(t Topic) {
 // Known reports whether a topic was answered at all.
 func (d *Data) Known(t Topic) bool { return !d.states[t].at.IsZero() }
 
+// AllKnown returns the topics that were answered at all.
+func (d *Data) AllKnown() Topic {
+	var known Topic
+	for t := range d.states {
+		if d.Known(t) {
+			known |= t
+		}
+	}
+	return known
+}
+
 // Outdated reports whether a topic is not known, or no more as it is.
 func (d *Data) Outdated(t Topic) bool { return !d.Known(t) || d.states[t].stale }
 

@@ -44,8 +44,26 @@ type Page interface {
 	Render(w, h int) []string
 
 	// Click is a click on what was rendered last; Wheel is lines to scroll.
-	Click(x, y int, button tea.MouseButton) tea.Cmd
+	Click(x, y int) tea.Cmd
 	Wheel(lines int)
+
+	// Rows are what of it has a menu.
+	Rows() Rows
+}
+
+// Rows are the rows of a page, as they were rendered last.
+type Rows interface {
+	// Point puts the cursor on the row at x, y, and Anchor says where the row
+	// under the cursor is. They report whether there is one.
+	Point(x, y int) bool
+	Anchor() (x, y int, ok bool)
+}
+
+// A Chooser is [Rows] of several kinds: not each action of their menu is for
+// each of them.
+type Chooser interface {
+	// Offers reports whether an action is for the row under the cursor.
+	Offers(action string) bool
 }
 
 // A Follower is a page that asks for more about what its cursor stands on. The

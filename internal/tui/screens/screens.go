@@ -4,10 +4,13 @@ package screens
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"vpn/internal/client"
+	"vpn/internal/probe"
 	"vpn/internal/protocol"
 	"vpn/internal/tui/page"
 	"vpn/internal/tui/page/dashboard"
@@ -26,21 +29,41 @@ type Place struct {
 	Protocols []protocol.Protocol               // the recommended one first
 	File      string                            // of the preferences
 	Read      func(path string) (string, error) // what is in a file of the person's own
+
+	After func(d time.Duration, fn func(time.Time) tea.Msg) tea.Cmd // nil: [tea.Tick]
 }
 
 // Of returns what makes the screens, in the order of their tabs.
 func Of(p Place) func(page.Frame) []page.Page {
+	if p.After == nil {
+		p.After = tea.Tick
+	}
 	return func(f page.Frame) []page.Page {
 		c, dry := p.Client, p.Client.DryRun()
 		return []page.Page{
 			dashboard.New(f),
-			users.New(f, users.API{Users: c.Users, Devices: c.Devices, Usage: c.Usage}, users.Options{}),
-			servers.New(f, servers.Options{API: c.Servers, Dry: dry.Servers, Protocols: p.Protocols, Read: p.Read}),
-			monitor.New(f, c.Usage, c.Users, tea.Tick),
-			logs.New(f, logsOf{c.System}, tea.Tick),
+			users.New(f, users.API{Users: c.Users, Devices: c.Devices, Usage: c.Usage}, users.Options{After: p.After}),
+			servers.New(f, servers.Options{API: c.Servers, Dry: dry.Servers, Protocols: p.Protocols, Read: p.Read, Tester: tester(p.Protocols)}),
+			monitor.New(f, c.Usage, c.Users, p.After),
+			logs.New(f, logsOf{c.System}, p.After),
 			settings.New(f, configOf{c.Config, c.System}, configOf{dry.Config, dry.System}, &preferences{file: p.File}, appearance{f}),
 		}
 	}
+}
+
+// tester tries whether servers of these protocols are reached from here.
+type tester []protocol.Protocol
+
+func (t tester) Test(ctx context.Context, s vpn.ServerInfo) (string, error) {
+	i := slices.IndexFunc(t, func(p protocol.Protocol) bool { return p.Name() == s.Protocol })
+	if i < 0 {
+		return "", vpn.Errorf(vpn.Invalid, "it is not known how %s is reached", s.Protocol)
+	}
+	r, err := probe.Server(ctx, s, t[i].Networks())
+	if err != nil {
+		return "", err
+	}
+	return r.String(), nil
 }
 
 // logsOf is the logs of a control plane as the page asks for them.

@@ -66,7 +66,16 @@ func (b *Blank) Render(w, h int) []string {
 }
 
 // Click does nothing.
-func (*Blank) Click(int, int, tea.MouseButton) tea.Cmd { return nil }
+func (*Blank) Click(int, int) tea.Cmd { return nil }
+
+// Rows are none.
+func (*Blank) Rows() page.Rows { return none{} }
+
+type none struct{}
+
+func (none) Point(int, int) bool { return false }
+
+func (none) Anchor() (x, y int, ok bool) { return 0, 0, false }
 
 // Wheel does nothing.
 func (*Blank) Wheel(int) {}

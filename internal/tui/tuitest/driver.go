@@ -115,9 +115,11 @@ func (d *Driver) run(cmd tea.Cmd) {
 	}
 }
 
-// Press presses keys, named as the terminal library names them.
+// Press presses keys, named as the terminal library names them, on what is on
+// the screen then.
 func (d *Driver) Press(keys ...string) *Driver {
 	for _, k := range keys {
+		d.model.(viewer).View()
 		d.Send(press(k))
 	}
 	return d

@@ -181,6 +181,12 @@ func (t *Table) Click(x, y int) bool {
 		}
 		return false
 	}
+	return t.Point(y)
+}
+
+// Point puts the cursor on the row at line y of what was rendered last, the
+// titles being line 0, and reports whether there is one.
+func (t *Table) Point(y int) bool {
 	if i := t.top + y - 1; y > 0 && y < t.height && i < len(t.view) {
 		t.cursor = i
 		return true
@@ -245,10 +251,10 @@ func (t *Table) Chosen() []int {
 }
 
 // layout gives the columns their widths.
-func (t *Table) layout(w int) {
+func layout(columns []Column, w int) {
 	need := 2
-	for i := range t.Columns {
-		c := &t.Columns[i]
+	for i := range columns {
+		c := &columns[i]
 		c.width = c.Min
 		if c.Hidden {
 			c.width = 0
@@ -258,19 +264,19 @@ func (t *Table) layout(w int) {
 	}
 	for need-1 > w {
 		last := -1
-		for i, c := range t.Columns {
-			if c.width > 0 && c.Leaves > 0 && (last < 0 || c.Leaves > t.Columns[last].Leaves) {
+		for i, c := range columns {
+			if c.width > 0 && c.Leaves > 0 && (last < 0 || c.Leaves > columns[last].Leaves) {
 				last = i
 			}
 		}
 		if last < 0 {
 			break
 		}
-		need -= t.Columns[last].width + 1
-		t.Columns[last].width = 0
+		need -= columns[last].width + 1
+		columns[last].width = 0
 	}
 	flex, left := 0, w-need+1
-	for _, c := range t.Columns {
+	for _, c := range columns {
 		if c.width > 0 {
 			flex += c.Flex
 		}
@@ -278,8 +284,8 @@ func (t *Table) layout(w int) {
 	if flex == 0 || left <= 0 {
 		return
 	}
-	for i := range t.Columns {
-		if c := &t.Columns[i]; c.width > 0 {
+	for i := range columns {
+		if c := &columns[i]; c.width > 0 {
 			c.width += left * c.Flex / flex
 		}
 	}
@@ -291,7 +297,7 @@ func (t *Table) Render(th *theme.Theme, w, h int, focus bool) []string {
 	if h < 1 || w < 4 {
 		return Lines(th, nil, w, h)
 	}
-	t.layout(w)
+	layout(t.Columns, w)
 	t.height = h
 	t.top = Scrolled(t.top, t.cursor, len(t.view), h-1)
 	out := make([]string, 0, h)

@@ -9,6 +9,7 @@ package widget
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -42,12 +43,58 @@ func Clean(s string) string {
 
 // Width returns how many cells s takes; escape codes take none.
 func Width(s string) int {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= 0x7f {
-			return ansi.StringWidth(s)
+	n := 0
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c >= ' ' && c < 0x7f:
+			n, i = n+1, i+1
+			continue
+		case c == 0x1b:
+			if end := colour(s[i:]); end > 0 {
+				i += end
+				continue
+			}
+		default:
+			if r, size := utf8.DecodeRuneInString(s[i:]); drawn(r) {
+				n, i = n+1, i+size
+				continue
+			}
+		}
+		return ansi.StringWidth(s) // which knows all of Unicode, and takes its time
+	}
+	return n
+}
+
+// colour returns how long the code is with which s begins, if it is one that
+// sets colours; else 0.
+func colour(s string) int {
+	if len(s) < 3 || s[1] != '[' {
+		return 0
+	}
+	for i := 2; i < len(s); i++ {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9', c == ';':
+		case c == 'm':
+			return i + 1
+		default:
+			return 0
 		}
 	}
-	return len(s)
+	return 0
+}
+
+// drawn reports whether r is of what frames and charts are drawn with, which
+// takes one cell.
+func drawn(r rune) bool {
+	switch {
+	case r >= 0x2500 && r <= 0x259f, r >= 0x2800 && r <= 0x28ff: // boxes, blocks and braille
+		return true
+	}
+	switch r {
+	case '↑', '↓', '●', '◐', '○', '…', '·', '▸', '✓', '✗', '∞':
+		return true
+	}
+	return false
 }
 
 // Fit makes s exactly w cells wide.

@@ -2,6 +2,7 @@ package widget_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -278,5 +279,27 @@ func BenchmarkMirror(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		widget.Mirror(dark, values, values, 84, 30, func(float64) string { return "1 MB/s" })
+	}
+}
+
+// The quick way to the width of a line is right, whatever is in it.
+func TestWidth(t *testing.T) {
+	parts := []string{"a", " ", "│", "█", "⣿", "↓", "●", "✗", "…", "∞", "\x1b[1;38;2;1;2;3m", "\x1b[m", "\x1b[0m", "漢", "é", "e\u0301", "●\ufe0f", "↑\ufe0e", "\u200d", "ع", "🙂", "\x1b[2J", "\x1b]52;c;eA==\a", "\x1b", "\x1b[", "\x1b[31", "\xff", "\t", "\u0301"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var b strings.Builder
+		for range random.IntN(8) {
+			b.WriteString(parts[random.IntN(len(parts))])
+		}
+		if got, want := widget.Width(b.String()), ansi.StringWidth(b.String()); got != want {
+			t.Fatalf("%q takes %d cells, not %d", b.String(), want, got)
+		}
+	}
+}
+
+func BenchmarkWidth(b *testing.B) {
+	line := "\x1b[38;2;59;66;82m│\x1b[m" + strings.Repeat("⣿", 60) + " 12.5MB/s " + "\x1b[38;2;59;66;82m│\x1b[m"
+	for b.Loop() {
+		widget.Width(line)
 	}
 }

@@ -4,12 +4,15 @@
 package dashboard
 
 import (
+	"slices"
+
 	tea "charm.land/bubbletea/v2"
 
 	"vpn/internal/tui/dialog"
 	"vpn/internal/tui/feed"
 	"vpn/internal/tui/key"
 	"vpn/internal/tui/page"
+	"vpn/internal/vpn"
 )
 
 // section is a part of the screen.
@@ -86,6 +89,10 @@ func (p *Page) Do(action string) (tea.Cmd, bool) {
 		return nil, was
 	case key.Open:
 		return p.open(), true
+	case "dashboard.monitor":
+		return pointer{p}.monitor(), true
+	case "dashboard.logs":
+		return pointer{p}.logs(), true
 	default:
 		return nil, false
 	}
@@ -120,8 +127,8 @@ func (p *Page) open() tea.Cmd {
 	case users:
 		return p.frame.Go(key.Users, "")
 	case fleet:
-		if at < len(d.Status.Servers) {
-			return p.frame.Go(key.Servers, d.Status.Servers[at].Name)
+		if s, ok := (pointer{p}).server(); ok {
+			return p.frame.Go(key.Servers, s.Name)
 		}
 	case top:
 		if fast := d.Fastest(); at < len(fast) {
@@ -135,6 +142,34 @@ func (p *Page) open() tea.Cmd {
 		return p.frame.Go(key.Monitor, "")
 	}
 	return nil
+}
+
+// monitor goes to the traffic of what is under the cursor, or to all of it.
+func (p pointer) monitor() tea.Cmd {
+	if s, ok := p.server(); ok {
+		return p.frame.Go(key.Monitor, "server:"+s.Name)
+	}
+	if fast, at := p.frame.Data().Fastest(), p.lists[top].at; p.focus == top && at < len(fast) {
+		return p.frame.Go(key.Monitor, "user:"+fast[at].Of)
+	}
+	return p.frame.Go(key.Monitor, "")
+}
+
+// logs goes to the logs of the server under the cursor, or to all of them.
+func (p pointer) logs() tea.Cmd {
+	if s, ok := p.server(); ok {
+		return p.frame.Go(key.Logs, "server:"+s.Name)
+	}
+	return p.frame.Go(key.Logs, "")
+}
+
+// server returns the server under the cursor.
+func (p pointer) server() (vpn.ServerInfo, bool) {
+	servers, at := p.frame.Data().Status.Servers, p.lists[fleet].at
+	if p.focus != fleet || at >= len(servers) {
+		return vpn.ServerInfo{}, false
+	}
+	return servers[at], true
 }
 
 // follow goes to what an item is about, or shows all of it.
@@ -163,20 +198,60 @@ func (p *Page) Learn(t feed.Topic) {
 }
 
 // Click goes to what was clicked.
-func (p *Page) Click(x, y int, button tea.MouseButton) tea.Cmd {
+func (p *Page) Click(x, y int) tea.Cmd {
+	if (pointer{p}).Point(x, y) {
+		return p.open()
+	}
+	return nil
+}
+
+// Rows implements [page.Page].
+func (p *Page) Rows() page.Rows { return pointer{p} }
+
+// pointer finds rows on the screen.
+type pointer struct{ *Page }
+
+// Point gives the keys to a section, and in a list puts the cursor on a row.
+func (p pointer) Point(x, y int) bool {
 	for _, a := range p.shown {
 		if x < a.x || x >= a.x+a.w || y < a.y || y >= a.y+a.h {
 			continue
 		}
 		p.focus = a.section
 		c := p.lists[a.section]
-		if button != tea.MouseLeft || c == nil || y-a.y >= len(c.lines) {
-			return nil
+		if c == nil || y-a.y >= len(c.lines) {
+			return false
 		}
 		c.at = c.lines[y-a.y]
-		return p.open()
+		return true
 	}
-	return nil
+	return false
+}
+
+// Anchor is where the row under the cursor is.
+func (p pointer) Anchor() (x, y int, ok bool) {
+	c := p.lists[p.focus]
+	for _, a := range p.shown {
+		if a.section != p.focus || c == nil {
+			continue
+		}
+		if i := slices.Index(c.lines, c.at); i >= 0 {
+			return a.x + 6, a.y + i, true
+		}
+	}
+	return 0, 0, false
+}
+
+// Offers says that only servers have logs, and what needs somebody has no
+// traffic.
+func (p pointer) Offers(action string) bool {
+	switch action {
+	case "dashboard.logs":
+		return p.focus == fleet
+	case "dashboard.monitor":
+		return p.focus != needs
+	}
+	return true
 }
 
 // Wheel moves in the section with the keys.

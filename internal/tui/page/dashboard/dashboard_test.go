@@ -171,6 +171,20 @@ func TestPanes(t *testing.T) {
 	d.Press("tab", "enter").Want("Monitor shows")
 }
 
+// Each row has the actions that are for it, by the key and by the right button.
+func TestMenus(t *testing.T) {
+	d, _ := drive(t, 120, 40, &fleet{Fleet: tuitest.Fleet{N: 40}})
+	d.Press("j", "x").Want("▌ Its traffic", "Its logs", "Open").Press("L").Want("Logs shows server:outline").Press("esc")
+	d.ClickOn("tunnel  ", tea.MouseRight).Want("Its traffic", "Its logs").Press("w").Want("Monitor shows server:tunnel").Press("esc")
+	d.ClickOn("bob-0001", tea.MouseRight).Want("Its traffic", "Open").WantNot("Its logs").ClickOn("Its traffic", tea.MouseLeft).Want("Monitor shows user:bob-0001").Press("esc")
+	d.ClickOn("the disk is", tea.MouseRight).Want("▌ Open").WantNot("Its traffic", "Its logs").Press("enter").Want("Monitor shows").Press("esc")
+	// Where there is no row there is no menu, and the other button does nothing.
+	d.ClickOn("online now", tea.MouseRight).WantNot("Its traffic", "Users shows").Press("x").Want("there is no row under the cursor").Press("esc")
+	d.ClickOn("last 2 min", tea.MouseRight).WantNot("Its traffic")
+	// What has no row of its own is about all.
+	d.Press("w").Want("Monitor shows").Press("esc", "L").Want("Logs shows")
+}
+
 func TestFreshInstallation(t *testing.T) {
 	d, _ := drive(t, 80, 24, &fleet{status: fresh})
 	d.Want("Nobody can connect yet", "3 then n", "2 then n", "= vpn server create", "= vpn users create NAME")

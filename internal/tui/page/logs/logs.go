@@ -315,16 +315,14 @@ func (p *Page) pickSource() {
 }
 
 // Click puts the cursor on a line; on the line above them it begins a search.
-func (p *Page) Click(_, y int, button tea.MouseButton) tea.Cmd {
+func (p *Page) Click(_, y int) tea.Cmd {
 	if y == 0 {
 		p.search()
 		return nil
 	}
 	if n, ok := p.look.lineOn(y); ok {
-		again := n == p.view.at && button == tea.MouseLeft
-		p.writing.seek(p)
-		p.input.Blur()
-		p.view.put(n)
+		again := n == p.view.at
+		pointer{p}.put(n)
 		if again {
 			p.open()
 		}
@@ -332,8 +330,29 @@ func (p *Page) Click(_, y int, button tea.MouseButton) tea.Cmd {
 	return nil
 }
 
+func (p pointer) put(line int) {
+	p.writing.seek(p.Page)
+	p.input.Blur()
+	p.view.put(line)
+}
+
+// Rows implements [page.Page].
+func (p *Page) Rows() page.Rows { return pointer{p} }
+
+// pointer finds rows on the screen.
+type pointer struct{ *Page }
+
+// Point puts the cursor on a line.
+func (p pointer) Point(_, y int) bool {
+	n, ok := p.look.lineOn(y)
+	if ok {
+		p.put(n)
+	}
+	return ok
+}
+
 // Wheel moves the cursor.
 func (p *Page) Wheel(lines int) { p.view.move(lines) }
 
 // Anchor is where the cursor is.
-func (p *Page) Anchor() (x, y int) { return 4, p.look.cursorRow }
+func (p pointer) Anchor() (x, y int, ok bool) { return 4, p.look.cursorRow, p.ring.has(p.view.at) }

@@ -191,6 +191,19 @@ func TestMouse(t *testing.T) {
 	d.Press("esc").Send(tea.MouseWheelMsg{Button: tea.MouseWheelDown}).Press("G").ClickOn("search", tea.MouseLeft).Type("zzz").Want("no match")
 }
 
+// The menu is of the line that was clicked.
+func TestMenu(t *testing.T) {
+	d, _, _ := open(t, &daemon{lines: written(300)}, 120, 30)
+	d.ClickOn("bob-0290", tea.MouseRight).Want("paused", "Copy the line").Press("y").Want("the line was sent")
+	if !strings.Contains(d.Clipboard, "bob-0290") {
+		t.Errorf("it copied %q", d.Clipboard)
+	}
+	d.Press("esc", "k", "x").Want("▌ Copy the line", "Open").Press("down", "enter").Want("Line", "source").Press("esc")
+	d.ClickOn("search", tea.MouseRight).WantNot("Copy the line")
+	o, _ := tuitest.Options(t)
+	tuitest.Drive(t, model(o, &daemon{}, &timers{nothing: true}), 120, 30).Press("5", "x").Want("there is no row under the cursor")
+}
+
 // No text of others can move what is on the screen.
 func TestHostileText(t *testing.T) {
 	var lines []vpn.LogLine

@@ -44,8 +44,17 @@ type area struct {
 
 // listed reports whether the list is on the screen.
 func (l *look) listed() bool {
+	_, ok := l.list()
+	return ok
+}
+
+// list returns where the list is, if it is on the screen.
+func (l *look) list() (area, bool) {
 	l.arrange(l.w, l.h)
-	return slices.ContainsFunc(l.areas, func(a area) bool { return a.pane == connections })
+	if i := slices.IndexFunc(l.areas, func(a area) bool { return a.pane == connections }); i >= 0 {
+		return l.areas[i], true
+	}
+	return area{}, false
 }
 
 // arrange says where the panes are on a screen of that size.

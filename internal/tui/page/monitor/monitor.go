@@ -316,7 +316,7 @@ func (p *Page) open() {
 }
 
 // Click goes to a pane, and in the list to a row.
-func (p *Page) Click(x, y int, _ tea.MouseButton) tea.Cmd {
+func (p *Page) Click(x, y int) tea.Cmd {
 	for _, a := range p.look.areas {
 		if x < a.x || x >= a.x+a.w || y < a.y || y >= a.y+a.h {
 			continue
@@ -328,6 +328,30 @@ func (p *Page) Click(x, y int, _ tea.MouseButton) tea.Cmd {
 		}
 	}
 	return nil
+}
+
+// Rows implements [page.Page].
+func (p *Page) Rows() page.Rows { return pointer{p} }
+
+// pointer finds rows on the screen.
+type pointer struct{ *Page }
+
+// Point puts the cursor on a connection.
+func (p pointer) Point(x, y int) bool {
+	a, ok := p.look.list()
+	if !ok || x < a.x || x >= a.x+a.w {
+		return false
+	}
+	p.look.focus = connections
+	p.sessions.filter.Blur()
+	return p.sessions.table.Point(y - a.y - 1 - p.look.above)
+}
+
+// Anchor is where the connection under the cursor is.
+func (p pointer) Anchor() (x, y int, ok bool) {
+	a, ok := p.look.list()
+	_, is := p.sessions.row()
+	return a.x + 8, a.y + 1 + p.look.above + p.sessions.table.Line(), ok && is
 }
 
 // Wheel moves the cursor in the list.

@@ -275,6 +275,16 @@ func TestOnePane(t *testing.T) {
 	d.ClickOn("SOURCE", tea.MouseLeft).Want("SOURCE↑").ClickOn("ivan-0298", tea.MouseLeft).Press("enter").Want("Connection", "ivan-0298")
 }
 
+// The menu is of the connection that was clicked, where there is one.
+func TestMenu(t *testing.T) {
+	d, _, _ := open(t, &books{}, 120, 40)
+	d.ClickOn("julia-0289", tea.MouseRight).Want("▌ 203.0.113.33:40289", "Go to the user of the connection").Press("K").Want("Kick julia-0289?").Press("esc")
+	d.Press("j", "x").Want("Go to the user of the connection").Press("U").Want("Users shows grace-0286").Press("esc")
+	d.ClickOn("SOURCE", tea.MouseRight).WantNot("Go to the user", "SOURCE↑").ClickOn("CPU", tea.MouseRight).WantNot("Go to the user")
+	d, _, _ = open(t, &books{}, 60, 18)
+	d.Press("x").Want("there is no row under the cursor").Press("esc", "shift+tab", "x").Want("Kick the user").Press("enter").Want("Kick ivan-0298?")
+}
+
 // hostile has connections of people who want to draw on the screen.
 type hostile struct{ tuitest.Fleet }
 

@@ -24,6 +24,14 @@ type layout struct {
 	rows   int  // of the pane with the keys
 }
 
+// titles is on which line those of the list are.
+func (l layout) titles() int {
+	if l.filter {
+		return 2
+	}
+	return 1
+}
+
 // Render draws the list, the server, or both.
 func (p *Page) Render(w, h int) []string {
 	t := p.frame.Theme()

@@ -55,7 +55,8 @@ func plane(t *testing.T) (*client.Client, *tuitest.Driver) {
 	})
 	c := client.InProcess(l.Handler())
 	o, _ := tuitest.Options(t)
-	so := servers.Options{API: c.Servers, Dry: c.DryRun().Servers, Protocols: all.Protocols().All(), Read: func(path string) (string, error) {
+	none := tester(func() (string, error) { return "", vpn.Errorf(vpn.Unavailable, "nothing answers") })
+	so := servers.Options{Tester: none, API: c.Servers, Dry: c.DryRun().Servers, Protocols: all.Protocols().All(), Read: func(path string) (string, error) {
 		b, err := os.ReadFile(path)
 		return string(b), err
 	}}

@@ -42,7 +42,7 @@ type Options struct {
 	API       API
 	Dry       Updater             // of the same control plane, whose changes are none
 	Protocols []protocol.Protocol // the recommended one first
-	Tester    Tester              // nil: a [Dialer] of these protocols
+	Tester    Tester
 
 	// Read returns what is in a file of the person's own. It is called
 	// outside of the UI's goroutine.
@@ -94,9 +94,6 @@ var (
 
 // New returns the screen.
 func New(f page.Frame, o Options) *Page {
-	if o.Tester == nil {
-		o.Tester = Dialer{Protocols: o.Protocols}
-	}
 	p := &Page{frame: f, list: newList(f), about: map[vpn.ServerID]about{}}
 	p.deeds = &deeds{frame: f, o: o, list: p.list, tests: map[vpn.ServerID]tested{}}
 	p.ask = func(server string) tea.Cmd {
@@ -269,7 +266,7 @@ func (p *Page) Learn(t feed.Topic) {
 }
 
 // Click goes to what was clicked: a pane, a row, a title to sort by.
-func (p *Page) Click(x, y int, _ tea.MouseButton) tea.Cmd {
+func (p *Page) Click(x, y int) tea.Cmd {
 	l := p.shown
 	switch {
 	case l.filter && y == 0:
@@ -277,15 +274,40 @@ func (p *Page) Click(x, y int, _ tea.MouseButton) tea.Cmd {
 		p.list.input.Focus()
 	case l.listW > 0 && x < l.listW:
 		p.inside = false
-		row := y - 1
-		if l.filter {
-			row--
-		}
-		p.list.table.Click(x-1, row)
+		p.list.table.Click(x-1, y-l.titles())
 	default:
 		_, p.inside = p.list.current()
 	}
 	return nil
+}
+
+// Rows implements [page.Page].
+func (p *Page) Rows() page.Rows { return pointer{p} }
+
+// pointer finds rows on the screen.
+type pointer struct{ *Page }
+
+// Point puts the cursor on a row: what is beside the list is of the one that
+// has it.
+func (p pointer) Point(x, y int) bool {
+	l := p.shown
+	switch _, ok := p.list.current(); {
+	case l.filter && y == 0:
+		return false
+	case l.listW == 0 || x >= l.listW:
+		return ok
+	}
+	p.inside = false
+	return p.list.table.Point(y - l.titles())
+}
+
+// Anchor is where the row under the cursor is.
+func (p pointer) Anchor() (x, y int, ok bool) {
+	_, ok = p.list.current()
+	if p.shown.listW == 0 {
+		return 8, 1, ok
+	}
+	return 8, p.list.table.Line() + p.shown.titles(), ok
 }
 
 // Wheel scrolls.

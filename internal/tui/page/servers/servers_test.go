@@ -210,6 +210,17 @@ func TestFilterAndSort(t *testing.T) {
 	d.ClickOn("PORT", tea.MouseLeft).Want("PORT↑").ClickOn("PORT", tea.MouseLeft).Want("PORT↓")
 }
 
+// The menu is of the row that was clicked, and of no other.
+func TestMenu(t *testing.T) {
+	a := newAPI()
+	d := drive(t, 100, 30, a).ClickOn("tunnel", tea.MouseRight).Want("▌ tunnel", "Its logs").Press("R").Want("Restart server tunnel?").Press("esc")
+	d.ClickOn("PORT", tea.MouseRight).WantNot("Its logs", "PORT↑").Click(10, 20, tea.MouseRight).WantNot("Its logs")
+	d.Press("/").Type("web").Press("enter").ClickOn("web  ", tea.MouseRight).ClickOn("Delete…", tea.MouseLeft).Want("Delete server web?").Press("esc")
+	d.ClickOn("/ web", tea.MouseRight).WantNot("Its logs").Press("esc")
+	d.Press("g", "enter").ClickOn("uid 471000", tea.MouseRight).Want("Its logs").Press("t").Want("Stop server main?").Press("esc")
+	d.Press("x").Want("Its logs").Press("esc", "esc", "/").Type("none").Press("enter", "x").Want("there is no row under the cursor")
+}
+
 func TestStartAndStop(t *testing.T) {
 	a := newAPI()
 	d := drive(t, 100, 30, a)

@@ -178,12 +178,13 @@ func (d *daemon) reload() tea.Cmd {
 	})
 }
 
-// twin is the command that changes one key.
+// twin is the command that changes one key, in the daemon's file as it is done
+// here, wherever the daemon runs.
 func twin(k string, e edit) string {
 	if e.unset {
-		return "vpn config unset " + k
+		return "vpn config unset " + k + " --daemon"
 	}
-	return fmt.Sprintf("vpn config set %s %s", k, dialog.Quote(e.value))
+	return fmt.Sprintf("vpn config set %s %s --daemon", k, dialog.Quote(e.value))
 }
 
 func twins(p vpn.ConfigPatch) string {

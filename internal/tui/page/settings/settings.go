@@ -203,28 +203,55 @@ func (p *Page) back() (tea.Cmd, bool) {
 }
 
 // Click goes to a row; on the one under the cursor, it does what enter does.
-func (p *Page) Click(x, y int, button tea.MouseButton) tea.Cmd {
+func (p *Page) Click(x, y int) tea.Cmd {
+	section, at, row := p.view.section, p.look.at, p.daemon.table.Row()
+	switch {
+	case !pointer{p}.Point(x, y) || p.view.section != section:
+	case section == ofPerson && p.look.at == at:
+		p.look.choose(1)
+	case section == ofDaemon && p.daemon.table.Row() == row:
+		return p.daemon.edit()
+	}
+	return nil
+}
+
+// Rows implements [page.Page].
+func (p *Page) Rows() page.Rows { return pointer{p} }
+
+// pointer finds rows on the screen.
+type pointer struct{ *Page }
+
+// Point puts the cursor on a row.
+func (p pointer) Point(x, y int) bool {
 	for _, a := range p.view.areas {
 		if a.detail || x < a.x || x >= a.x+a.w || y <= a.y || y >= a.y+a.h-1 {
 			continue
 		}
-		was, at := p.view.section, p.look.at
 		p.view.section = a.section
-		if a.section == ofPerson {
-			if row := y - a.y - 1; row < rows {
-				p.look.at = row
-				if was == ofPerson && at == row && button == tea.MouseLeft {
-					p.look.choose(1)
-				}
-			}
-			return nil
+		row := y - a.y - 1
+		if a.section == ofDaemon {
+			return p.daemon.table.Point(row)
 		}
-		before := p.daemon.table.Row()
-		if p.daemon.table.Click(x-a.x-1, y-a.y-1) && was == ofDaemon && before == p.daemon.table.Row() && button == tea.MouseLeft {
-			return p.daemon.edit()
+		if row < rows {
+			p.look.at = row
 		}
+		return row < rows
 	}
-	return nil
+	return false
+}
+
+// Anchor is where the row under the cursor is.
+func (p pointer) Anchor() (x, y int, ok bool) {
+	for _, a := range p.view.areas {
+		if a.detail || a.section != p.view.section {
+			continue
+		}
+		if a.section == ofPerson {
+			return a.x + 12, a.y + 1 + p.look.at, true
+		}
+		return a.x + 12, a.y + 1 + p.daemon.table.Line(), p.daemon.table.Row() >= 0
+	}
+	return 0, 0, false
 }
 
 // Wheel moves the cursor.

@@ -113,7 +113,7 @@ func TestConfiguration(t *testing.T) {
 	d.Press("j", "l").Want("info ▸ warn", "2 changed", "= vpn config set log_level warn").Press("j", "D").Want("can be changed there only")
 	d.Press("ctrl+s").Want("Save the configuration?", "public_host: vpn.example.org ▸ fra.example", "log_level: info ▸ warn",
 		"It is written to "+path+", and a reload brings it into",
-		"= vpn config set log_level warn && vpn config set public_host", "▸ Cancel").Press("enter").WantNot("Save the configuration?").Want("2 changed")
+		"= vpn config set log_level warn --daemon && vpn config set public_host", "▸ Cancel").Press("enter").WantNot("Save the configuration?").Want("2 changed")
 	d.Press("ctrl+s", "y").Want(path+" is written, in force: public_host", "u takes it back").WantNot("◆").Want("log_level      warn")
 	if f.inForce["public_host"] != "fra.example" || f.inForce["log_level"] != "warn" || f.reloads != 1 || len(f.patches) != 1 {
 		t.Errorf("%+v", f)
@@ -122,7 +122,7 @@ func TestConfiguration(t *testing.T) {
 	if f.inForce["public_host"] != "vpn.example.org" || f.inForce["log_level"] != "info" {
 		t.Errorf("taken back: %+v", f.inForce)
 	}
-	d.Press("esc", "k", "D").Want("info ▸ its default", "= vpn config unset log_level").Press("ctrl+s").Want("vpn config unset log_level && vpn reload").Press("y")
+	d.Press("esc", "k", "D").Want("info ▸ its default", "= vpn config unset log_level").Press("ctrl+s").Want("vpn config unset log_level --daemon && vpn reload").Press("y")
 	if _, is := f.set["log_level"]; is {
 		t.Error("it is still in the file")
 	}
@@ -171,6 +171,15 @@ func TestMoveAndMouse(t *testing.T) {
 	d.ClickOn("‹ 1s", tea.MouseLeft).Want("Refresh ─").ClickOn("‹ 1s", tea.MouseLeft).Want("‹ 2s ›")
 	d.Press("+").WantNot("Daemon").Press("tab").Want("Daemon").WantNot("Theme").Press("esc").Want("Theme", "Daemon")
 	d.Send(tea.MouseWheelMsg{Button: tea.MouseWheelDown}).Fits()
+}
+
+// The menu is of the row that was clicked.
+func TestMenu(t *testing.T) {
+	d := open(t, newFile(), newPerson(), 120, 40)
+	d.ClickOn("log_level", tea.MouseRight).Want("log_level ─", "Take the change back", "Back to the default").Press("D").Want("◆ log_level")
+	d.Press("x").ClickOn("Take the change back", tea.MouseLeft).WantNot("◆")
+	d.ClickOn("‹ 1s", tea.MouseRight).Want("Refresh ─", "‹ 1s ›", "Take the change back").Press("esc")
+	d.ClickOn("KEY", tea.MouseRight).WantNot("Take the change back").ClickOn("log_level ─", tea.MouseRight).WantNot("Take the change back")
 }
 
 func TestHostileTextAndAllSizes(t *testing.T) {

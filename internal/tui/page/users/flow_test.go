@@ -222,6 +222,9 @@ func TestNarrowWindowsShowOnePane(t *testing.T) {
 	d.Press("tab").Want("limits ").Press("tab").Want("bob-0001")
 	d.ClickOn("bob-0001", tea.MouseLeft).Want("▌ bob-0001").ClickOn("bob-0001", tea.MouseLeft).Want("limits ")
 	d.Press("esc").ClickOn("carol-0002", tea.MouseRight).Want("Rotate: new keys").Press("d").Want("Delete carol-0002?").Press("esc")
+	d.ClickOn("USER", tea.MouseRight).WantNot("Rotate: new keys", "USER↓").ClickOn("words, is:", tea.MouseRight).WantNot("Rotate: new keys")
+	d.Press("enter").ClickOn("limits ", tea.MouseRight).Want("Rotate: new keys").Press("d").Want("Delete carol-0002?").Press("esc", "esc")
+	d.Press("/").Type("nobody").Press("enter", "x").Want("there is no row under the cursor").Press("esc", "esc")
 	drive(t, newPlane(50), 120, 40).Want("▌ alice-0000", "limits ").Press("+").WantNot("limits ").Press("esc").Want("limits ")
 }
 

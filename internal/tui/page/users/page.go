@@ -298,7 +298,7 @@ func (p *Page) Render(w, h int) []string {
 }
 
 // Click implements [page.Page].
-func (p *Page) Click(x, y int, button tea.MouseButton) tea.Cmd {
+func (p *Page) Click(x, y int) tea.Cmd {
 	switch {
 	case y == 0:
 		p.inDetail = false
@@ -308,10 +308,7 @@ func (p *Page) Click(x, y int, button tea.MouseButton) tea.Cmd {
 		p.inDetail = p.list.current() != nil
 	default:
 		p.list.input.Blur()
-		p.inDetail = false
-		if p.list.click(x-1, y-2) && button == tea.MouseLeft && p.w < wide {
-			p.inDetail = true
-		}
+		p.inDetail = p.list.click(x-1, y-2) && p.w < wide
 	}
 	return nil
 }
@@ -325,5 +322,30 @@ func (p *Page) Wheel(lines int) {
 	}
 }
 
-// Anchor is where the menu of the row under the cursor opens.
-func (p *Page) Anchor() (x, y int) { return 8, p.list.table.Line() + 2 }
+// Rows implements [page.Page].
+func (p *Page) Rows() page.Rows { return pointer{p} }
+
+// pointer finds rows on the screen.
+type pointer struct{ *Page }
+
+// Point implements [page.Page]: the details are of the row under the cursor.
+func (p pointer) Point(x, y int) bool {
+	if y == 0 {
+		return false
+	}
+	p.list.input.Blur()
+	if x >= p.listW {
+		return p.list.current() != nil
+	}
+	p.inDetail = false
+	return p.list.table.Point(y - 2)
+}
+
+// Anchor implements [page.Page].
+func (p pointer) Anchor() (x, y int, ok bool) {
+	ok = p.list.current() != nil
+	if p.listW == 0 {
+		return 8, 1, ok
+	}
+	return 8, p.list.table.Line() + 2, ok
+}
