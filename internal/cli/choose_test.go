@@ -18,7 +18,7 @@ var naming = []string{
 	"users link", "users qr", "server show", "server start", "server stop --yes", "server restart --yes",
 	"server delete --yes", "server logs", "users reset", "users restore", "server update --port 8443 --yes",
 	"proxy test", "proxy access list", "proxy access add", "proxy access remove",
-	"users rotate --yes", "users device list", "users device add", "users device remove --yes",
+	"users rotate --yes", "users device list", "users device add", "users device remove --yes", "server test",
 }
 
 // TestMissingName: nobody can be asked, so it is an error that shows the way.
@@ -52,8 +52,8 @@ func TestMissingName(t *testing.T) {
 // chosen: a number, a name, or its beginning.
 func TestChosenName(t *testing.T) {
 	for _, args := range naming {
-		if args == "users device add" || args == "users device remove --yes" || strings.HasPrefix(args, "proxy") {
-			continue // they want more: TestChosenDevice, TestChosenProxy
+		if args == "users device add" || args == "users device remove --yes" || strings.HasPrefix(args, "proxy") || args == "server test" {
+			continue // they want more: TestChosenDevice, TestChosenProxy, TestServerTest
 		}
 		answers := []string{"1", "alice", "al", "AL"}
 		name := "alice"

@@ -17,7 +17,7 @@ func serverCommand(p *program) *cobra.Command {
   vpn server list
   vpn server logs main -f`,
 		serverCreate(p), serverList(p), serverShow(p), serverUpdate(p), serverStart(p), serverStop(p), serverRestart(p),
-		serverDelete(p), serverLogs(p), serverStatus(p),
+		serverDelete(p), serverLogs(p), serverStatus(p), serverTest(p),
 	)
 	cmd.Aliases = []string{"servers"}
 	return cmd
