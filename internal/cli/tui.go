@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -101,6 +102,10 @@ func runTUI(ctx context.Context, p *program, look tuiFlags) error {
 	// It is open for hours: a few more rounds of clearing up cost less than what
 	// 10,000 users leave behind each time that they are read.
 	debug.SetGCPercent(50)
+	// One thing at a time is enough for a screen: to wake a second processor for
+	// each part of what a tick asks for, and let it look for more, takes longer
+	// than the parts.
+	runtime.GOMAXPROCS(1)
 	c, start, err := lasting(p)
 	if err != nil {
 		return err
