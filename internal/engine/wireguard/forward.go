@@ -2,6 +2,8 @@ package wireguard
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -186,14 +188,13 @@ func (s *stream) upload() {
 	defer from.stop()
 	for {
 		b, release, err := from.read(s.ctx)
-		if err != nil {
-			s.cancel()
-			return
-		}
-		if len(b) == 0 {
-			release()
+		if errors.Is(err, io.EOF) {
 			_ = s.out.CloseWrite()
 			s.idle.Within(thinkTime)
+			return
+		}
+		if err != nil {
+			s.cancel()
 			return
 		}
 		err = s.pass(meter.Up, b, s.out)

@@ -2,6 +2,7 @@ package wireguard
 
 import (
 	"context"
+	"io"
 	"net"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -29,8 +30,8 @@ func readStack(ep tcpip.Endpoint, queue *waiter.Queue) *stackReader {
 func (r *stackReader) stop() { r.queue.EventUnregister(&r.entry) }
 
 // read waits until there is something, and returns it and how to give the
-// buffer back. Nothing, without an error, is the end of a stream, or a
-// datagram that is empty.
+// buffer back. Nothing, without an error, is a datagram that is empty. The end
+// of a stream, or of an endpoint that was closed here, is [io.EOF].
 func (r *stackReader) read(ctx context.Context) (b []byte, release func(), err error) {
 	for {
 		b, release = portions.Borrow()
@@ -40,7 +41,8 @@ func (r *stackReader) read(ctx context.Context) (b []byte, release func(), err e
 		case nil:
 			return b[:got.Count], release, nil
 		case *tcpip.ErrClosedForReceive:
-			return nil, release, nil
+			release()
+			return nil, nil, io.EOF
 		case *tcpip.ErrWouldBlock:
 			release()
 		default:
