@@ -40,6 +40,7 @@ func testKills(t *testing.T, w way, kills int) {
 	client.Stall *= 2 // while programs start and die, the machine itself may stand still for one
 	load := client.Load(t, 0, users)
 	worker := i.OneWorker()
+	var late []time.Duration
 	for k := range kills {
 		i.Daemon().Kill()
 		if k%2 == 0 {
@@ -48,7 +49,7 @@ func testKills(t *testing.T, w way, kills int) {
 		} else {
 			i.Launch()
 			if took := i.Ready(); took > 2*time.Second && !rig.Slow() {
-				t.Errorf("kill %d: the API is back after %v", k, took)
+				late = append(late, took)
 			}
 			pause(t.Context(), 100*time.Millisecond+rand.N(400*time.Millisecond)) // long enough to sample and to commit, or not
 		}
@@ -58,6 +59,9 @@ func testKills(t *testing.T, w way, kills int) {
 		if pids := i.Workers(); len(pids) != 1 || pids[0] != worker {
 			t.Fatalf("kill %d: workers %v, it was %d", k, pids, worker)
 		}
+	}
+	if len(late) > 1 { // once, the disk may have kept everybody waiting
+		t.Errorf("after %d of %d kills the API was back late: %v", len(late), kills, late)
 	}
 	i.Daemon().Kill()
 	i.Serve()
