@@ -88,3 +88,8 @@ func TestASCII(t *testing.T) {
 	tuitest.ASCII(t, func(o tui.Options) tea.Model { return made(o, fleet(), users.Options{}) },
 		[]string{"2", "space"}, []string{"2", "j", "enter"}, []string{"2", "x"}, []string{"2", "n"}, []string{"2", "e"}, []string{"2", "d"}, []string{"2", "D"}, []string{"2", "l", "enter"}, []string{"2", "/", "i", "s", ":"}, []string{"2", "o"}, []string{"2", "space", "G", "v", "d"}, []string{"2", "space", "G", "v", "e", "5", "G", "B"})
 }
+
+// Before the daemon has answered, the places of rows are shown.
+func TestLoading(t *testing.T) {
+	tuitest.Loading(t, []string{"2"}, func(o tui.Options) *tui.App { return made(o, newPlane(12), users.Options{}) })
+}
