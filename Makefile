@@ -106,7 +106,7 @@ fmt: $(GOLANGCI) ## rewrite the code the way lint wants it
 .PHONY: bench
 bench: deps fixtures ## throughput, CPU, latency and memory beside bare engines and other servers; BENCHFLAGS=-update writes them down
 	@test/deps bench
-	VPN_E2E_BENCH=1 $(GO) test -tags e2e -count=1 -timeout 30m -v -run '^TestBench$$' ./test/e2e $(BENCHFLAGS)
+	VPN_E2E_BENCH=1 $(GO) test -tags e2e -count=1 -timeout 60m -v -run '^TestBench$$' ./test/e2e $(BENCHFLAGS)
 
 .PHONY: race
 race: deps fixtures ## e2e tests against a binary built with the race detector; all of them with RACE_TESTS=.

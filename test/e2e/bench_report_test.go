@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the figures into docs/benchmarks.
 const benchmarks = "../../docs/benchmarks.md"
 
 // TestBench measures the product against its budgets and against the bare
-// engine, and prints a table. It takes ten minutes and wants the machine for
+// engine, and prints a table. It takes half an hour and wants the machine for
 // itself. Machines are noisy: what misses its budget is marked in the table,
 // and fails the test only from three times the budget on.
 func TestBench(t *testing.T) {
