@@ -110,7 +110,7 @@ func names(root *cobra.Command, words []string) error {
 			}
 			cmd = cmd.Commands()[k]
 		case cmd.HasSubCommands():
-			return nil // a placeholder
+			return nil // NAME or …: what follows may be anything
 		}
 	}
 	return nil

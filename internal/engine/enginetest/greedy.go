@@ -9,9 +9,6 @@ import (
 // greedy is about a user who opens whatever is to be had: there is always
 // something left for others, and what they have stays.
 func greedy(t *testing.T, h Harness) {
-	if h.Packets {
-		t.Skip("connections take nothing of the server's there: packets are all that it sees")
-	}
 	h.most = 24
 	b := newBench(t, h, 3)
 	d := listenTCP(t, h.host4())
