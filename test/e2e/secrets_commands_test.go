@@ -253,6 +253,7 @@ func everyError(t *testing.T, i *rig.Instance, seen *watch, secret string) {
 	for _, args := range [][]string{
 		{"users", "show", secret}, {"users", "create", "a " + secret}, {"server", "show", secret}, {"users", "list", "--search", secret},
 	} {
+		seen.typed(i.Bin, args)
 		i.Run(args...)
 	}
 	_ = i.API(context.WithoutCancel(t.Context()), "GET", "/v1/users/"+secret+"?x="+secret, nil, nil)

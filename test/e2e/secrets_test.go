@@ -314,13 +314,14 @@ type watch struct {
 	mu   sync.Mutex
 	seen map[string]string // by place
 	may  map[string]string // what may tell users' secrets, and why
+	own  map[string]bool   // places where the test itself has put one
 }
 
 // newWatch returns one that looks at all processes of the server host, again
 // and again until the test ends.
 func newWatch(t *testing.T, i *rig.Instance) *watch {
 	t.Helper()
-	w := &watch{i: i, seen: map[string]string{}, may: map[string]string{}}
+	w := &watch{i: i, seen: map[string]string{}, may: map[string]string{}, own: map[string]bool{}}
 	ctx, stop := context.WithCancel(t.Context())
 	var looking sync.WaitGroup
 	looking.Go(func() {
@@ -337,6 +338,13 @@ func (w *watch) note(place, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen[place] += text
+}
+
+// typed excepts a command into whose arguments somebody puts a secret.
+func (w *watch) typed(program string, args []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.own["/proc: "+strings.Join(append([]string{program}, args...), "\x00")+"\x00"] = true
 }
 
 func (w *watch) file(t *testing.T, path string) {
@@ -383,7 +391,7 @@ func (w *watch) search(t *testing.T, secrets []secret) {
 	defer w.mu.Unlock()
 	for place, text := range w.seen {
 		for _, s := range secrets {
-			if w.may[place] != "" && !s.ofServer() {
+			if w.own[place] || w.may[place] != "" && !s.ofServer() {
 				continue
 			}
 			if kind := s.in([]byte(text)); kind != "" {
