@@ -69,7 +69,11 @@ func testKills(t *testing.T, w way, kills int) {
 	for k, want := range moved {
 		wantCounted(t, i, fmt.Sprint("u", k), func() vpn.Traffic { return w.counts(client, k, want) })
 	}
-	if all := sum(moved); all.Up < uint64(kills)<<18 { // 20 users would move this much in 32 ms
+	enough := uint64(kills) << 18 // 20 users would move this much in 32 ms
+	if rig.Slow() { // the race detector watches each of them
+		enough >>= 3
+	}
+	if all := sum(moved); all.Up < enough {
 		t.Errorf("only %+v has moved meanwhile", all)
 	}
 	if pid := i.OneWorker(); pid != worker {
