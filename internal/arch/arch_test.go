@@ -70,6 +70,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/fields", ""},
 	{"internal/api", "internal/vpn internal/fields"},
 	{"internal/client", "internal/vpn internal/fields"},
+	{"internal/remote", "internal/vpn"},
 	{"internal/tui/theme", "internal/vpn"},
 	{"internal/tui/widget", "internal/tui/theme"},
 	{"internal/tui/key", "internal/vpn"},
@@ -82,7 +83,7 @@ var may = []struct{ pkg, imports string }{
 	{"internal/tui/tuitest", "internal/vpn internal/tui internal/tui/*"},
 	{"internal/tui", "internal/vpn internal/client internal/tui/*"},
 	{"internal/daemon", "internal/*  internal/*/*"},
-	{"internal/cli", "internal/compose internal/compose/* internal/tui internal/tui/* internal/vpn internal/client internal/config internal/container internal/daemon internal/docker internal/logging internal/notices internal/probe internal/protocol internal/protocol/all internal/qr internal/selfupdate internal/service internal/worker internal/engine/all"},
+	{"internal/cli", "internal/compose internal/compose/* internal/tui internal/tui/* internal/vpn internal/client internal/config internal/container internal/daemon internal/docker internal/logging internal/notices internal/probe internal/protocol internal/protocol/all internal/qr internal/remote internal/selfupdate internal/service internal/worker internal/engine/all"},
 	{"cmd/vpn", "internal/cli"},
 
 	{"test/e2e", "internal/vpn test/e2e/* test/figures"},
@@ -93,7 +94,7 @@ var may = []struct{ pkg, imports string }{
 
 // only lists who may import what is heavy or dangerous. Tests are free.
 var only = map[string]string{
-	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/network/networktest internal/daemon internal/selfupdate internal/service test/e2e/* test/notices internal/compose/installed",
+	"os/exec":                         "internal/runtime/process internal/runtime/runtimetest internal/network/networktest internal/daemon internal/selfupdate internal/service internal/remote test/e2e/* test/notices internal/compose/installed",
 	"database/sql":                    "internal/store/sqlite",
 	"modernc.org/sqlite":              "internal/store/sqlite",
 	"github.com/pressly/goose":        "internal/store/sqlite",
@@ -115,7 +116,7 @@ var only = map[string]string{
 	"github.com/containerd/errdefs":   "internal/docker",
 	"vpn/internal/daemon":             "internal/cli",
 	"vpn/internal/engine/all":         "internal/cli",
-	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/worker internal/engine/vless internal/engine/proxy internal/probe internal/runtime/process test/e2e/* test/xfer internal/runtime/compose",
+	"net/http":                        "internal/api internal/client internal/cli internal/daemon internal/remote internal/worker internal/engine/vless internal/engine/proxy internal/probe internal/runtime/process test/e2e/* test/xfer internal/runtime/compose",
 	"golang.org/x/sys/unix":           "internal/worker internal/container internal/runtime/process internal/runtime/docker internal/runtime/runtimetest internal/daemon internal/network internal/network/networktest internal/host internal/firewall internal/router internal/engine/vless internal/engine/wireguard internal/engine/splice internal/store/sqlite internal/store/* internal/cli internal/selfupdate test/e2e/*",
 	"encoding/gob":                    "",
 	"html/template":                   "", // where one of the two is, the linker keeps every method of every type

@@ -148,6 +148,7 @@ func flagValues(p *program, f *pflag.Flag) completer {
 // pressed tab has asked for no error.
 func live(p *program, fetch func(context.Context, *client.Client) ([]string, error)) completer {
 	return func(ctx context.Context, _ []string) []string {
+		p.global.noInput = true // nor does ssh ask
 		ctx, cancel := context.WithTimeout(ctx, completionWait)
 		defer cancel()
 		found := make(chan []string, 1)

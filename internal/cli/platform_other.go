@@ -16,9 +16,6 @@ func servesHere() error {
 	if name == "" {
 		name = runtime.GOOS
 	}
-	err := vpn.Errorf(vpn.Unavailable, "servers run on Linux only; from %s, vpn manages those that run elsewhere", name)
-	if runtime.GOOS == "windows" {
-		return err.WithHint("%s", wayTo("", runtime.GOOS))
-	}
-	return err.WithHint("bring the daemon's socket here, %s, and name it: vpn --socket PATH status", wayTo("PATH", runtime.GOOS))
+	return vpn.Errorf(vpn.Unavailable, "servers run on Linux only; from %s, vpn manages those that run elsewhere", name).
+		WithHint("name the machine: %s", elsewhere)
 }

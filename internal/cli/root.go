@@ -58,7 +58,7 @@ func rootCommand(p *program) *cobra.Command {
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
 		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), logsCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
 		ofThisMachine(serviceCommand(p)), ofThisMachine(composeCommand(p)), reloadCommand(p), ofThisMachine(imageCommand(p)), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
-		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p), containerCommand(p),
+		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p), containerCommand(p), dialStdioCommand(p),
 	)
 }
 
@@ -125,7 +125,7 @@ func keepFlagOrder(cmd *cobra.Command) {
 func (g *globalFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&g.dataDir, "data-dir", "", "`DIR` that holds the installation")
 	fs.StringVar(&g.configFile, "config", "", "configuration `FILE`")
-	fs.StringVar(&g.socket, "socket", "", "ask the daemon at the socket `PATH`, wherever it runs")
+	fs.StringVar(&g.socket, "socket", "", "ask the daemon at the socket `PATH`, or that of another machine: ssh://[USER@]HOST")
 	fs.VarP(&choice{to: &g.output, what: "format", of: formats()}, "output", "o", "table, wide, json, yaml, name or plain (tab separated, for programs)")
 	fs.StringVar(&g.fields, "json", "", "print JSON of these `FIELDS` only: name,limits.quota; a wrong one lists them all")
 	fs.BoolVarP(&g.yes, "yes", "y", false, "answer every question with yes")

@@ -4,23 +4,46 @@ import (
 	"context"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"vpn/internal/client"
 	"vpn/internal/daemon"
+	"vpn/internal/remote"
 	"vpn/internal/vpn"
 )
 
-// named returns a connection to the daemon at the socket that --socket names.
-// Nothing takes its place: if nobody answers there, the command fails, and no
-// data directory of this machine is looked at.
+// named returns a connection to the daemon that --socket names. Nothing takes
+// its place: if nobody answers there, the command fails, and no data directory
+// of this machine is looked at.
 func (p *program) named(ctx context.Context) (*connection, error) {
+	c, err := namedClient(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return &connection{Client: c, daemon: true, close: func() error { return nil }}, nil
+}
+
+// namedClient returns a client of the daemon that --socket names, and that
+// answers.
+func namedClient(ctx context.Context, p *program) (*client.Client, error) {
 	path := p.global.socket
+	if remote.Is(path) {
+		place, err := remote.Parse(path)
+		if err != nil {
+			return nil, err
+		}
+		p.busy.end() // ssh may ask for a password where that is written
+		way, err := remote.Open(ctx, place, p.InTerminal && p.ErrTerminal && !p.global.noInput)
+		if err != nil {
+			return nil, err
+		}
+		p.busy.begin(p.doing)
+		return client.Through(way.Transport()), nil
+	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
 		// What brings a socket there would remove it first.
-		return nil, vpn.Errorf(vpn.Invalid, "%s is not a socket", path).WithHint("name the daemon's, or one that ssh brings here: %s", daemon.SystemSocket)
+		return nil, vpn.Errorf(vpn.Invalid, "%s is not a socket", path).WithHint("name the daemon's: %s", daemon.SystemSocket)
 	}
 	if err := client.Probe(ctx, path); err != nil {
 		if vpn.KindOf(err) != vpn.Unavailable {
@@ -28,10 +51,38 @@ func (p *program) named(ctx context.Context) (*connection, error) {
 		}
 		return nil, &vpn.Error{
 			Kind: vpn.Unavailable, Message: "no daemon answers on " + path, Err: err,
-			Hint: "is the way to it open? " + wayTo(path, runtime.GOOS),
+			Hint: "one on another machine is asked so: " + elsewhere,
 		}
 	}
-	return &connection{Client: client.Unix(path), daemon: true, close: func() error { return nil }}, nil
+	return client.Unix(path), nil
+}
+
+// elsewhere shows how a daemon of another machine is asked.
+const elsewhere = "vpn --socket ssh://root@HOST status"
+
+// dialStdioCommand is what [remote.Open] starts on the machine of a daemon.
+func dialStdioCommand(p *program) *cobra.Command {
+	return &cobra.Command{
+		Use: remote.Command, Hidden: true, Short: "Bring requests from standard input to the daemon; started by ssh", Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			find := func() (string, error) { return p.global.socket, nil }
+			if p.global.socket == "" {
+				cfg, err := p.config()
+				if err != nil {
+					return err
+				}
+				find = func() (string, error) { return findSocket(cfg.DataDir) }
+			}
+			path, err := find()
+			if err != nil {
+				return err
+			}
+			if err := client.Probe(cmd.Context(), path); err != nil {
+				return err
+			}
+			return remote.Serve(cmd.Context(), p.In, p.Out, client.Forward(find))
+		},
+	}
 }
 
 // hereOnly is the annotation of commands about this machine.
@@ -63,13 +114,4 @@ func mayNameSocket(p *program, cmd *cobra.Command) error {
 		}
 	}
 	return nil
-}
-
-// wayTo tells how a daemon elsewhere is asked from a machine that runs goos,
-// at best by bringing its socket to path.
-func wayTo(path, goos string) string {
-	if goos == "windows" { // whose own ssh cannot forward sockets that are files
-		return "from Windows, run vpn over there: ssh root@HOST vpn status"
-	}
-	return "ssh -N -o StreamLocalBindUnlink=yes -L " + path + ":" + daemon.SystemSocket + " root@HOST"
 }

@@ -14,6 +14,7 @@ import (
 	"vpn/internal/config"
 	"vpn/internal/daemon"
 	"vpn/internal/protocol/all"
+	"vpn/internal/remote"
 	"vpn/internal/service"
 	"vpn/internal/tui"
 	"vpn/internal/tui/key"
@@ -36,7 +37,7 @@ Without a command "vpn" opens it, on a terminal.
 letters, and q quits. What it looks like is kept in ~/.config/vpn/tui.yaml.`,
 		Example: `  vpn tui
   vpn tui --theme high-contrast
-  vpn tui --socket /tmp/fra.sock             of a machine elsewhere, by ssh -L`,
+  vpn tui --socket ssh://root@HOST           of another machine`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTUI(cmd.Context(), p, look) },
 	}
 	look.add(cmd)
@@ -106,7 +107,7 @@ func runTUI(ctx context.Context, p *program, look tuiFlags) error {
 	// each part of what a tick asks for, and let it look for more, takes longer
 	// than the parts.
 	runtime.GOMAXPROCS(1)
-	c, start, err := lasting(p)
+	c, start, err := lasting(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -121,9 +122,14 @@ func runTUI(ctx context.Context, p *program, look tuiFlags) error {
 
 // lasting returns a client that finds the daemon again whenever it comes, and
 // what starts one here; nil: it runs elsewhere.
-func lasting(p *program) (*client.Client, func(context.Context) error, error) {
-	if p.global.socket != "" {
-		return client.Unix(p.global.socket), nil, nil
+func lasting(ctx context.Context, p *program) (*client.Client, func(context.Context) error, error) {
+	switch at := p.global.socket; {
+	case remote.Is(at): // before the screen is taken: ssh may ask something
+		c, err := namedClient(ctx, p)
+		p.busy.end()
+		return c, nil, err
+	case at != "":
+		return client.Unix(at), nil, nil
 	}
 	if err := servesHere(); err != nil {
 		return nil, nil, err

@@ -154,17 +154,23 @@ func broken(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*vpn.Error](err); ok {
 		return e // what the dialer said
 	}
+	if strings.HasSuffix(err.Error(), "; received from peer") { // HTTP/2's words for it
+		err = io.ErrUnexpectedEOF
+	}
 	return vpn.Errorf(vpn.Unavailable, "the connection to the daemon broke: %w", err).
 		WithHint("see whether it runs: vpn status")
 }
 
+// problem is what a refusal of the API is for a client (RFC 9457).
+type problem struct {
+	Kind   vpn.Kind `json:"kind"`
+	Detail string   `json:"detail"`
+	Hint   string   `json:"hint,omitempty"`
+}
+
 // refusal reads a problem document back into the error that it was.
 func refusal(resp *http.Response) error {
-	var p struct {
-		Kind   vpn.Kind `json:"kind"`
-		Detail string   `json:"detail"`
-		Hint   string   `json:"hint"`
-	}
+	var p problem
 	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p)
 	if err != nil || p.Kind == "" {
 		return vpn.Errorf(vpn.Internal, "the daemon answered %s", resp.Status).

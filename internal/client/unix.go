@@ -25,8 +25,10 @@ func Unix(path string) *Client {
 
 // Found returns a client of the daemon whose socket find finds. It is looked
 // for with each connection: a daemon may come, go, and come elsewhere.
-func Found(find func() (string, error)) *Client {
-	return newClient(&http.Transport{
+func Found(find func() (string, error)) *Client { return newClient(found(find)) }
+
+func found(find func() (string, error)) *http.Transport {
+	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			path, err := find()
 			if err != nil {
@@ -34,7 +36,7 @@ func Found(find func() (string, error)) *Client {
 			}
 			return dial(ctx, path)
 		},
-	})
+	}
 }
 
 // ErrSilent is what the error of [Probe] holds if a daemon is there and says

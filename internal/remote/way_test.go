@@ -1,0 +1,240 @@
+//go:build unix
+
+package remote
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"vpn/internal/vpn"
+)
+
+// far is set in the environment of a process that is the other machine.
+const far = "VPN_TEST_FAR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(far) == "" {
+		os.Exit(m.Run())
+	}
+	if err := Serve(context.Background(), os.Stdin, os.Stdout, answers()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// answers is what is asked over there.
+func answers() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	mux.HandleFunc("GET /lines", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintln(w, os.Getpid())
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done() // until nobody reads any more
+	})
+	return mux
+}
+
+// ssh puts a program of that name first in PATH: what it would do is script's
+// business, a shell's. It returns the file with the arguments of each login.
+func ssh(t *testing.T, script string) (logins string) {
+	t.Helper()
+	dir := t.TempDir()
+	logins = filepath.Join(dir, "logins")
+	text := "#!/bin/sh\necho \"$*\" >> " + logins + "\n" + script + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return logins
+}
+
+// toFar is a script that ends as the other machine.
+func toFar(t *testing.T, before string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return before + "\n" + far + "=1 exec " + self
+}
+
+func lines(t *testing.T, file string) []string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+func open(t *testing.T, text string, ask bool) *http.Client {
+	t.Helper()
+	place, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	way, err := Open(t.Context(), place, ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := way.Transport()
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func echo(c *http.Client, text string) (string, error) {
+	resp, err := c.Post("http://vpn/echo", "text/plain", strings.NewReader(text))
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+// TestOneLoginCarriesAll: requests beside each other, one of which stays open,
+// and large ones; and what a shell says at each login is in nobody's way.
+func TestOneLoginCarriesAll(t *testing.T) {
+	logins := ssh(t, toFar(t, "echo Welcome; echo; printf 'no newline yet '; echo"))
+	c := open(t, "ssh://root@host:2222/run/it's.sock", true)
+	stays, err := c.Get("http://vpn/lines")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stays.Body.Close()
+	if _, err := bufio.NewReader(stays.Body).ReadString('\n'); err != nil {
+		t.Fatalf("what is told before the answer ends: %v", err)
+	}
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			text := strings.Repeat(strconv.Itoa(i), 100_000)
+			if got, err := echo(c, text); err != nil || got != text {
+				t.Errorf("request %d: %d bytes of %d came back, %v", i, len(got), len(text), err)
+			}
+		})
+	}
+	all.Wait()
+	want := `-T -o ClearAllForwardings=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -p 2222 -- root@host vpn --socket '/run/it'\''s.sock' dial-stdio`
+	if got := lines(t, logins); len(got) != 1 || got[0] != want {
+		t.Errorf("ssh was called with %q, want once with %q", got, want)
+	}
+}
+
+// TestABrokenWayIsOpenedAgain: and nothing is asked for that, as somebody may
+// be looking at a screen.
+func TestABrokenWayIsOpenedAgain(t *testing.T) {
+	logins := ssh(t, toFar(t, "echo gone fishing >&2"))
+	c := open(t, "ssh://host", true)
+	resp, err := c.Get("http://vpn/lines")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	r := bufio.NewReader(resp.Body)
+	line, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.ReadString('\n')
+	if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Kind != vpn.Unavailable || e.Message != "the connection to host broke: gone fishing" {
+		t.Errorf("the reader of an answer is told: %v", err)
+	}
+	if got, err := echo(c, "again"); err != nil || got != "again" {
+		t.Errorf("the next request: %q, %v", got, err)
+	}
+	got := lines(t, logins)
+	if len(got) != 2 || strings.Contains(got[0], "BatchMode") || !strings.Contains(got[1], "-o BatchMode=yes") {
+		t.Errorf("ssh was called with %q", got)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for _, c := range []struct {
+		script        string
+		kind          vpn.Kind
+		message, hint string
+	}{
+		{
+			"echo 'Warning: added to the list.' >&2; echo 'root@host: Permission denied (publickey).' >&2; exit 255", vpn.Unavailable,
+			"ssh does not get to root@host: root@host: Permission denied (publickey).", "does this work? ssh -p 2222 root@host vpn version",
+		},
+		{"exit 255", vpn.Unavailable, "ssh does not get to root@host: it says no more", "does this work? ssh -p 2222 root@host vpn version"},
+		{"echo 'vpn: x' >&2; exit 255", vpn.Unavailable, "ssh does not get to root@host: vpn: x", "does this work? ssh -p 2222 root@host vpn version"},
+		{
+			"echo 'sh: 1: vpn: not found' >&2; exit 127", vpn.Unavailable,
+			"there is no vpn on root@host, or not where its shell looks: sh: 1: vpn: not found", "put it into /usr/local/bin over there",
+		},
+		{
+			"echo 'vpn: no daemon answers on /run/x' >&2; echo 'hint: start it: vpn up' >&2; exit 6", vpn.Unavailable,
+			"root@host: no daemon answers on /run/x", "over there: start it: vpn up",
+		},
+		{"echo 'vpn: it is not open to you' >&2; exit 4", vpn.Denied, "root@host: it is not open to you", ""},
+		{"echo 'vpn: unknown command' >&2; exit 2", vpn.Invalid, "root@host: unknown command", ""},
+		{"kill -9 $$", vpn.Unavailable, "ssh does not get to root@host: it says no more", "does this work? ssh -p 2222 root@host vpn version"},
+		{
+			"exec yes hello", vpn.Unavailable, "root@host does not answer as vpn does: it says something else, and does not stop",
+			"what does it say to this? ssh -p 2222 root@host vpn version",
+		},
+	} {
+		ssh(t, c.script)
+		place, err := Parse("ssh://root@host:2222")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Open(t.Context(), place, false)
+		e, ok := errors.AsType[*vpn.Error](err)
+		if !ok || e.Kind != c.kind || e.Message != c.message || e.Hint != c.hint {
+			t.Errorf("%s\ngot  %#v\nwant %s: %s, hint %s", c.script, e, c.kind, c.message, c.hint)
+		}
+	}
+	ssh(t, "kill -INT $$")
+	if _, err := Open(t.Context(), Place{Host: "host"}, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err := Open(t.Context(), Place{Host: "host"}, false); vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(err.Error(), "ssh cannot be started") {
+		t.Errorf("without ssh: %v", err)
+	}
+}
+
+// TestALoginIsGivenUp: somebody presses ^C while ssh waits.
+func TestALoginIsGivenUp(t *testing.T) {
+	logins := ssh(t, "echo $$ >> \"$(dirname \"$0\")/logins\"; exec sleep 1000")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if b, err := os.ReadFile(logins); err == nil && strings.Count(string(b), "\n") == 2 {
+				cancel()
+			}
+		}
+	}()
+	if _, err := Open(ctx, Place{Host: "host"}, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	pid, err := strconv.Atoi(lines(t, logins)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("ssh is still there: %v", err)
+	}
+}
