@@ -70,7 +70,7 @@ func testKills(t *testing.T, w way, kills int) {
 		wantCounted(t, i, fmt.Sprint("u", k), func() vpn.Traffic { return w.counts(client, k, want) })
 	}
 	enough := uint64(kills) << 18 // 20 users would move this much in 32 ms
-	if rig.Slow() { // the race detector watches each of them
+	if rig.Slow() {
 		enough >>= 3
 	}
 	if all := sum(moved); all.Up < enough {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,16 @@ func family(pid int) ([]int, error) {
 		}
 	}
 	return all, nil
+}
+
+// Descendants returns the processes that descend from one and live.
+func Descendants(t testing.TB, pid int) []int {
+	t.Helper()
+	all, err := family(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[1:]
 }
 
 // FamilyMemory returns the proportional set size of a process and of all that

@@ -50,6 +50,11 @@ func newHost(t testing.TB, name string, pid int) *Host {
 // Network is where the host's network namespace is, for nsenter --net.
 func (h *Host) Network() string { return h.path }
 
+// Inside returns how args are run on the host by a program that is not of it.
+func (h *Host) Inside(args ...string) []string {
+	return append([]string{"nsenter", "--net=" + h.path, "--mount=" + strings.TrimSuffix(h.path, "net") + "mnt"}, args...)
+}
+
 // live makes the host's thread. The thread is never unlocked, so it ends with
 // this goroutine, and the kernel then kills what was started from it.
 func (h *Host) live(pid int, ready chan<- error) {

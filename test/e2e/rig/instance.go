@@ -122,19 +122,26 @@ type Result struct {
 // Run runs the command line on the server host.
 func (i *Instance) Run(args ...string) Result {
 	i.t.Helper()
-	cmd := exec.Command(i.Bin, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(i.Data)}, i.env...)
+	return i.World.Server.Run(i.t, append([]string{"HOME=" + filepath.Dir(i.Data)}, i.env...), i.Bin, args...)
+}
+
+// Run runs a program on the host to its end, for a minute at most. env is added
+// to a bare environment.
+func (h *Host) Run(t testing.TB, env []string, program string, args ...string) Result {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	start := time.Now()
-	if err := i.World.Server.Start(cmd); err != nil {
-		i.t.Fatalf("start vpn: %v", err)
+	if err := h.Start(cmd); err != nil {
+		t.Fatalf("start %s: %v", program, err)
 	}
 	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	err := cmd.Wait()
 	timer.Stop()
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-		i.t.Fatalf("run vpn: %v", err)
+		t.Fatalf("run %s: %v", program, err)
 	}
 	return Result{out.String(), errs.String(), cmd.ProcessState.ExitCode(), time.Since(start)}
 }
