@@ -71,6 +71,8 @@ func transport(dial func(context.Context) (net.Conn, error)) *http.Transport {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
 		Protocols:   new(http.Protocols),
+		// Requests that begin at once wait for one login, and share it.
+		MaxConnsPerHost: 1,
 	}
 	t.Protocols.SetUnencryptedHTTP2(true) // it is in ssh's hands
 	return t

@@ -108,6 +108,15 @@ func echo(c *http.Client, text string) (string, error) {
 func TestOneLoginCarriesAll(t *testing.T) {
 	logins := ssh(t, toFar(t, "echo Welcome; echo; printf 'no newline yet '; echo"))
 	c := open(t, "ssh://root@host:2222/run/it's.sock", true)
+	var all sync.WaitGroup
+	for range 20 { // at once, before there is anything to share
+		all.Go(func() {
+			if got, err := echo(c, "x"); err != nil || got != "x" {
+				t.Errorf("at the beginning: %q, %v", got, err)
+			}
+		})
+	}
+	all.Wait()
 	stays, err := c.Get("http://vpn/lines")
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +125,6 @@ func TestOneLoginCarriesAll(t *testing.T) {
 	if _, err := bufio.NewReader(stays.Body).ReadString('\n'); err != nil {
 		t.Fatalf("what is told before the answer ends: %v", err)
 	}
-	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {
 			text := strings.Repeat(strconv.Itoa(i), 100_000)
@@ -158,12 +166,18 @@ func TestABrokenWayIsOpenedAgain(t *testing.T) {
 	if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Kind != vpn.Unavailable || e.Message != "the connection to host broke: gone fishing" {
 		t.Errorf("the reader of an answer is told: %v", err)
 	}
-	if got, err := echo(c, "again"); err != nil || got != "again" {
-		t.Errorf("the next request: %q, %v", got, err)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got, err := echo(c, "again"); err != nil || got != "again" {
+				t.Errorf("the next request: %q, %v", got, err)
+			}
+		})
 	}
+	all.Wait()
 	got := lines(t, logins)
 	if len(got) != 2 || strings.Contains(got[0], "BatchMode") || !strings.Contains(got[1], "-o BatchMode=yes") {
-		t.Errorf("ssh was called with %q", got)
+		t.Errorf("ssh was called %d times, at first with %q", len(got), got[:min(2, len(got))])
 	}
 }
 
