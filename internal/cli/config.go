@@ -38,6 +38,9 @@ func (p *program) config() (config.Config, error) {
 // sources returns where the configuration comes from.
 func sources(p *program) config.Sources {
 	s := config.Sources{Getenv: p.Getenv, File: p.global.configFile, Root: os.Geteuid() == 0 || p.Getenv(startedByRoot) != ""}
+	if servesHere() != nil {
+		s.Root = true // a file is for another machine, where most are the system's
+	}
 	if p.global.dataDir != "" {
 		s.Flags = map[string]string{"data_dir": p.global.dataDir}
 	}
@@ -89,6 +92,9 @@ type configEdit struct {
 // editConfig changes the configuration file by edit, which is given its path
 // and text. A dry run does all but write.
 func editConfig(p *program, edit func(path string, data []byte) ([]byte, error)) (path string, changed bool, err error) {
+	if err := hasConfigFile(p); err != nil {
+		return "", false, err
+	}
 	path, err = config.FileToChange(sources(p))
 	if err != nil {
 		return "", false, err

@@ -26,6 +26,9 @@ func configGet(p *program) *cobra.Command {
 					return vpn.Errorf(vpn.NotFound, "the daemon knows no key %q", key)
 				})
 			}
+			if err := hasConfigFile(p); err != nil {
+				return err
+			}
 			c, err := p.config()
 			if err != nil {
 				return err

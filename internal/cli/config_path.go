@@ -14,6 +14,9 @@ func configPath(p *program) *cobra.Command {
 		Use: "path", Short: "Print which configuration file is read", Args: exactly(),
 		Example: "  vpn config path",
 		RunE: func(*cobra.Command, []string) error {
+			if err := hasConfigFile(p); err != nil {
+				return err
+			}
 			path := config.File(sources(p))
 			if path == "" {
 				return vpn.Errorf(vpn.Invalid, "there is no place for the configuration file: HOME is not set").

@@ -25,6 +25,9 @@ what it read when it started or was reloaded: --daemon shows that.`,
 					return showConfig(p.printer(), c.Values, origin)
 				})
 			}
+			if err := hasConfigFile(p); err != nil {
+				return err
+			}
 			c, err := p.config()
 			if err != nil {
 				return err

@@ -22,6 +22,9 @@ func configValidate(p *program) *cobra.Command {
 				}
 				return configIsGood(p, args[0])
 			}
+			if err := hasConfigFile(p); err != nil {
+				return err
+			}
 			if _, err := p.config(); err != nil {
 				return err
 			}

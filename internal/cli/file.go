@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"vpn/internal/vpn"
@@ -13,6 +14,10 @@ import (
 
 // How commands write files. What root makes in somebody else's directory
 // belongs to that person: a file of root's there could not be used.
+
+// onWindows reports that there is no sudo, no mode of a file, and no path
+// without a drive.
+const onWindows = runtime.GOOS == "windows"
 
 // ids are who owns a file.
 type ids struct{ uid, gid int }
@@ -123,6 +128,9 @@ func fill(f *os.File, data []byte, perm fs.FileMode, owner ids) error {
 }
 
 func syncDir(dir string) error {
+	if onWindows {
+		return nil // it takes care of that by itself, and of nobody who asks
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -134,6 +142,9 @@ func syncDir(dir string) error {
 func makeDirs(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if filepath.Dir(dir) == dir {
+		return fs.ErrNotExist // a drive of Windows'
 	}
 	if err := makeDirs(filepath.Dir(dir)); err != nil {
 		return err
@@ -162,12 +173,16 @@ func fileProblem(verb, path string, err error) error {
 	switch {
 	case isFull(err):
 		return noRoom(fmt.Errorf("%s %s: %w", verb, path, err))
+	case errors.Is(err, fs.ErrPermission) && onWindows:
+		return vpn.Errorf(vpn.Denied, "%s %s: %w", verb, path, err).WithHint("name a file of your own")
 	case errors.Is(err, fs.ErrPermission):
 		return vpn.Errorf(vpn.Denied, "%s %s: %w", verb, path, err).WithHint("use sudo, or name a file of your own")
 	case errors.Is(err, fs.ErrExist):
 		return vpn.Errorf(vpn.Conflict, "%s exists already", path).WithHint("add --yes to replace it, or choose another name")
 	case errors.Is(err, fs.ErrNotExist) && verb == "read":
 		return vpn.Errorf(vpn.Invalid, "%s %s: no such file", verb, path).WithHint("is it written right, and on this machine?")
+	case errors.Is(err, fs.ErrNotExist) && onWindows:
+		return vpn.Errorf(vpn.Invalid, "%s %s: its directory is not there", verb, path).WithHint("make it: mkdir %s", filepath.Dir(path))
 	case errors.Is(err, fs.ErrNotExist):
 		return vpn.Errorf(vpn.Invalid, "%s %s: its directory is not there", verb, path).WithHint("make it: mkdir -p %s", filepath.Dir(path))
 	case errors.Is(err, syscall.EROFS):

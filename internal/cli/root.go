@@ -57,7 +57,7 @@ func rootCommand(p *program) *cobra.Command {
 	return treeOf(p,
 		upCommand(p), ofThisMachine(serveCommand(p)), statusCommand(p),
 		usersCommand(p), serverCommand(p), proxyCommand(p), monitorCommand(p), logsCommand(p), tuiCommand(p), ofThisMachine(configCommand(p)),
-		ofThisMachine(serviceCommand(p)), ofThisMachine(composeCommand(p)), reloadCommand(p), ofThisMachine(imageCommand(p)), ofThisMachine(upgradeCommand(p)), ofThisMachine(uninstallCommand(p)),
+		onLinux(serviceCommand(p)), onLinux(composeCommand(p)), reloadCommand(p), ofThisMachine(imageCommand(p)), onLinux(upgradeCommand(p)), onLinux(uninstallCommand(p)),
 		completionsCommand(p), versionCommand(p), manCommand(p), workerCommand(p), containerCommand(p), dialStdioCommand(p),
 	)
 }
@@ -82,6 +82,9 @@ func treeOf(p *program, commands ...*cobra.Command) *cobra.Command {
 				return err
 			}
 			if err := mayNameSocket(p, cmd); err != nil {
+				return err
+			}
+			if err := mayBeHere(cmd); err != nil {
 				return err
 			}
 			if err := chooseForm(p, cmd, args, outputGiven); err != nil {

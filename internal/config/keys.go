@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"path/filepath"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,13 +39,13 @@ var keys = []key{
 		example: SystemDataDir,
 		path:    true,
 		set: func(c *Config, text string) error {
-			if !filepath.IsAbs(text) {
+			if !path.IsAbs(text) { // where it is used, which is where there are servers
 				return errors.New("an absolute path")
 			}
 			if strings.ContainsFunc(text, isControl) {
 				return errors.New("an absolute path without line breaks and other control characters")
 			}
-			c.DataDir = filepath.Clean(text)
+			c.DataDir = path.Clean(text)
 			return nil
 		},
 		get: func(c Config) string { return c.DataDir },

@@ -42,6 +42,9 @@ func File(getenv func(string) string) string {
 	if home := getenv("HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, ".config", "vpn", "tui.yaml")
 	}
+	if dir := getenv("AppData"); filepath.IsAbs(dir) { // Windows
+		return filepath.Join(dir, "vpn", "tui.yaml")
+	}
 	return ""
 }
 

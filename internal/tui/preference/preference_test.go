@@ -88,3 +88,16 @@ func TestTheGuidesFile(t *testing.T) {
 		}
 	}
 }
+
+func TestFileOfAPerson(t *testing.T) {
+	for want, env := range map[string]map[string]string{
+		"/x/vpn/tui.yaml":              {"XDG_CONFIG_HOME": "/x", "HOME": "/home/a", "AppData": "/roaming"},
+		"/home/a/.config/vpn/tui.yaml": {"XDG_CONFIG_HOME": "not absolute", "HOME": "/home/a", "AppData": "/roaming"},
+		"/roaming/vpn/tui.yaml":        {"AppData": "/roaming"}, // Windows has no HOME
+		"":                             {},
+	} {
+		if got := preference.File(func(name string) string { return env[name] }); got != want {
+			t.Errorf("with %v: %q, want %q", env, got, want)
+		}
+	}
+}
