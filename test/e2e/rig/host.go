@@ -138,12 +138,15 @@ func (h *Host) Bind(t testing.TB, from, to string) {
 	}
 }
 
-// Start starts cmd on the host. The kernel kills it when the host ends.
+// Start starts cmd on the host. The kernel kills it when the host ends, or
+// sends the signal that cmd wants then.
 func (h *Host) Start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &unix.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
+	if cmd.SysProcAttr.Pdeathsig == 0 {
+		cmd.SysProcAttr.Pdeathsig = unix.SIGKILL
+	}
 	return h.do(cmd.Start)
 }
 

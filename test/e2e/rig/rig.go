@@ -30,6 +30,8 @@ const (
 	envBinary = "VPN_E2E_BINARY"   // a vpn binary to test instead of building one
 	envRace   = "VPN_E2E_RACE"     // build it with the race detector; "static": as containers need it
 	envCover  = "VPN_E2E_COVERDIR" // build it to write coverage there
+
+	envPrograms = "VPN_E2E_PROGRAMS" // not chosen: where those are that tests build
 )
 
 // atOnce is how many tests run side by side, on however few processors: they
@@ -54,6 +56,7 @@ func Main(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	_ = os.Setenv(envPrograms, dir)
 	if os.Getenv(envBinary) == "" {
 		bin := filepath.Join(dir, "vpn")
 		if err := build(bin); err != nil {
