@@ -105,7 +105,7 @@ func (e *Engine) use(s *session, number uint64, from netip.AddrPort, sock *net.U
 	}
 	s.heard, s.home, s.via = now, from, sock
 	network := networkOf(from.Addr())
-	if r := s.relay; r != nil {
+	if r := s.relay; r != nil && !r.ended() {
 		if r.network == network {
 			return r, nil
 		}
@@ -243,9 +243,18 @@ func (r *relay) download() {
 		_, _ = via.WriteToUDPAddrPort(s.answer(in.buf.b, n, from, now), home)
 	}
 	s.mu.Lock()
-	s.relay = nil
+	if s.relay == r { // else the client was back before this one knew that it is over
+		s.relay = nil
+	}
 	s.mu.Unlock()
 	r.flow.Load().close()
+}
+
+// ended reports whether the relay was shut.
+func (r *relay) ended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
 }
 
 // wanted reports whether somebody may answer the client.
