@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"vpn/internal/vpn"
@@ -41,6 +42,23 @@ func (c *Control) Set(level slog.Level, format string) error {
 	c.level.Set(level)
 	c.json.Store(format == "json")
 	return nil
+}
+
+// Adjust is [Control.Set] for what a worker is told. An unknown level is an
+// error of kind [vpn.Invalid] too.
+func (c *Control) Adjust(l vpn.Logging) error {
+	var level slog.Level
+	if !slices.Contains(vpn.LogLevels(), l.Level) || level.UnmarshalText([]byte(l.Level)) != nil {
+		return vpn.Unknown("log level", string(l.Level), levelNames())
+	}
+	return c.Set(level, l.Format)
+}
+
+func levelNames() (out []string) {
+	for _, l := range vpn.LogLevels() {
+		out = append(out, string(l))
+	}
+	return out
 }
 
 // either is two handlers, of which one writes.

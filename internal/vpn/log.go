@@ -25,6 +25,13 @@ func (l LogLevel) AtLeast(least LogLevel) bool {
 	return slices.Index(LogLevels(), l) >= slices.Index(LogLevels(), least)
 }
 
+// Logging is how a worker is to log: what weighs as much as Level at least, as
+// "text" or as "json".
+type Logging struct {
+	Level  LogLevel `json:"level"`
+	Format string   `json:"format"`
+}
+
 // ControlPlane is the source of the lines that no server's worker has
 // written. No server can have that name.
 const ControlPlane = "control plane"
