@@ -128,6 +128,8 @@ type fakeWorker struct {
 	shares  vpn.Shares
 	parts   map[vpn.UserID]vpn.Share
 	told    int // shares
+	logs    []vpn.Logging
+	mute    error // what SetLog fails with
 	demands map[vpn.UserID]vpn.Demand
 	moved   vpn.Demand // by the flows of a test's user
 	born    time.Time
@@ -268,6 +270,15 @@ func (w *fakeWorker) SetShares(_ context.Context, epoch string, s vpn.Shares) er
 		delete(w.parts, u)
 	}
 	return w.deafness()
+}
+
+func (w *fakeWorker) SetLog(_ context.Context, l vpn.Logging) error {
+	if err := w.lock(); err != nil {
+		return err
+	}
+	defer w.mu.Unlock()
+	w.logs = append(w.logs, l)
+	return w.mute
 }
 
 func (w *fakeWorker) Shares(context.Context) (vpn.Shares, error) {

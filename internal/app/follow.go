@@ -44,6 +44,9 @@ func (k *keeper) follow(ctx context.Context) error {
 	} else {
 		since = k.revision
 	}
+	if err := tellLog(ctx, k, w); err != nil {
+		return err
+	}
 	now, err := k.read(ctx, since)
 	if err != nil {
 		return err
@@ -122,6 +125,7 @@ func (k *keeper) greet(ctx context.Context, w Worker) error {
 	if err := k.r.allots.observe(ctx, k.id, cs); err != nil {
 		return err
 	}
+	k.logs = nil
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.health, k.answered = h, time.Now()

@@ -31,6 +31,7 @@ type keeper struct {
 	at        Place
 	spec      *vpn.ServerSpec // nil: not known, tell everything
 	revision  uint64
+	logs      *vpn.Logging // how the worker logs; nil: not known
 	born      time.Time
 	crashes   int // in a row, each soon after a start
 	notBefore time.Time

@@ -39,6 +39,7 @@ type Reconciler struct {
 	feeds    *feeds
 	onlooker onlooker
 	roster   *roster
+	logging  atomic.Pointer[vpn.Logging] // how workers are to log; nil: as they do
 
 	mu         sync.Mutex
 	supervised context.Context //nolint:containedctx // the life of the keepers, given to Run

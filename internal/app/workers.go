@@ -73,6 +73,7 @@ type Worker interface {
 	Usage(ctx context.Context, after uint64) (vpn.Counters, error)
 	Sessions(ctx context.Context) ([]vpn.Session, error)
 	Kick(ctx context.Context, u vpn.UserID) (int, error)
+	SetLog(ctx context.Context, l vpn.Logging) error // no error if it cannot
 
 	// Stop ends the worker in order and returns its final counters once its
 	// process has ended. Kill ends it at once; it returns when the process

@@ -13,9 +13,9 @@ import (
 func reloadCommand(p *program) *cobra.Command {
 	return changes[vpn.Reload](p, &cobra.Command{
 		Use: "reload", Short: "Make the daemon read its configuration again", Args: exactly(),
-		Long: `Make the daemon read its configuration again. log_level, log_format, public_host,
-runtime and worker_uids come into force at once, the last for servers that start
-from then on; data_dir takes a restart. A configuration that is wrong is refused as
+		Long: `Make the daemon read its configuration again. log_level and log_format, of the daemon
+and of all servers, public_host, runtime and worker_uids come into force at once, the
+last for servers that start from then on; data_dir takes a restart. A configuration that is wrong is refused as
 a whole, and the one before stays in force.`,
 		Example: `  vpn reload
   vpn reload --dry-run                       see whether it would be taken, and what would change`,

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -18,12 +19,14 @@ func workerCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use: worker.Command + " NAME", Hidden: true, Short: "Run one server; started by the daemon", Args: exactly("NAME"),
 		RunE: func(*cobra.Command, []string) error {
-			log, err := logging.New(p.Err, logging.Options{})
+			log, control, err := logging.NewBounded(p.Err, slog.LevelInfo, "")
 			if err != nil {
 				return err
 			}
 			p.stay = func(ctx context.Context) error {
-				return worker.Main(ctx, worker.Options{Engines: all.Engines(), Version: buildInfo().Version, Log: log})
+				return worker.Main(ctx, worker.Options{
+					Engines: all.Engines(), Version: buildInfo().Version, Log: log, Adjust: control.Adjust,
+				})
 			}
 			return nil
 		},

@@ -276,7 +276,7 @@ func TestHints(t *testing.T) {
 		"data_dri: /x":     "did you mean data_dir?",
 		"log-level: info":  "did you mean log_level?",
 		"socket: /x":       "there is: data_dir, public_host, log_level, log_format, worker_uids, runtime",
-		"log_format: yaml": "log_format is how the log is written: text or json, for example text",
+		"log_format: yaml": "log_format is how the daemon and all servers write their logs: text or json, for example text",
 	} {
 		_, err := load(Sources{File: writeFile(t, text)}, nowhere(t))
 		if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Hint != want {

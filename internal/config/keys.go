@@ -65,7 +65,7 @@ var keys = []key{
 	},
 	{
 		name:    "log_level",
-		help:    "the least weight of what is logged: debug, info, warn or error",
+		help:    "the least weight of what the daemon and all servers log: debug, info, warn or error; debug says who is refused, and why",
 		preset:  "info",
 		example: "info",
 		choices: []string{"debug", "info", "warn", "error"},
@@ -81,7 +81,7 @@ var keys = []key{
 	},
 	{
 		name:    "log_format",
-		help:    "how the log is written: text or json",
+		help:    "how the daemon and all servers write their logs: text or json",
 		preset:  "text",
 		example: "text",
 		choices: []string{"text", "json"},

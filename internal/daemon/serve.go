@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"vpn/internal/client"
 	"vpn/internal/config"
 	"vpn/internal/logging"
+	"vpn/internal/vpn"
 )
 
 const (
@@ -85,6 +87,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if err := own.open(filepath.Join(o.Config.DataDir, logDir)); err != nil {
 		o.Log.Warn("the log is not kept", slog.Any("err", err))
 	}
+	s.app.SetLogging(workersLog(o.Config))
 	s.control.apply = s.apply
 	l, err := listen(s.runDir, systemDir(o.Config.DataDir), o.Handover)
 	if err != nil {
@@ -245,9 +248,15 @@ func (s *serving) apply(c config.Config) {
 	s.app.SetRuntime(homeOfNew(c))
 	s.workers.SetUIDs(c.WorkerUIDs)
 	s.kept.Set(c.LogLevel)
+	s.app.SetLogging(workersLog(c))
 	if s.options.Adjust != nil {
 		s.options.Adjust(c)
 	}
+}
+
+// workersLog is how workers are to log, by the configuration.
+func workersLog(c config.Config) vpn.Logging {
+	return vpn.Logging{Level: vpn.LogLevel(strings.ToLower(c.LogLevel.String())), Format: c.LogFormat}
 }
 
 // obey does what a signal asks for. What comes of it is in the log.

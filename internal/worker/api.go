@@ -39,6 +39,7 @@ func (h *host) handler() http.Handler {
 		"GET /v1/usage":       h.getUsage,
 		"GET /v1/sessions":    h.getSessions,
 		"DELETE /v1/sessions": h.deleteSessions,
+		"PUT /v1/log":         h.adjust.putLog,
 		"POST /v1/stop":       h.postStop,
 	} {
 		mux.Handle(pattern, h.answer(e))

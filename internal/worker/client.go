@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -157,35 +158,43 @@ func (c *Client) exchange(ctx context.Context, timeout time.Duration, method, pa
 	req.Header.Set("Accept", accept)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return "", nil, c.silent(err)
+		return "", nil, silent(c.process, err)
 	}
 	defer resp.Body.Close()
 	var b bytes.Buffer
 	b.Grow(int(min(max(resp.ContentLength, 0), maxBody)) + bytes.MinRead) // or it would be copied as it grows
 	if _, err := b.ReadFrom(io.LimitReader(resp.Body, maxBody)); err != nil {
-		return "", nil, c.silent(err)
+		return "", nil, silent(c.process, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return "", nil, refusal(resp.Status, b.Bytes())
+		return "", nil, refusal(resp, b.Bytes())
 	}
 	return resp.Header.Get("Content-Type"), b.Bytes(), nil
 }
 
 // silent is the error of a call that was not answered.
-func (c *Client) silent(err error) error {
+func silent(p Process, err error) error {
 	select {
-	case <-c.Done():
+	case <-p.Done():
 		return &vpn.Error{Kind: vpn.Unavailable, Message: "the worker has ended", Err: err}
 	default:
 		return &vpn.Error{Kind: vpn.Unavailable, Message: "the worker does not answer", Err: err}
 	}
 }
 
+// errUnknownCall is under the error of a call that the worker does not know: it
+// is of an earlier version.
+var errUnknownCall = errors.New("unknown call")
+
 // refusal is the error that the worker answered.
-func refusal(status string, answer []byte) error {
+func refusal(resp *http.Response, answer []byte) error {
 	var w wireError
 	if json.Unmarshal(answer, &w) != nil || w.Kind == "" {
-		return vpn.Errorf(vpn.Internal, "the worker answered %s", status)
+		e := vpn.Errorf(vpn.Internal, "the worker answered %s", resp.Status)
+		if resp.StatusCode == http.StatusNotFound {
+			e.Err = errUnknownCall
+		}
+		return e
 	}
 	return &vpn.Error{Kind: w.Kind, Message: w.Message, Hint: w.Hint}
 }

@@ -47,6 +47,7 @@ func TestSilentWorker(t *testing.T) {
 		want time.Duration
 	}{
 		"health": {func(ctx context.Context, c *Client) error { _, err := c.Health(ctx); return err }, 2 * time.Second},
+		"log":    {func(ctx context.Context, c *Client) error { return c.SetLog(ctx, vpn.Logging{}) }, 2 * time.Second},
 		"usage":  {func(ctx context.Context, c *Client) error { _, err := c.Usage(ctx, 1); return err }, 2 * time.Second},
 		"put":    {func(ctx context.Context, c *Client) error { return c.Put(ctx, fullSpec()) }, 10 * time.Second},
 		"patch":  {func(ctx context.Context, c *Client) error { return c.Patch(ctx, vpn.Patch{}) }, 10 * time.Second},

@@ -41,6 +41,7 @@ type host struct {
 	anywhere bool
 	state    *state // nil: nobody starts this worker anew but the control plane
 	allotted allotted
+	adjust   adjustable
 
 	turn chan struct{} // holds one token; whoever has put it there may change what runs
 	// Guarded by turn.
@@ -71,12 +72,13 @@ type hostOptions struct {
 	tunnel   int // a descriptor; 0: none
 	anywhere bool
 	state    *state
+	adjust   adjustable
 }
 
 func newHost(o hostOptions) *host {
 	h := &host{
 		engines: o.engines, version: o.version, log: o.log, epoch: o.epoch, confined: o.confined, tunnel: o.tunnel,
-		anywhere: o.anywhere, state: o.state,
+		anywhere: o.anywhere, state: o.state, adjust: o.adjust,
 		started: time.Now().UTC(), memory: residentMemory(),
 		meter: meter.New(meter.Options{Epoch: o.epoch, Now: time.Now, Log: o.log, Most: mostConnections(o.log)}),
 		guard: egress.New(nil),

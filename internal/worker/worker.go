@@ -47,6 +47,10 @@ type Options struct {
 	Engines map[vpn.Protocol]engine.New
 	Version string
 	Log     *slog.Logger // nil: text on standard error
+
+	// Adjust changes how Log writes, while it is in use; what it does not know
+	// is an error of kind [vpn.Invalid]. nil: the log stays as it is.
+	Adjust func(vpn.Logging) error
 }
 
 const (
@@ -99,7 +103,7 @@ func Main(ctx context.Context, o Options) error {
 	defer file.Close()
 	own := hostOptions{
 		engines: o.Engines, version: o.Version, log: log, epoch: newEpoch(), final: file, confined: confined,
-		tunnel: tunnel(), anywhere: os.Getenv(AnywhereEnv) != "",
+		tunnel: tunnel(), anywhere: os.Getenv(AnywhereEnv) != "", adjust: o.Adjust,
 	}
 	var last *vpn.Spec
 	if dir := os.Getenv(StateEnv); dir != "" {
@@ -123,7 +127,7 @@ func Serve(ctx context.Context, l net.Listener, final io.Writer, o Options) erro
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return serve(ctx, l, newHost(hostOptions{engines: o.Engines, version: o.Version, log: log, epoch: newEpoch(), final: final}))
+	return serve(ctx, l, newHost(hostOptions{engines: o.Engines, version: o.Version, log: log, epoch: newEpoch(), final: final, adjust: o.Adjust}))
 }
 
 // serve answers on l until h is stopped or ctx ends.

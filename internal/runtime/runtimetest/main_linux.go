@@ -62,6 +62,12 @@ func beWorker() error {
 	return worker.Main(context.Background(), worker.Options{
 		Engines: map[vpn.Protocol]engine.New{Echo: newEcho},
 		Version: Version,
+		Adjust: func(l vpn.Logging) error {
+			if l.Level == vpn.LogWarn {
+				return vpn.Errorf(vpn.Invalid, "this worker never warns")
+			}
+			return nil
+		},
 	})
 }
 

@@ -223,6 +223,10 @@ func ceilings(turn uint64, u vpn.UserID, bytes uint64) vpn.Ceilings {
 func testShares(t *testing.T, k Kind) {
 	b := k.bench(t)
 	w := b.Start()
+	if err := w.SetLog(b.Context(), vpn.Logging{Level: vpn.LogDebug}); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, w.SetLog(b.Context(), vpn.Logging{Level: vpn.LogWarn}), vpn.Invalid)
 	spec := b.Spec(1, "alice", "bob")
 	for i := range spec.Grants {
 		spec.Grants[i].RateDown, spec.Grants[i].Devices = 10_000_000, 3
