@@ -31,6 +31,7 @@ func (m *Meter) Set(grants []vpn.Grant) {
 		c.generation = m.generation
 		c.blocked, c.removed = g.Blocked, false
 		c.notBefore, c.notAfter = g.NotBefore, g.NotAfter
+		c.user.name = g.Name
 		c.user.setHold(g.Hold)
 		cut = m.judge(cut, c, now)
 	}

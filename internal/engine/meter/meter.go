@@ -143,18 +143,27 @@ func (m *Meter) Close() {
 // closed. It may be nil for a flow that is nothing but the datagrams that
 // pass Take.
 func (m *Meter) Open(id vpn.CredentialID, source netip.AddrPort, network string, cut func(error)) (*Flow, error) {
+	f, name, err := open(m, id, source, network, cut)
+	if name != "" {
+		m.log.Debug("user refused", slog.String("user", name), slog.Any("source", source), slog.Any("err", err))
+	}
+	return f, err
+}
+
+// open is Open, and returns the name of a user who is refused, if somebody is.
+func open(m *Meter, id vpn.CredentialID, source netip.AddrPort, network string, cut func(error)) (*Flow, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return nil, errStopped
+		return nil, "", errStopped
 	}
 	c := m.credentials[id]
 	if c == nil || c.removed {
-		return nil, errUnknown
+		return nil, "", errUnknown
 	}
 	now := m.clock.Now()
 	if err := c.standing(now); err != nil {
-		return nil, err
+		return nil, c.user.name, err
 	}
 	f := &Flow{
 		meter:      m,
@@ -170,13 +179,13 @@ func (m *Meter) Open(id vpn.CredentialID, source netip.AddrPort, network string,
 	m.rouse(c.user)
 	gone, err := c.user.admit(f)
 	if err != nil {
-		return nil, err
+		return nil, c.user.name, err
 	}
 	f.hangUp(gone)
 	m.lastFlow++
 	m.begin(c.user, now)
 	m.expireBy(c.ends())
-	return f, nil
+	return f, "", nil
 }
 
 // Kick ends the live flows of a user and returns how many there were. The

@@ -1,10 +1,13 @@
 package meter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -170,6 +173,42 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	dial(t, m, "fine", "203.0.113.1")
+}
+
+// At debug, and only there, whoever is known and not let in is named, with the
+// place and the reason.
+func TestRefusalsAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	level := new(slog.LevelVar)
+	m := New(Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level}))})
+	t.Cleanup(m.Close)
+	named := func(g *vpn.Grant) { g.Name = "alice" }
+	m.Set([]vpn.Grant{grant("c1", "a", named, blocked), grant("c2", "b", func(g *vpn.Grant) { g.Name, g.Devices = "bob", 1 })})
+	dial(t, m, "c2", "203.0.113.1")
+	try := func() {
+		for _, c := range []vpn.CredentialID{"c1", "c2", "nobody"} {
+			if _, err := tryDial(t, m, c, "203.0.114.1"); err == nil {
+				t.Errorf("%s is let in", c)
+			}
+		}
+	}
+	try()
+	if log.Len() > 0 {
+		t.Errorf("at info: %s", &log)
+	}
+	level.Set(slog.LevelDebug)
+	try()
+	for _, want := range []string{
+		`msg="user refused" user=alice source=203.0.114.1:`, `err="` + errBlocked.Error() + `"`,
+		`msg="user refused" user=bob source=203.0.114.1:`, `err="` + errDevices.Error() + `"`,
+	} {
+		if strings.Count(log.String(), want) != 1 {
+			t.Errorf("it does not say %s:\n%s", want, &log)
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, &log)
+	}
 }
 
 func TestKick(t *testing.T) {

@@ -79,6 +79,7 @@ type user struct {
 	meter *Meter
 
 	// guarded by Meter.mu
+	name        string        // for the log
 	credentials []*credential // retired ones too
 	generation  uint64        // of the last Set that named it
 	restless    bool          // it is one of Meter.restless

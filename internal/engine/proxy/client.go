@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -85,7 +86,15 @@ func (e *Engine) serve(raw *net.TCPConn) {
 	}
 	c.leave, c.visit = leave, &visit{engine: e, client: c}
 	r := e.rules.Load()
-	if !r.admits(c.source.Addr()) || !e.strange.enter(c.source.Addr()) {
+	var turnedAway error
+	switch {
+	case !r.admits(c.source.Addr()):
+		turnedAway = errElsewhere
+	case !e.strange.enter(c.source.Addr()):
+		turnedAway = errTooMany
+	}
+	if turnedAway != nil {
+		e.log.Debug("stranger", slog.Any("source", c.source), slog.Any("err", turnedAway))
 		_ = c.Close()
 		return
 	}
@@ -156,6 +165,14 @@ func (h *handoff) Close() error {
 
 // Addr implements [net.Listener].
 func (h *handoff) Addr() net.Addr { return &net.TCPAddr{} }
+
+// Why somebody is a stranger, for the log.
+var (
+	errPassword   = errors.New("no user has that name and password")
+	errNoPassword = errors.New("no name and password are given")
+	errElsewhere  = errors.New("nobody is admitted from there")
+	errTooMany    = errors.New("too many there have not shown who they are")
+)
 
 // identify returns whose name and password these are, once it is the turn of
 // who asks, or nil.

@@ -88,6 +88,7 @@ func (e *Engine) socks(c *client) {
 	_ = c.raw.SetDeadline(time.Now().Add(e.greet))
 	a, err := t.whoIs()
 	if err != nil {
+		e.log.Debug("stranger", slog.Any("source", c.source), slog.Any("err", err))
 		c.part()
 		return
 	}
@@ -112,7 +113,7 @@ func (e *Engine) socks(c *client) {
 		err = t.connectTo(a, to)
 	}
 	if err != nil {
-		e.log.Debug("request refused", slog.String("source", c.source.String()), slog.Any("err", err))
+		e.log.Debug("request refused", slog.Any("source", c.source), slog.Any("err", err))
 		t.turnAway(replyTo(err))
 	}
 }
@@ -170,7 +171,7 @@ func (t *socksTalk) whoIs() (*account, error) {
 		return a, err
 	}
 	_, _ = t.client.raw.Write([]byte{socksVersion, methodRefused})
-	return nil, errGreeting
+	return nil, errNoPassword
 }
 
 // askPassword is RFC 1929.
@@ -191,7 +192,7 @@ func (t *socksTalk) askPassword() (*account, error) {
 	_ = t.client.raw.SetDeadline(time.Now().Add(t.greet)) // it may have been waiting
 	if a == nil {
 		_, _ = t.client.raw.Write([]byte{passwordVersion, 1})
-		return nil, errGreeting
+		return nil, errPassword
 	}
 	_, err = t.client.raw.Write([]byte{passwordVersion, 0})
 	return a, err

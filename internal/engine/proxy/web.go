@@ -137,12 +137,19 @@ func (h *web) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer leave()
 	v := visitOf(r)
 	if !e.rules.Load().admits(v.client.source.Addr()) {
+		e.log.Debug("stranger", slog.Any("source", v.client.source), slog.Any("err", errElsewhere))
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	a := e.requester(v.client, r.Header.Values("Proxy-Authorization"))
+	shown := r.Header.Values("Proxy-Authorization")
+	a := e.requester(v.client, shown)
 	if a == nil {
+		err := errPassword
+		if len(shown) == 0 {
+			err = errNoPassword
+		}
+		e.log.Debug("stranger", slog.Any("source", v.client.source), slog.Any("err", err))
 		askPassword(w, r)
 		return
 	}
@@ -205,7 +212,7 @@ func askPassword(w http.ResponseWriter, r *http.Request) {
 
 // fail says why a request could not be carried.
 func (e *Engine) fail(w http.ResponseWriter, r *http.Request, err error) {
-	e.log.Debug("request refused", slog.String("source", visitOf(r).client.source.String()), slog.Any("err", err))
+	e.log.Debug("request refused", slog.Any("source", visitOf(r).client.source), slog.Any("err", err))
 	status, text := http.StatusBadGateway, "the destination cannot be reached"
 	var own *vpn.Error
 	switch {

@@ -115,7 +115,7 @@ func (p *postbox) introduce(l letter, plain []byte) {
 	}
 	a, err := p.associate(k, l.from)
 	if err != nil {
-		p.log.Debug("flow refused", slog.String("source", l.from.String()), slog.Any("err", err))
+		p.log.Debug("flow refused", slog.Any("source", l.from), slog.Any("err", err))
 		return
 	}
 	a.send(text)

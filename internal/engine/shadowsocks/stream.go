@@ -60,7 +60,7 @@ func (s *aead) stream(d *door) func(*net.TCPConn) {
 		var hello [helloSize]byte
 		k, err := c.authenticate(hello[:])
 		if err != nil {
-			s.log.Debug("no key", slog.String("source", c.source.String()), slog.Any("err", err))
+			s.log.Debug("stranger", slog.Any("source", c.source), slog.Any("err", err))
 			c.absorb()
 			return
 		}
@@ -171,7 +171,7 @@ func (c *client) serve(k *key, hello []byte) {
 		inbound.HangUp(c.conn)
 	})
 	if err != nil {
-		c.log.Debug("flow refused", slog.String("source", c.source.String()), slog.Any("err", err))
+		c.log.Debug("flow refused", slog.Any("source", c.source), slog.Any("err", err))
 		return
 	}
 	defer f.Close()
@@ -191,7 +191,7 @@ func (c *client) serve(k *key, hello []byte) {
 	_ = c.conn.SetReadDeadline(time.Time{})
 	dst, err := c.guard.DialContext(ctx, "tcp", to)
 	if err != nil {
-		c.log.Debug("destination refused", slog.String("source", c.source.String()), slog.Any("err", err))
+		c.log.Debug("destination refused", slog.Any("source", c.source), slog.Any("err", err))
 		return
 	}
 	t.carry(dst.(*net.TCPConn), early)

@@ -25,20 +25,37 @@ func (e *Engine) serve(raw *net.TCPConn) {
 	}
 	defer leave()
 	authenticated, err := reality.Server(ctx, e.wires.wrap(raw), e.reality.Load())
-	if err != nil {
-		return // a stranger: the target has answered, and the connection is closed
+	if err != nil { // the target has answered, and the connection is closed
+		e.tell(ctx, raw, true, err)
+		return
 	}
 	conn := &xreality.Conn{Conn: authenticated}
 	defer func() { _ = conn.Close() }()
 
 	source := xnet.DestinationFromAddr(raw.RemoteAddr())
-	ctx = session.ContextWithInbound(ctx, &session.Inbound{
+	in := &session.Inbound{
 		Source: source,
 		Local:  xnet.DestinationFromAddr(raw.LocalAddr()),
 		Conn:   conn,
-	})
+	}
+	ctx = session.ContextWithInbound(ctx, in)
 	ctx = session.ContextWithContent(ctx, &session.Content{})
 	if err := e.door.Process(ctx, xnet.Network_TCP, conn, e.door.dispatcher); err != nil {
-		e.log.Debug("connection ended", slog.String("source", source.NetAddr()), slog.String("err", withoutSecrets(err.Error())))
+		stranger := in.User == nil // who has the server's key, and no id that is known here
+		e.tell(ctx, raw, stranger, err)
+	}
+}
+
+// tell logs how a connection ended, at debug: all that costs something is done
+// only if somebody wants to know.
+func (e *Engine) tell(ctx context.Context, conn net.Conn, stranger bool, err error) {
+	if !e.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("source", conn.RemoteAddr().String()), slog.String("err", withoutSecrets(err.Error()))}
+	if stranger {
+		e.log.LogAttrs(ctx, slog.LevelDebug, "stranger", attrs...)
+	} else {
+		e.log.LogAttrs(ctx, slog.LevelDebug, "connection ended", attrs...)
 	}
 }

@@ -218,12 +218,7 @@ func (e *Engine) start(spec vpn.ServerSpec, set settings, next *peers) error {
 	if err != nil {
 		return err
 	}
-	d := device.NewDevice(c.Device, e.bind, &device.Logger{
-		Verbosef: device.DiscardLogf,
-		Errorf: func(format string, args ...any) {
-			e.log.Debug("wireguard-go", slog.String("says", sprintf(format, args)))
-		},
-	})
+	d := device.NewDevice(c.Device, e.bind, &device.Logger{Verbosef: e.pass, Errorf: e.pass})
 	err = d.IpcSet("private_key=" + hexed(set.keys.PrivateKey) + "\n" + describe(next.all()))
 	if err == nil {
 		err = d.Up()

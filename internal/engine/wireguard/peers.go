@@ -1,8 +1,10 @@
 package wireguard
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"strings"
@@ -138,7 +140,13 @@ func describe(ps []*peer) string {
 
 func hexed(k wireguard.Key) string { return hex.EncodeToString(k[:]) }
 
-func sprintf(format string, args []any) string { return fmt.Sprintf(format, args...) }
+// pass passes on what wireguard-go says, of strangers among others, if somebody
+// wants to know. It names peers by the ends of their public keys.
+func (e *Engine) pass(format string, args ...any) {
+	if ctx := context.Background(); e.log.Enabled(ctx, slog.LevelDebug) {
+		e.log.LogAttrs(ctx, slog.LevelDebug, "wireguard-go", slog.String("says", fmt.Sprintf(format, args...)))
+	}
+}
 
 // open returns the peer's flow. Where there is none, one is opened: the device
 // has come, or has come back.

@@ -72,14 +72,14 @@ func (e *Engine) serve(conn *net.TCPConn) {
 	r, err := e.hear(o)
 	source := sourceOf(conn.RemoteAddr())
 	if err != nil {
-		e.log.Debug("stranger", slog.String("source", source.String()), slog.Any("err", err))
+		e.log.Debug("stranger", slog.Any("source", source), slog.Any("err", err))
 		o.drain()
 		return
 	}
 	known()
 	o.src.fresh = largeBuffer
 	if err := e.carry(r, o, source); err != nil {
-		e.log.Debug("request refused", slog.String("source", source.String()),
+		e.log.Debug("request refused", slog.Any("source", source),
 			slog.String("credential", string(r.user.credential)), slog.Any("err", err))
 		bye = func() { inbound.HangUp(conn) }
 	}

@@ -51,7 +51,7 @@ func (e *Engine) receive(sock *net.UDPConn) {
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 		if err := e.packet(sock, buf[:n], from); err != nil && !quiet(err) {
-			e.log.Debug("datagram refused", slog.String("source", from.String()), slog.Any("err", err))
+			e.log.Debug("datagram refused", slog.Any("source", from), slog.Any("err", err))
 		}
 	}
 }
