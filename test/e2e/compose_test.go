@@ -151,6 +151,20 @@ func testComposed(t *testing.T, i *rig.Instance, engine *rig.Engine, c *rig.Clie
 	if err := i.World.Xray(t, bob).MustOpen(t, 0, true).Download(1<<20, 0); err != nil {
 		t.Fatal(err)
 	}
+	// In development all is logged, by workers too.
+	applied := func() int {
+		return strings.Count(i.Must("compose", "logs", "main", "--tail", "100000"), "spec applied")
+	}
+	logsMore := func(than int) {
+		t.Helper()
+		rig.Until(t, 10*time.Second, func() error { // the engine takes lines over a little later
+			if n := applied(); n <= than {
+				return fmt.Errorf("the worker has logged %d changes at debug", n)
+			}
+			return nil
+		})
+	}
+	logsMore(0)
 	i.Must("compose", "restart", "control", "--yes")
 	if err := conn.Download(1<<20, 0); err != nil {
 		t.Fatalf("over a restart of the control plane: %v", err)
@@ -169,6 +183,9 @@ func testComposed(t *testing.T, i *rig.Instance, engine *rig.Engine, c *rig.Clie
 	rig.Until(t, 20*time.Second, func() error { return works(t, c, 1) })
 	*moved = moved.Add(moveSome(t, c, 0))
 	wantUsed(t, i, "alice", *moved)
+	before := applied()
+	i.Must("users", "disable", user)
+	logsMore(before) // though it is another worker, that the engine has started
 
 	// A server is stopped and started as everywhere; a new one needs its
 	// container first, and says so.

@@ -442,8 +442,39 @@ func strangersAndFriends(t *testing.T, i *rig.Instance) (*rig.Client, *rig.Load)
 			}
 		})
 	}
+	var access []vpn.Access
+	i.JSON(&access, "users", "link", "u0", "--server", "wg", "--device", "")
+	l := rig.LinkOf(t, access[0])
+	rig.WireGuard(i.World, t, rig.Login{Link: l}).MustOpen(t, 0, false)
+	l.File = regexp.MustCompile(`PrivateKey = .*`).ReplaceAllString(l.File, "PrivateKey = "+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{0x77}, 32)))
+	if err := rig.WireGuard(i.World, t, rig.Login{Link: l}).Refused(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
 	trying.Wait()
+	workersSpeak(t, i)
 	return client, load
+}
+
+// workersSpeak fails the test unless the worker of every protocol has said
+// something of the stranger that it has met: what is not said tells no secret.
+func workersSpeak(t *testing.T, i *rig.Instance) {
+	t.Helper()
+	rig.Until(t, 10*time.Second, func() error {
+		for name, says := range map[string]string{
+			"main": "invalid request user id", "ss": "stranger", "ss22": "stranger", "socks": "stranger", "web": "stranger",
+			"boxed": "stranger", "wg": "invalid initiation message",
+		} {
+			text := i.Must("server", "logs", name, "--tail", "1000")
+			found := false
+			for line := range strings.Lines(text) {
+				found = found || strings.Contains(line, "level=DEBUG") && strings.Contains(line, says)
+			}
+			if !found {
+				return fmt.Errorf("%s does not say %q:\n%s", name, says, text)
+			}
+		}
+		return nil
+	})
 }
 
 func dataFiles(t *testing.T, i *rig.Instance) []string {
