@@ -12,6 +12,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"vpn/internal/vpn"
 )
@@ -45,17 +47,30 @@ func Parse(text string) (Place, error) {
 	}
 	_, secret := u.User.Password()
 	switch {
+	case secret:
+		return Place{}, vpn.Errorf(vpn.Invalid, "a password has no place in the name of a machine").
+			WithHint("others see it there; ssh asks for one, or knows a key")
 	case p.Host == "":
 		return wrong("it has no host")
 	case strings.HasPrefix(p.Host, "-") || strings.HasPrefix(p.User, "-"):
 		return wrong("ssh would take it for a flag")
-	case secret:
-		return Place{}, vpn.Errorf(vpn.Invalid, "a password has no place in the name of a machine").
-			WithHint("others see it there; ssh asks for one, or knows a key")
+	case strings.ContainsFunc(p.Host, steers) || strings.ContainsAny(p.Host, "/\\"):
+		return wrong("no host is called so")
+	case strings.ContainsFunc(p.User, steers) || strings.Contains(p.User, "/"):
+		return wrong("no user is called so")
+	case strings.ContainsFunc(p.Socket, unicode.IsControl) || !utf8.ValidString(p.Socket):
+		return wrong("no socket is called so")
 	case u.RawQuery != "" || u.Fragment != "":
 		return wrong("nothing follows the path of the socket")
 	}
 	return p, nil
+}
+
+// steers reports whether r could mean something to a shell. ssh puts the names
+// of users and hosts into commands of its configuration (ProxyCommand, Match
+// exec), as they are if it is older than 9.6: CVE-2023-51385.
+func steers(r rune) bool {
+	return !unicode.IsPrint(r) || strings.ContainsRune(" '`\"$;&<>|(){}[]*?!#~^,=", r)
 }
 
 // String returns the place as [Parse] reads it.
@@ -82,10 +97,13 @@ func (p Place) destination() string {
 }
 
 // args are ssh's. It asks nothing unless it may; what its configuration
-// forwards for whoever logs in to work there is not forwarded once more, and
-// a machine that has gone is noticed.
+// forwards or starts for whoever logs in to work there is not, the keys of an
+// agent least of all, and a machine that has gone is noticed.
 func (p Place) args(ask bool) []string {
-	args := []string{"-T", "-o", "ClearAllForwardings=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3"}
+	args := []string{
+		"-T", "-a", "-x", "-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none",
+		"-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=3",
+	}
 	if !ask {
 		args = append(args, "-o", "BatchMode=yes")
 	}
@@ -99,5 +117,16 @@ func (p Place) args(ask bool) []string {
 	return append(args, "--", p.destination(), command)
 }
 
-// quoted is text as one word of a POSIX shell.
-func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+// quoted is text, which has no control characters, as one word of any shell
+// that somebody may log in to: a backslash before a sign means the sign in all
+// of them, while quotes are read differently by fish.
+func quoted(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r < utf8.RuneSelf && !strings.ContainsRune("/._-", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

@@ -19,6 +19,10 @@ func TestParse(t *testing.T) {
 		"ssh://[2001:db8::1]:22/run/api.sock":   {Host: "2001:db8::1", Port: "22", Socket: "/run/api.sock"},
 		"ssh://bob@host/run/user/1000/api.sock": {User: "bob", Host: "host", Socket: "/run/user/1000/api.sock"},
 		"ssh://host/a%20b":                      {Host: "host", Socket: "/a b"},
+		"ssh://root@[fe80::1%25eth0]:22":        {User: "root", Host: "fe80::1%eth0", Port: "22"},
+		"ssh://CORP%5Cbob@host":                 {User: `CORP\bob`, Host: "host"},
+		"ssh://bob%40corp@host":                 {User: "bob@corp", Host: "host"},
+		"ssh://my_alias":                        {Host: "my_alias"},
 	} {
 		got, err := Parse(text)
 		if err != nil {
@@ -41,6 +45,14 @@ func TestParse(t *testing.T) {
 		"ssh://host?x=1":         "nothing follows",
 		"ssh://host/a#b":         "nothing follows",
 		"/run/vpn/api.sock":      "it is not ssh://",
+		"ssh://a;b":              "no host is called so",
+		"ssh://$(x)@host":        "no user is called so",
+		"ssh://x%0ay@host":       "no user is called so",
+		"ssh://ssh%3A%2F%2Fx@h":  "no user is called so",
+		"ssh://a%22b@host":       "no user is called so",
+		"ssh://host/a%0ab":       "no socket is called so",
+		"ssh://host/%1b]0;x":     "no socket is called so",
+		"ssh://host/%ff":         "no socket is called so",
 		"ssh://root:secret@host": "a password has no place",
 	} {
 		_, err := Parse(text)

@@ -23,8 +23,11 @@ import (
 const greeting = "vpn " + Command + " 1"
 
 const (
-	maxBefore = 64 << 10        // bytes before the greeting
-	endWait   = 2 * time.Second // how long ssh may take to end before it is killed
+	maxBefore = 64 << 10         // bytes before the greeting
+	endWait   = 2 * time.Second  // how long ssh may take to end before it is killed
+	loginWait = time.Minute      // how long a login may take for which nobody is asked anything
+	aliveWait = 15 * time.Second // how long nothing may come before it is asked for, and how long that may take
+	maxPause  = 16 * time.Second // between logins that fail
 )
 
 // A Way leads to a daemon elsewhere. It may be used concurrently.
@@ -33,6 +36,12 @@ type Way struct {
 
 	mu    sync.Mutex
 	first net.Conn // has been opened and nobody uses it yet
+
+	// How the last login failed, and when the next is tried: a screen asks each
+	// second, and machines shut those out who fail often.
+	failed error
+	pause  time.Duration
+	next   time.Time
 }
 
 // Open logs in. ssh may ask its user something meanwhile if ask says so: it is
@@ -51,35 +60,48 @@ func Open(ctx context.Context, place Place, ask bool) (*Way, error) {
 
 // Transport returns what carries HTTP requests along the way.
 func (w *Way) Transport() *http.Transport {
-	return transport(func(ctx context.Context) (net.Conn, error) {
-		if conn := w.take(); conn != nil {
-			return conn, nil
-		}
-		return dial(ctx, w.place, false)
-	})
-}
-
-func (w *Way) take() net.Conn {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	conn := w.first
-	w.first = nil
-	return conn
-}
-
-func transport(dial func(context.Context) (net.Conn, error)) *http.Transport {
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-		Protocols:   new(http.Protocols),
-		// Requests that begin at once wait for one login, and share it.
-		MaxConnsPerHost: 1,
+		DialContext:     func(ctx context.Context, _, _ string) (net.Conn, error) { return w.conn(ctx) },
+		MaxConnsPerHost: 1, // requests that find none wait for the same login
+		Protocols:       new(http.Protocols),
+		// Only what asks for an answer finds out that a process over there is
+		// stopped, or that the master of a shared connection has lost it.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: aliveWait, PingTimeout: aliveWait},
 	}
 	t.Protocols.SetUnencryptedHTTP2(true) // it is in ssh's hands
 	return t
 }
 
+// conn returns the first connection, or opens another one.
+func (w *Way) conn(ctx context.Context) (net.Conn, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if conn := w.first; conn != nil {
+		w.first = nil
+		return conn, nil
+	}
+	if time.Now().Before(w.next) {
+		return nil, w.failed
+	}
+	conn, err := dial(ctx, w.place, false)
+	if err != nil {
+		w.pause = min(max(2*w.pause, time.Second), maxPause)
+		w.failed, w.next = err, time.Now().Add(w.pause)
+		return nil, err
+	}
+	w.pause = 0
+	return conn, nil
+}
+
 // dial starts ssh and returns when the other side is ready for requests.
 func dial(ctx context.Context, place Place, ask bool) (net.Conn, error) {
+	late := vpn.Errorf(vpn.Unavailable, "nothing came of a login to %s within %s", place.destination(), loginWait).
+		WithHint("does this work? ssh %s vpn version", place.words())
+	if !ask { // else a person looks on, and may think
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, loginWait, late)
+		defer cancel()
+	}
 	cmd := exec.Command("ssh", place.args(ask)...) // it outlives ctx, which is about the login
 	said := &tail{}
 	cmd.Stderr = said
@@ -108,7 +130,7 @@ func dial(ctx context.Context, place Place, ask bool) (net.Conn, error) {
 	ended := c.Close()
 	switch {
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	case interrupted(ended):
 		return nil, context.Canceled // ctx will end as well, in a moment
 	}
@@ -126,7 +148,7 @@ func greeted(r *bufio.Reader) error {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
-		if strings.TrimRight(string(line), "\r\n") == greeting {
+		if strings.HasSuffix(strings.TrimRight(string(line), "\r\n"), greeting) { // a shell may leave a line open
 			return nil
 		}
 		left -= len(line)
@@ -171,6 +193,8 @@ func (p Place) refused(ended error, said *tail) error {
 	case status == 127: // POSIX: there is no such command
 		return vpn.Errorf(vpn.Unavailable, "there is no vpn on %s, or not where its shell looks: %s", to, last).
 			WithHint("put it into /usr/local/bin over there")
+	case status == 2 && strings.Contains(message, Command):
+		return vpn.Errorf(vpn.Unavailable, "vpn on %s is older than what it is asked: %s", to, message).WithHint("over there: vpn upgrade")
 	case message != "" && status != 255:
 		e := vpn.Errorf(vpn.Unavailable, "%s: %s", to, message)
 		if kind := kindOf(status); kind != "" {
@@ -207,6 +231,9 @@ type conn struct {
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.stream.Read(b)
 	if n == 0 && errors.Is(err, io.EOF) {
+		if interrupted(c.Close()) {
+			return 0, context.Canceled // as the request is, in a moment
+		}
 		why := ""
 		if last := c.said.last(); last != "" {
 			why = ": " + last

@@ -10,12 +10,14 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"vpn/internal/vpn"
 )
@@ -80,6 +82,12 @@ func lines(t *testing.T, file string) []string {
 
 func open(t *testing.T, text string, ask bool) *http.Client {
 	t.Helper()
+	_, c := openWay(t, text, ask)
+	return c
+}
+
+func openWay(t *testing.T, text string, ask bool) (*Way, *http.Client) {
+	t.Helper()
 	place, err := Parse(text)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +98,7 @@ func open(t *testing.T, text string, ask bool) *http.Client {
 	}
 	transport := way.Transport()
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}
+	return way, &http.Client{Transport: transport}
 }
 
 func echo(c *http.Client, text string) (string, error) {
@@ -106,7 +114,7 @@ func echo(c *http.Client, text string) (string, error) {
 // TestOneLoginCarriesAll: requests beside each other, one of which stays open,
 // and large ones; and what a shell says at each login is in nobody's way.
 func TestOneLoginCarriesAll(t *testing.T) {
-	logins := ssh(t, toFar(t, "echo Welcome; echo; printf 'no newline yet '; echo"))
+	logins := ssh(t, toFar(t, `echo Welcome; echo; printf '\033]0;a title, and no newline\007'`))
 	c := open(t, "ssh://root@host:2222/run/it's.sock", true)
 	var all sync.WaitGroup
 	for range 20 { // at once, before there is anything to share
@@ -134,7 +142,7 @@ func TestOneLoginCarriesAll(t *testing.T) {
 		})
 	}
 	all.Wait()
-	want := `-T -o ClearAllForwardings=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -p 2222 -- root@host vpn --socket '/run/it'\''s.sock' dial-stdio`
+	want := `-T -a -x -o ClearAllForwardings=yes -o RemoteCommand=none -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=3 -p 2222 -- root@host vpn --socket /run/it\'s.sock dial-stdio`
 	if got := lines(t, logins); len(got) != 1 || got[0] != want {
 		t.Errorf("ssh was called with %q, want once with %q", got, want)
 	}
@@ -145,6 +153,27 @@ func TestOneLoginCarriesAll(t *testing.T) {
 func TestABrokenWayIsOpenedAgain(t *testing.T) {
 	logins := ssh(t, toFar(t, "echo gone fishing >&2"))
 	c := open(t, "ssh://host", true)
+	broken(t, c)
+	// A screen asks for several things at once: they wait for one login.
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if got, err := echo(c, "again"); err != nil || got != "again" {
+				t.Errorf("a request that follows: %q, %v", got, err)
+			}
+		})
+	}
+	all.Wait()
+	got := lines(t, logins)
+	if len(got) != 2 || strings.Contains(got[0], "BatchMode") || !strings.Contains(got[1], "-o BatchMode=yes") {
+		t.Errorf("ssh was called %d times, at first with %q", len(got), got[:min(2, len(got))])
+	}
+}
+
+// broken breaks the connection of c, whose other side says why, while it
+// waits for an answer to end.
+func broken(t *testing.T, c *http.Client) {
+	t.Helper()
 	resp, err := c.Get("http://vpn/lines")
 	if err != nil {
 		t.Fatal(err)
@@ -166,18 +195,32 @@ func TestABrokenWayIsOpenedAgain(t *testing.T) {
 	if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Kind != vpn.Unavailable || e.Message != "the connection to host broke: gone fishing" {
 		t.Errorf("the reader of an answer is told: %v", err)
 	}
-	var all sync.WaitGroup
-	for range 20 {
-		all.Go(func() {
-			if got, err := echo(c, "again"); err != nil || got != "again" {
-				t.Errorf("the next request: %q, %v", got, err)
-			}
-		})
+}
+
+// TestLoginsThatFailAreFew: a machine that comes back is found again, and does
+// not shut somebody out meanwhile whose screen asks all the time.
+func TestLoginsThatFailAreFew(t *testing.T) {
+	logins := ssh(t, toFar(t, `[ "$(wc -l < "$(dirname "$0")/logins")" = 2 ] && { echo "Permission denied." >&2; exit 255; }
+echo gone fishing >&2`))
+	way, c := openWay(t, "ssh://host", true)
+	broken(t, c)
+	wait := func(until time.Time) {
+		way.mu.Lock()
+		defer way.mu.Unlock()
+		way.next = until
 	}
-	all.Wait()
-	got := lines(t, logins)
-	if len(got) != 2 || strings.Contains(got[0], "BatchMode") || !strings.Contains(got[1], "-o BatchMode=yes") {
-		t.Errorf("ssh was called %d times, at first with %q", len(got), got[:min(2, len(got))])
+	for range 20 {
+		if _, err := echo(c, "x"); vpn.KindOf(err) != vpn.Unavailable || !strings.Contains(err.Error(), "Permission denied.") {
+			t.Fatalf("without a way: %v", err)
+		}
+		wait(time.Now().Add(time.Hour)) // this machine may be slow
+	}
+	if n := len(lines(t, logins)); n != 2 || way.pause != time.Second {
+		t.Errorf("20 requests have tried %d logins, and the next one in %s", n-1, way.pause)
+	}
+	wait(time.Now())
+	if got, err := echo(c, "x"); err != nil || got != "x" || way.pause != 0 {
+		t.Errorf("later: %q, %v", got, err)
 	}
 }
 
@@ -202,7 +245,11 @@ func TestRefused(t *testing.T) {
 			"root@host: no daemon answers on /run/x", "over there: start it: vpn up",
 		},
 		{"echo 'vpn: it is not open to you' >&2; exit 4", vpn.Denied, "root@host: it is not open to you", ""},
-		{"echo 'vpn: unknown command' >&2; exit 2", vpn.Invalid, "root@host: unknown command", ""},
+		{"echo 'vpn: --socket is empty' >&2; exit 2", vpn.Invalid, "root@host: --socket is empty", ""},
+		{
+			"echo 'vpn: unknown command \"dial-stdio\"' >&2; exit 2", vpn.Unavailable,
+			"vpn on root@host is older than what it is asked: unknown command \"dial-stdio\"", "over there: vpn upgrade",
+		},
 		{"kill -9 $$", vpn.Unavailable, "ssh does not get to root@host: it says no more", "does this work? ssh -p 2222 root@host vpn version"},
 		{
 			"exec yes hello", vpn.Unavailable, "root@host does not answer as vpn does: it says something else, and does not stop",
@@ -250,5 +297,30 @@ func TestALoginIsGivenUp(t *testing.T) {
 	}
 	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("ssh is still there: %v", err)
+	}
+}
+
+// TestQuoted: whatever a socket is called, the shell over there takes it for a
+// name.
+func TestQuoted(t *testing.T) {
+	var signs strings.Builder
+	for r := ' '; r <= '~'; r++ {
+		signs.WriteRune(r)
+	}
+	tried := 0
+	for _, shell := range []string{"sh", "dash", "bash", "zsh", "fish"} {
+		if _, err := exec.LookPath(shell); err != nil {
+			continue
+		}
+		tried++
+		for _, text := range []string{"/" + signs.String(), `/a\'; echo x; '`, `/\\`, "/ $(echo x)`echo y`", "/ü/~/*/{a,b}", "/-x=~ #"} {
+			out, err := exec.Command(shell, "-c", "printf %s "+quoted(text)).CombinedOutput()
+			if err != nil || string(out) != text {
+				t.Errorf("%s: %s came out as %s, %v", shell, text, out, err)
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("there is no shell")
 	}
 }
