@@ -19,6 +19,10 @@ import (
 // daemon that takes longer has none.
 const completionWait = 300 * time.Millisecond
 
+// completionEnd is how long is waited beyond that for what was begun to end,
+// so that no ssh stays behind.
+const completionEnd = 100 * time.Millisecond
+
 // completing reports whether a shell asks what may come next.
 func completing(args []string) bool {
 	return len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd)
@@ -165,12 +169,21 @@ func live(p *program, fetch func(context.Context, *client.Client) ([]string, err
 		}()
 		select {
 		case names := <-found:
-			return names
+			return slices.DeleteFunc(names, func(name string) bool { return !completable(name) })
 		case <-ctx.Done():
-			return nil // whatever it is that hangs, the process ends
 		}
+		select {
+		case <-found: // ssh has ended
+		case <-time.After(completionEnd): // whatever it is that hangs, the process ends
+		}
+		return nil
 	}
 }
+
+// completable reports whether name is one that a daemon would give. It goes
+// into a command line, by shells of which some run what they complete, and
+// comes from another machine, maybe.
+func completable(name string) bool { return vpn.ValidName(name) == nil || vpn.ValidTag(name) == nil }
 
 func userNames(ctx context.Context, c *client.Client) ([]string, error) {
 	list, err := c.Users.ListFields(ctx, vpn.UserFilter{}, "name")

@@ -50,7 +50,10 @@ func (p *program) report(err error) int {
 		hint = e.Hint
 	}
 	p.sayError(err.Error(), hint)
-	return statuses[vpn.KindOf(err)]
+	if status, ok := statuses[vpn.KindOf(err)]; ok {
+		return status
+	}
+	return statuses[vpn.Internal] // of a kind that only another version knows
 }
 
 // reportPanic tells about a bug. The stack is for whoever asked for details.

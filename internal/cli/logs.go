@@ -104,6 +104,9 @@ func collect[T any](from *client.Stream[T]) ([]T, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(out) >= vpn.MostLogLines {
+			return nil, vpn.Errorf(vpn.Unavailable, "the daemon sends more than it was asked for, and does not stop")
+		}
 		out = append(out, x)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"vpn/internal/remote"
 	"vpn/internal/vpn"
 )
 
@@ -48,6 +49,8 @@ func commandsFor(p *program, args []string) *cobra.Command {
 		return treeOf(p, ofThisMachine(serveCommand(p)))
 	case "worker":
 		return treeOf(p, workerCommand(p))
+	case remote.Command: // one stays for each screen that somebody looks at from elsewhere
+		return treeOf(p, dialStdioCommand(p))
 	}
 	return rootCommand(p)
 }

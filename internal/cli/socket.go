@@ -2,14 +2,18 @@ package cli
 
 import (
 	"context"
+	"io"
 	"io/fs"
+	"log"
 	"os"
+	"os/user"
 
 	"github.com/spf13/cobra"
 
 	"vpn/internal/client"
 	"vpn/internal/daemon"
 	"vpn/internal/remote"
+	"vpn/internal/service"
 	"vpn/internal/vpn"
 )
 
@@ -39,6 +43,8 @@ func namedClient(ctx context.Context, p *program) (*client.Client, error) {
 			return nil, err
 		}
 		p.busy.begin(p.doing)
+		// net/http tells there what no machine should send. It is told otherwise.
+		log.SetOutput(io.Discard)
 		return client.Through(way.Transport()), nil
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
@@ -74,15 +80,32 @@ func dialStdioCommand(p *program) *cobra.Command {
 				find = func() (string, error) { return findSocket(cfg.DataDir) }
 			}
 			path, err := find()
+			if err == nil {
+				err = client.Probe(cmd.Context(), path)
+			}
+			if vpn.KindOf(err) == vpn.Denied {
+				return fromAfar(err)
+			}
 			if err != nil {
 				return err
 			}
-			if err := client.Probe(cmd.Context(), path); err != nil {
-				return err
-			}
-			return remote.Serve(cmd.Context(), p.In, p.Out, client.Forward(find))
+			p.stay = func(ctx context.Context) error { return remote.Serve(ctx, p.In, p.Out, client.Forward(find)) }
+			return nil
 		},
 	}
+}
+
+// fromAfar is a denial for somebody who has no sudo where he is.
+func fromAfar(err error) error {
+	e := vpn.Errorf(vpn.Denied, "%w", err)
+	if _, unknown := user.LookupGroup(service.Name); unknown != nil {
+		return e.WithHint("log in as root, or as the user whose daemon it is")
+	}
+	name := "NAME"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return e.WithHint("log in as root, or join the group vpn: sudo usermod -aG vpn %s", name)
 }
 
 // hereOnly is the annotation of commands about this machine.

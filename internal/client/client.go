@@ -66,18 +66,37 @@ func call[Out any](ctx context.Context, c *caller, method, path string, in any) 
 		return out, err
 	}
 	defer body.Close()
-	if err := json.NewDecoder(body).Decode(&out); err != nil {
+	answer := &ration{r: body, left: maxAnswer}
+	if err := json.NewDecoder(answer).Decode(&out); err != nil {
 		return out, broken(ctx, err)
 	}
 	// The rest is read so that an answer counts only when it is complete.
-	if _, err := io.Copy(io.Discard, body); err != nil {
+	if _, err := io.Copy(io.Discard, answer); err != nil {
 		return out, broken(ctx, err)
 	}
 	return out, nil
 }
 
-// maxExpected is how much room an answer is given before it has come.
-const maxExpected = 16 << 20
+const (
+	maxExpected = 16 << 20  // bytes that an answer is given before it has come
+	maxAnswer   = 128 << 20 // bytes of an answer, or of one thing in a stream; 100,000 users are less
+)
+
+// A ration reads no more than what is left: the machine of a daemon may be
+// another's by now, which sends without an end.
+type ration struct {
+	r    io.Reader
+	left int
+}
+
+func (r *ration) Read(b []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, vpn.Errorf(vpn.Unavailable, "the daemon's answer has no end").WithHint("is it a daemon? what comes is larger than any of its answers")
+	}
+	n, err := r.r.Read(b[:min(len(b), r.left)])
+	r.left -= n
+	return n, err
+}
 
 // list asks for a list of which it is said which fields are wanted.
 func list[T any](ctx context.Context, c *caller, path string, paths []string) ([]T, error) {
@@ -88,7 +107,7 @@ func list[T any](ctx context.Context, c *caller, path string, paths []string) ([
 	defer resp.Body.Close()
 	var b bytes.Buffer
 	b.Grow(int(min(max(resp.ContentLength, 0), maxExpected)) + bytes.MinRead)
-	if _, err := b.ReadFrom(resp.Body); err != nil {
+	if _, err := b.ReadFrom(&ration{r: resp.Body, left: maxAnswer}); err != nil {
 		return nil, broken(ctx, err)
 	}
 	out, err := fields.Read[T](b.Bytes(), paths)
@@ -154,8 +173,14 @@ func broken(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*vpn.Error](err); ok {
 		return e // what the dialer said
 	}
-	if strings.HasSuffix(err.Error(), "; received from peer") { // HTTP/2's words for it
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // a path says nothing to whoever typed a command
+	}
+	switch text := err.Error(); {
+	case strings.HasSuffix(text, "; received from peer"): // HTTP/2's words for it
 		err = io.ErrUnexpectedEOF
+	case strings.HasSuffix(text, "client connection lost"): // that it asked whether somebody is there
+		err = errors.New("nothing comes from there any more")
 	}
 	return vpn.Errorf(vpn.Unavailable, "the connection to the daemon broke: %w", err).
 		WithHint("see whether it runs: vpn status")

@@ -3,6 +3,8 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httputil"
 
@@ -22,6 +24,7 @@ func Forward(find func() (string, error)) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", "vpn"
 		},
+		ErrorLog:     log.New(io.Discard, "", 0), // whoever asks is told
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) { refuse(w, broken(r.Context(), err)) },
 	}
 }

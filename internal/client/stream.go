@@ -13,6 +13,7 @@ import (
 type Stream[T any] struct {
 	ctx  context.Context //nolint:containedctx // of the request, whose answer this is
 	body io.ReadCloser
+	next *ration // of body
 	dec  *json.Decoder
 }
 
@@ -22,7 +23,8 @@ func openStream[T any](ctx context.Context, c *caller, path string) (*Stream[T],
 	if err != nil {
 		return nil, err
 	}
-	return &Stream[T]{ctx: ctx, body: body, dec: json.NewDecoder(body)}, nil
+	next := &ration{r: body}
+	return &Stream[T]{ctx: ctx, body: body, next: next, dec: json.NewDecoder(next)}, nil
 }
 
 // Next waits for the next thing and returns it. The error is [io.EOF] when the
@@ -30,6 +32,7 @@ func openStream[T any](ctx context.Context, c *caller, path string) (*Stream[T],
 // this has ended.
 func (s *Stream[T]) Next() (T, error) {
 	var x T
+	s.next.left = maxAnswer
 	err := s.dec.Decode(&x)
 	switch {
 	case err == nil, errors.Is(err, io.EOF) && s.ctx.Err() == nil:
