@@ -11,9 +11,22 @@ import (
 	"time"
 )
 
+// How long somebody may be silent before he is asked whether he is there, and
+// how long he may take: who has stopped a screen for a moment (^Z) need not log
+// in again, and one whose machine has gone to sleep leaves nothing here for the
+// two hours that TCP would wait.
+const (
+	silentWait = time.Minute
+	replyWait  = 4 * time.Minute
+)
+
 // Serve answers with h the requests that come in at in, until there are no
-// more or ctx ends. It is what [Open] talks to.
+// more, nobody is there any more, or ctx ends. It is what [Open] talks to.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, h http.Handler) error {
+	return serve(ctx, in, out, h, silentWait, replyWait)
+}
+
+func serve(ctx context.Context, in io.Reader, out io.Writer, h http.Handler, silent, reply time.Duration) error {
 	if _, err := fmt.Fprintln(out, greeting); err != nil {
 		return fmt.Errorf("greet: %w", err)
 	}
@@ -21,6 +34,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, h http.Handler) err
 		Handler:     h,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		Protocols:   new(http.Protocols),
+		HTTP2:       &http.HTTP2Config{SendPingTimeout: silent, PingTimeout: reply},
 		ErrorLog:    log.New(io.Discard, "", 0), // standard error is for what a person is told
 	}
 	srv.Protocols.SetUnencryptedHTTP2(true)

@@ -300,6 +300,20 @@ func TestALoginIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestNobodyIsThere: a machine that went to sleep says no goodbye.
+func TestNobodyIsThere(t *testing.T) {
+	in, gone := io.Pipe()
+	defer gone.Close()
+	go func() {
+		_, _ = io.WriteString(gone, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00") // RFC 9113, 3.4
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := serve(ctx, in, io.Discard, answers(), time.Millisecond, time.Millisecond); err != nil || ctx.Err() != nil {
+		t.Errorf("it serves until %v, %v", ctx.Err(), err)
+	}
+}
+
 // TestQuoted: whatever a socket is called, the shell over there takes it for a
 // name.
 func TestQuoted(t *testing.T) {
