@@ -23,11 +23,12 @@ import (
 const greeting = "vpn " + Command + " 1"
 
 const (
-	maxBefore = 64 << 10         // bytes before the greeting
-	endWait   = 2 * time.Second  // how long ssh may take to end before it is killed
-	loginWait = time.Minute      // how long a login may take for which nobody is asked anything
-	aliveWait = 15 * time.Second // how long nothing may come before it is asked for, and how long that may take
-	maxPause  = 16 * time.Second // between logins that fail
+	maxBefore  = 64 << 10               // bytes before the greeting
+	endWait    = 2 * time.Second        // how long ssh may take to end before it is killed
+	loginWait  = time.Minute            // how long a login may take for which nobody is asked anything
+	signalWait = 100 * time.Millisecond // how much earlier than this process ssh may end of ^C, which both get
+	aliveWait  = 15 * time.Second       // how long nothing may come before it is asked for, and how long that may take
+	maxPause   = 16 * time.Second       // between logins that fail
 )
 
 // A Way leads to a daemon elsewhere. It may be used concurrently.
@@ -128,6 +129,10 @@ func dial(ctx context.Context, place Place, ask bool) (net.Conn, error) {
 		c.kill() // it writes on, maybe
 	}
 	ended := c.Close()
+	select {
+	case <-ctx.Done():
+	case <-time.After(signalWait):
+	}
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
@@ -231,9 +236,8 @@ type conn struct {
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.stream.Read(b)
 	if n == 0 && errors.Is(err, io.EOF) {
-		if interrupted(c.Close()) {
-			return 0, context.Canceled // as the request is, in a moment
-		}
+		_ = c.Close()
+		time.Sleep(signalWait)
 		why := ""
 		if last := c.said.last(); last != "" {
 			why = ": " + last
