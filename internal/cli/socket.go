@@ -99,13 +99,13 @@ func dialStdioCommand(p *program) *cobra.Command {
 func fromAfar(err error) error {
 	e := vpn.Errorf(vpn.Denied, "%w", err)
 	if _, unknown := user.LookupGroup(service.Name); unknown != nil {
-		return e.WithHint("log in as root, or as the user whose daemon it is")
+		return e.WithHint("root may ask it, and the user whose it is")
 	}
 	name := "NAME"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
-	return e.WithHint("log in as root, or join the group vpn: sudo usermod -aG vpn %s", name)
+	return e.WithHint("root may ask it, and who is in the group vpn: sudo usermod -aG vpn %s", name)
 }
 
 // hereOnly is the annotation of commands about this machine.
