@@ -691,3 +691,12 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %+v, %v", v, err)
 	}
 }
+
+// TestAKindOfAnotherVersion: what failed for a reason that only a newer daemon
+// has a word for has failed.
+func TestAKindOfAnotherVersion(t *testing.T) {
+	p := newRunner().program()
+	if got := p.report(&vpn.Error{Kind: "overdue", Message: "x"}); got != 1 {
+		t.Errorf("status %d", got)
+	}
+}

@@ -107,6 +107,21 @@ func TestCompletionsOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestCompletionsOfAStranger: what a machine elsewhere answers goes into the
+// command line of this one.
+func TestCompletionsOfAStranger(t *testing.T) {
+	r := newRunner()
+	for _, name := range []string{"a$(touch x)", "a;reboot", "a\x1b]0;x\x07", "a\nb", "a b", "-y"} {
+		r.plane.users[name] = vpn.UserInfo{User: vpn.User{Name: name, Tags: []string{name, "team/a"}}}
+	}
+	if got := offered(t, r, "users", "show", ""); !slices.Equal(got, []string{"alice", "bob"}) {
+		t.Errorf("users: %q", got)
+	}
+	if got := offered(t, r, "users", "list", "--tag", ""); !slices.Equal(got, []string{"team/a"}) {
+		t.Errorf("tags: %q", got)
+	}
+}
+
 func TestCompletionScripts(t *testing.T) {
 	for shell, want := range map[string]string{
 		"bash": "-F __vpn_whole vpn", "zsh": "#compdef vpn", "fish": "complete -c vpn", "powershell": "Register-ArgumentCompleter -CommandName 'vpn'",

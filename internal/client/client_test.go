@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -318,4 +319,34 @@ func TestNoDaemon(t *testing.T) {
 	if err := client.Probe(t.Context(), serve(t, http.NotFoundHandler())); err != nil {
 		t.Errorf("a daemon that listens: %v", err)
 	}
+}
+
+// TestAnAnswerWithoutEnd: whoever answers may be no daemon any more.
+func TestAnAnswerWithoutEnd(t *testing.T) {
+	t.Parallel()
+	spaces := bytes.Repeat([]byte(" "), 1<<20)
+	c := client.Unix(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(spaces); err != nil {
+				return
+			}
+		}
+	})))
+	want := func(what string, err error) {
+		t.Helper()
+		if vpn.KindOf(err) != vpn.Unavailable || err.Error() != "the daemon's answer has no end" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_, err := c.Users.List(t.Context(), vpn.UserFilter{})
+	want("a list", err)
+	_, err = c.System.Status(t.Context())
+	want("one thing", err)
+	events, err := c.System.FollowEvents(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Close()
+	_, err = events.Next()
+	want("a thing in a stream", err)
 }
