@@ -256,7 +256,7 @@ func (v view) server(i, w int) string {
 	name := min(max(w/4, 8), 20)
 	lead := style.Render(sign) + " " + widget.Fit(t, clean(s.Name), name) + " "
 	if s.State != vpn.Running && s.State != vpn.Syncing {
-		text := string(s.State)
+		text := clean(string(s.State))
 		if s.Problem != "" && s.State != vpn.Stopped {
 			text += ": " + clean(s.Problem)
 		}

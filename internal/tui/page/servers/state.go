@@ -8,6 +8,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"vpn/internal/tui/theme"
+	"vpn/internal/tui/widget"
 	"vpn/internal/vpn"
 )
 
@@ -16,7 +17,7 @@ func stateWord(s vpn.ServerState) string {
 	if s == vpn.Unresponsive {
 		return "no answer"
 	}
-	return string(s)
+	return widget.Clean(string(s))
 }
 
 func stateText(t *theme.Theme, s vpn.ServerState) string {

@@ -258,7 +258,7 @@ func (v *view) about(u *vpn.UserInfo) {
 	v.text("note", u.Note)
 	v.text("e-mail", u.Email)
 	v.field("created", moment(u.CreatedAt))
-	v.field("id", string(u.ID))
+	v.field("id", widget.Clean(string(u.ID)))
 }
 
 // mostResets is how many resets are listed: those of a year, if they come by

@@ -23,7 +23,7 @@ func statusWord(u *vpn.UserInfo) string {
 	case isThrottled(u):
 		return "throttled"
 	}
-	return string(u.Status)
+	return widget.Clean(string(u.Status))
 }
 
 // statusSign is the sign of a status, and its style.
