@@ -30,7 +30,7 @@ var guide = []string{"install.md", "first-server.md", "users.md", "shadowsocks.m
 //	<!-- not run: needs a second machine -->
 
 // Pages that take something else than that machine have tests of their own.
-var otherGuides = []string{"docker.md", "compose.md"}
+var otherGuides = []string{"docker.md", "compose.md", "remote.md"}
 
 // maxNotRun is how many blocks may go without being run.
 const maxNotRun = 4

@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,6 +107,78 @@ func TestFromAnotherMachine(t *testing.T) {
 	if r := far(6, "users", "list"); !strings.Contains(r.Err, "Host key verification failed.") {
 		t.Errorf("of a machine that is another: %s", r.Err)
 	}
+}
+
+// As docs/guide/remote.md says it, and what else may be configured at both
+// ends.
+func TestRemoteGuide(t *testing.T) {
+	t.Parallel()
+	i, _ := install(t, 1)
+	ssh := rig.StartSSHD(t, i)
+	from := fromAfar{t, i}
+	for _, b := range readGuide(t, "remote.md") {
+		for _, s := range b.steps {
+			s.run(t, from)
+		}
+	}
+	if n := ssh.Logins(); n != 4 {
+		t.Errorf("the guide has taken %d logins; three commands through a master take one", n)
+	}
+
+	users := func(what string, more ...string) {
+		t.Helper()
+		r := from.Run(append([]string{i.Bin, "users", "list", "-q", "--socket", there}, more...)...)
+		if r.Status != 0 || !strings.HasSuffix(r.Out, "f2\nf3\nu0\n") {
+			t.Errorf("%s: status %d\n%s", what, r.Status, r.Out)
+		}
+	}
+	ssh.Use(t, "plain", "RequestTTY force", "RemoteCommand echo hello", "ForwardAgent yes", "LocalForward 9999 localhost:22")
+	users("a configuration for whoever works there")
+	ssh.Use(t, "plain")
+	ssh.Home(t, i, "echo Welcome", `printf '\033]0;a title, and no newline\007'`)
+	users("a shell that talks at each login")
+
+	_, options, _ := strings.Cut(readFile(t, "../../docs/guide/remote.md"), "`restrict,")
+	options, _, _ = strings.Cut(options, " ssh-ed25519")
+	ssh.Authorize(t, "restrict,"+options)
+	users("a key for that alone")
+	if r := from.Run("ssh", "root@"+rig.ServerAddr, "echo", "a shell"); strings.Contains(r.Out, "a shell") {
+		t.Errorf("who may ask the daemon only has a shell: %s", r.Out)
+	}
+	ssh.Authorize(t, "")
+
+	// Whoever looks on is killed, and leaves nothing at either end.
+	look := i.World.Client.Spawn(t, from.env(), i.Bin, "logs", "-f", "--socket", there)
+	rig.Until(t, 20*time.Second, func() error { return printed(look, "worker runs") })
+	left := append(rig.Descendants(t, look.PID()), rig.Descendants(t, ssh.PID())...)
+	if len(left) < 3 { // ssh; sshd's for the session, vpn dial-stdio
+		t.Fatalf("while somebody looks on, there are only %v", left)
+	}
+	look.Kill()
+	rig.Until(t, 20*time.Second, func() error {
+		for _, pid := range left {
+			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("process %d is still there: %w", pid, err)
+			}
+		}
+		return nil
+	})
+}
+
+// fromAfar is the client host as a person has it: with the program in PATH.
+type fromAfar struct {
+	t *testing.T
+	i *rig.Instance
+}
+
+func (f fromAfar) env() []string {
+	return []string{"PATH=" + filepath.Dir(f.i.Bin) + ":" + os.Getenv("PATH"), "HOME=/root", "VPN_DATA_DIR=/nonexistent", "GORACE=" + os.Getenv("GORACE")}
+}
+
+// Run implements [typist].
+func (f fromAfar) Run(command ...string) rig.Result {
+	f.t.Helper()
+	return f.i.World.Client.Run(f.t, f.env(), command[0], command[1:]...)
 }
 
 // readmeRemote returns what README tells somebody to type at another machine.

@@ -77,16 +77,44 @@ func StartSSHD(t testing.TB, i *Instance) *SSHD {
 	return s
 }
 
-// Use makes the client log in with that key; "" stands for none.
-func (s *SSHD) Use(t testing.TB, key string) {
+// Use makes the client log in with that key; "" stands for none. Its user has
+// configured more, maybe.
+func (s *SSHD) Use(t testing.TB, key string, more ...string) {
 	t.Helper()
 	config := "IdentitiesOnly yes\nIdentityFile none\n"
 	if key != "" {
 		config = "IdentitiesOnly yes\nIdentityFile " + filepath.Join(s.dir, key) + "\n"
 	}
+	for _, line := range more {
+		config += line + "\n"
+	}
 	if err := os.WriteFile(filepath.Join(s.dir, ".ssh/config"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Authorize makes the server say what the key "plain" is for, in the options of
+// authorized_keys.
+func (s *SSHD) Authorize(t testing.TB, options string) {
+	t.Helper()
+	key, err := os.ReadFile(filepath.Join(s.dir, "plain.pub"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.dir, "authorized"), []byte(strings.TrimSpace(options+" "+string(key))+"\n"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Home gives root of the server host a home of its own, in which these lines
+// are what its shell does at each login.
+func (s *SSHD) Home(t testing.TB, i *Instance, bashrc ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".bashrc"), []byte(strings.Join(bashrc, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.World.Server.Bind(t, dir, "/root")
 }
 
 // Distrust makes the client know another key of the server than it has.
