@@ -209,6 +209,10 @@ func (p Place) refused(ended error, said *tail) error {
 	case last == "":
 		last = "it says no more"
 	}
+	if status >= 0 && status != 255 { // ssh itself ends with no other
+		return vpn.Errorf(vpn.Unavailable, "the shell on %s ends with status %d before vpn answers: %s", to, status, last).
+			WithHint("does this work? ssh %s vpn version", p.words())
+	}
 	return vpn.Errorf(vpn.Unavailable, "ssh does not get to %s: %s", to, last).WithHint("does this work? ssh %s vpn version", p.words())
 }
 

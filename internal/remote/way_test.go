@@ -250,6 +250,10 @@ func TestRefused(t *testing.T) {
 			"echo 'vpn: unknown command \"dial-stdio\"' >&2; exit 2", vpn.Unavailable,
 			"vpn on root@host is older than what it is asked: unknown command \"dial-stdio\"", "over there: vpn upgrade",
 		},
+		{
+			"echo 'fish: nobody home' >&2; exit 3", vpn.Unavailable,
+			"the shell on root@host ends with status 3 before vpn answers: fish: nobody home", "does this work? ssh -p 2222 root@host vpn version",
+		},
 		{"kill -9 $$", vpn.Unavailable, "ssh does not get to root@host: it says no more", "does this work? ssh -p 2222 root@host vpn version"},
 		{
 			"exec yes hello", vpn.Unavailable, "root@host does not answer as vpn does: it says something else, and does not stop",
