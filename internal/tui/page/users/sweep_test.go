@@ -20,6 +20,7 @@ func (n nastily) Users(ctx context.Context) ([]vpn.UserInfo, error) {
 	for i := range list {
 		u := &list[i]
 		u.Name, u.Note, u.Email, u.Tags = nasty+u.Name, strings.Repeat(nasty, 9), nasty, []string{nasty, nasty}
+		u.Status, u.ID = nasty+u.Status, nasty+u.ID
 		u.Limits.Period = vpn.Period{Every: nasty, ResetsOn: nasty, TimeZone: nasty}
 	}
 	return list, err
@@ -38,7 +39,7 @@ func (n nastily) Status(ctx context.Context) (vpn.Status, error) {
 }
 
 // nasty is what somebody writes who means harm.
-const nasty = "\x1b[2J\x1b]52;c;ZXZpbA==\x07\u202eabc\u0000日本語のユーザー名前 עברית \u200d👩‍👩‍👧 \r\n\t"
+const nasty = "\x1b[2J\x1b]52;c;ZXZpbA==\x07\u202eabc\u009b31m\u0000日本語のユーザー名前 עברית \u200d👩‍👩‍👧 \r\n\t"
 
 func TestNothingBreaksTheScreen(t *testing.T) {
 	for _, keys := range [][]string{{}, {"enter"}, {"e"}, {"n"}, {"l", "enter"}, {"d"}, {"/", "i", "s", ":"}, {"o"}, {"D"}} {
@@ -52,7 +53,7 @@ func TestNothingBreaksTheScreen(t *testing.T) {
 				d.Size(w, h).Fits()
 			}
 		}
-		if text := d.Text(); strings.ContainsAny(text, "\x1b\x07\u202e\u0000") {
+		if text := d.Text(); strings.ContainsAny(text, "\x1b\x07\u202e\u009b\u0000") {
 			t.Errorf("%v: what was written moves the cursor", keys)
 		}
 	}
