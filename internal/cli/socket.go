@@ -72,6 +72,10 @@ func dialStdioCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use: remote.Command, Hidden: true, Short: "Bring requests from standard input to the daemon; started by ssh", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if remote.Is(p.global.socket) {
+				return vpn.Errorf(vpn.Invalid, "VPN_SOCKET names a third machine here: %s", p.global.socket).
+					WithHint("unset it, and let ssh go there by ProxyJump")
+			}
 			find := func() (string, error) { return p.global.socket, nil }
 			if p.global.socket == "" {
 				cfg, err := p.config()
