@@ -26,7 +26,7 @@ const (
 	maxBefore  = 64 << 10               // bytes before the greeting
 	endWait    = 2 * time.Second        // how long ssh may take to end before it is killed
 	loginWait  = time.Minute            // how long a login may take for which nobody is asked anything
-	signalWait = 100 * time.Millisecond // how much earlier than this process ssh may end of ^C, which both get
+	signalWait = 200 * time.Millisecond // how much earlier than this process ssh may end of ^C, which both get
 	aliveWait  = 15 * time.Second       // how long nothing may come before it is asked for, and how long that may take
 	maxPause   = 16 * time.Second       // between logins that fail
 )
