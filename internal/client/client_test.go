@@ -332,21 +332,8 @@ func TestAnAnswerWithoutEnd(t *testing.T) {
 			}
 		}
 	})))
-	want := func(what string, err error) {
-		t.Helper()
-		if vpn.KindOf(err) != vpn.Unavailable || err.Error() != "the daemon's answer has no end" {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
 	_, err := c.Users.List(t.Context(), vpn.UserFilter{})
-	want("a list", err)
-	_, err = c.System.Status(t.Context())
-	want("one thing", err)
-	events, err := c.System.FollowEvents(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
+	if vpn.KindOf(err) != vpn.Unavailable || err.Error() != "the daemon's answer has no end" {
+		t.Errorf("got %v", err)
 	}
-	defer events.Close()
-	_, err = events.Next()
-	want("a thing in a stream", err)
 }
