@@ -180,7 +180,8 @@ func broken(ctx context.Context, err error) error {
 	case strings.HasSuffix(text, "; received from peer"): // HTTP/2's words for it
 		err = io.ErrUnexpectedEOF
 	case strings.HasSuffix(text, "client connection lost"): // that it asked whether somebody is there
-		err = errors.New("nothing comes from there any more")
+		return vpn.Errorf(vpn.Unavailable, "the connection to the daemon broke: nothing comes from there any more").
+			WithHint("try again; a change may have been made: look first")
 	}
 	return vpn.Errorf(vpn.Unavailable, "the connection to the daemon broke: %w", err).
 		WithHint("see whether it runs: vpn status")

@@ -147,6 +147,12 @@ func TestRemoteGuide(t *testing.T) {
 	}
 	ssh.Authorize(t, "")
 
+	// Who may not ask is not told to use a sudo that is nowhere near.
+	as := []string{"--reuid=65534", "--regid=65534", "--clear-groups", i.Bin, "--socket", filepath.Join(i.Data, "run", "api.sock"), "dial-stdio"}
+	if r := i.World.Server.Run(t, nil, "setpriv", as...); r.Status != 4 || !strings.Contains(r.Err, "is not open to you\nhint: root may ask it, and ") {
+		t.Errorf("nobody asks: %+v", r)
+	}
+
 	// Whoever looks on is killed, and leaves nothing at either end.
 	look := i.World.Client.Spawn(t, from.env(), i.Bin, "logs", "-f", "--socket", there)
 	rig.Until(t, 20*time.Second, func() error { return printed(look, "worker runs") })
