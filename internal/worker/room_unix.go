@@ -17,5 +17,5 @@ func mostConnections(log *slog.Logger) int {
 		log.Warn("how many files may be open is not known", slog.Any("err", err))
 		return 0
 	}
-	return room(limit.Cur, uint64(debug.SetMemoryLimit(-1)))
+	return room(uint64(limit.Cur), uint64(debug.SetMemoryLimit(-1))) //nolint:unconvert // signed in FreeBSD
 }
