@@ -92,7 +92,7 @@ lint: $(GOLANGCI) ## golangci-lint, gofumpt and vet, the e2e tests included; bui
 
 # Where it serves, and where it is a client. CI builds one of each kind: 32 bits, another Unix, no Unix.
 CROSS    := linux/386 linux/arm64 linux/arm linux/riscv64 darwin/arm64 darwin/amd64 windows/amd64 windows/arm64 freebsd/amd64
-CROSS_CI := linux/386 darwin/arm64 windows/amd64
+CROSS_CI := linux/386 darwin/arm64 windows/amd64 freebsd/amd64
 
 .PHONY: cross
 cross: ## build for every other system, and keep nothing
