@@ -64,6 +64,20 @@ func (k Kind) bench(t *testing.T) *Bench {
 	return b
 }
 
+// another opens the bench's directory as another control plane does. What it
+// follows and writes down ends before the directory goes.
+func (b *Bench) another(k Kind) app.Workers {
+	b.T.Helper()
+	ws, err := k.Open(b.Dir)
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	if c, ok := ws.(io.Closer); ok {
+		b.T.Cleanup(func() { c.Close() })
+	}
+	return ws
+}
+
 // revived returns the worker that whoever runs the bench's server has started
 // in place of one that has ended by itself.
 func (b *Bench) revived() app.Worker {

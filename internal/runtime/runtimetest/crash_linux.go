@@ -69,10 +69,7 @@ func testSuspendedKill(t *testing.T, k Kind) {
 	b.suspend(b.Health(w).PID)
 
 	// As a control plane that has never seen it.
-	other, err := k.Open(b.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := b.another(k)
 	found, err := other.Find(b.Context(), b.Place())
 	if err != nil || found == nil {
 		t.Fatalf("a suspended worker is not found: %v, %v", found, err)
@@ -140,10 +137,7 @@ func testReplace(t *testing.T, k Kind) {
 	before := b.Health(old)
 	b.Signal(before.PID, syscall.SIGKILL)
 	// The next control plane comes without having seen it die.
-	next, err := k.Open(b.Dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	next := b.another(k)
 	w, err := next.Find(b.Context(), b.Place())
 	if err != nil {
 		t.Fatal(err)
@@ -196,10 +190,7 @@ func testAdoption(t *testing.T, k Kind) {
 
 	control.kill()
 	b.wantConnected(c)
-	next, err := k.Open(b.Dir) // knows of nothing
-	if err != nil {
-		t.Fatal(err)
-	}
+	next := b.another(k) // knows of nothing
 	ids, err := next.List(b.Context())
 	if err != nil || len(ids) != 1 || ids[0] != b.Place() {
 		t.Fatalf("the next control plane lists %v, %v", ids, err)
