@@ -34,6 +34,7 @@ const (
 // A Way leads to a daemon elsewhere. It may be used concurrently.
 type Way struct {
 	place Place
+	done  <-chan struct{} // closed when nobody wants it any more
 
 	mu    sync.Mutex
 	first net.Conn // has been opened and nobody uses it yet
@@ -52,11 +53,13 @@ type Way struct {
 // The error is of kind [vpn.Unavailable] if nobody answers, else of what ssh,
 // or vpn over there, found in the way.
 func Open(ctx context.Context, place Place, ask bool) (*Way, error) {
-	conn, err := dial(ctx, place, ask)
+	w := &Way{place: place, done: ctx.Done()}
+	first, err := w.dial(ctx, ask)
 	if err != nil {
 		return nil, err
 	}
-	return &Way{place: place, first: conn}, nil
+	w.first = first
+	return w, nil
 }
 
 // Transport returns what carries HTTP requests along the way.
@@ -84,7 +87,7 @@ func (w *Way) conn(ctx context.Context) (net.Conn, error) {
 	if time.Now().Before(w.next) {
 		return nil, w.failed
 	}
-	conn, err := dial(ctx, w.place, false)
+	conn, err := w.dial(ctx, false)
 	if err != nil {
 		w.pause = min(max(2*w.pause, time.Second), maxPause)
 		w.failed, w.next = err, time.Now().Add(w.pause)
@@ -95,7 +98,8 @@ func (w *Way) conn(ctx context.Context) (net.Conn, error) {
 }
 
 // dial starts ssh and returns when the other side is ready for requests.
-func dial(ctx context.Context, place Place, ask bool) (net.Conn, error) {
+func (w *Way) dial(ctx context.Context, ask bool) (net.Conn, error) {
+	place := w.place
 	late := vpn.Errorf(vpn.Unavailable, "nothing came of a login to %s within %s", place.destination(), loginWait).
 		WithHint("does this work? ssh %s vpn version", place.words())
 	if !ask { // else a person looks on, and may think
@@ -119,7 +123,7 @@ func dial(ctx context.Context, place Place, ask bool) (net.Conn, error) {
 		return nil, vpn.Errorf(vpn.Unavailable, "ssh cannot be started: %w", err).WithHint("install its client; what is done with it: ssh %s vpn version", place.words())
 	}
 	r := bufio.NewReader(out)
-	c := &conn{stream: stream{r, in}, to: place.destination(), cmd: cmd, in: in, said: said}
+	c := &conn{stream: stream{r, in}, to: place.destination(), done: w.done, cmd: cmd, in: in, said: said}
 	stop := context.AfterFunc(ctx, c.terminate)
 	err = greeted(r)
 	if stop() && err == nil {
@@ -129,15 +133,11 @@ func dial(ctx context.Context, place Place, ask bool) (net.Conn, error) {
 		c.kill() // it writes on, maybe
 	}
 	ended := c.Close()
-	select {
-	case <-ctx.Done():
-	case <-time.After(signalWait):
-	}
 	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
 	case interrupted(ended):
-		return nil, context.Canceled // ctx will end as well, in a moment
+		return nil, context.Canceled // ctx ends as well, in a moment
+	case soon(ctx.Done()):
+		return nil, context.Cause(ctx)
 	}
 	if !errors.Is(err, io.EOF) {
 		return nil, vpn.Errorf(vpn.Unavailable, "%s does not answer as vpn does: %w", place.destination(), err).
@@ -227,6 +227,7 @@ func (p Place) words() string {
 // conn is a running ssh.
 type conn struct {
 	stream
+	done <-chan struct{} // of the [Way]
 	to   string
 	cmd  *exec.Cmd
 	in   io.Closer
@@ -236,12 +237,25 @@ type conn struct {
 	ended error
 }
 
+// soon reports whether done is closed, or will be in a moment: ssh and this
+// process both get ^C, and ssh may be the first that ends of it.
+func soon(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-time.After(signalWait):
+		return false
+	}
+}
+
 // Read tells of an end what ssh says of it.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.stream.Read(b)
 	if n == 0 && errors.Is(err, io.EOF) {
 		_ = c.Close()
-		time.Sleep(signalWait)
+		if soon(c.done) {
+			return 0, context.Canceled
+		}
 		why := ""
 		if last := c.said.last(); last != "" {
 			why = ": " + last

@@ -101,6 +101,22 @@ func openWay(t *testing.T, text string, ask bool) (*Way, *http.Client) {
 	return way, &http.Client{Transport: transport}
 }
 
+// killFar ends the other machine's process, whose answer to /lines r reads.
+func killFar(t *testing.T, r *bufio.Reader) {
+	t.Helper()
+	line, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func echo(c *http.Client, text string) (string, error) {
 	resp, err := c.Post("http://vpn/echo", "text/plain", strings.NewReader(text))
 	if err != nil {
@@ -180,17 +196,7 @@ func broken(t *testing.T, c *http.Client) {
 	}
 	defer resp.Body.Close()
 	r := bufio.NewReader(resp.Body)
-	line, err := r.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	killFar(t, r)
 	_, err = r.ReadString('\n')
 	if e, ok := errors.AsType[*vpn.Error](err); !ok || e.Kind != vpn.Unavailable || e.Message != "the connection to host broke: gone fishing" {
 		t.Errorf("the reader of an answer is told: %v", err)
@@ -340,5 +346,30 @@ func TestQuoted(t *testing.T) {
 	}
 	if tried == 0 {
 		t.Error("there is no shell")
+	}
+}
+
+// TestSSHEndsFirst: of ^C, which it gets as well. Whoever pressed that is told
+// of no broken connection.
+func TestSSHEndsFirst(t *testing.T) {
+	ssh(t, toFar(t, ""))
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	way, err := Open(ctx, Place{Host: "host"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := way.Transport()
+	t.Cleanup(transport.CloseIdleConnections)
+	resp, err := (&http.Client{Transport: transport}).Get("http://vpn/lines")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	r := bufio.NewReader(resp.Body)
+	killFar(t, r)
+	interrupt()
+	if _, err := r.ReadString('\n'); !errors.Is(err, context.Canceled) {
+		t.Errorf("who has interrupted it is told: %v", err)
 	}
 }

@@ -34,16 +34,7 @@ func TestFromAnotherMachine(t *testing.T) {
 		return r
 	}
 
-	if got := far(0, "users", "list", "-q").Out; got != "u0\n" {
-		t.Errorf("users are %q", got)
-	}
-	if n := ssh.Logins(); n != 1 {
-		t.Errorf("a command takes %d logins", n)
-	}
-	link := strings.TrimSpace(far(0, "users", "create", "alice", "-q").Out)
-	if want := strings.TrimSpace(i.Must("users", "link", "alice", "-q")); link != want {
-		t.Errorf("the link is %q over there and %q here", want, link)
-	}
+	asksOnce(t, i, ssh, far)
 
 	// As README says it.
 	script := readmeRemote(t)
@@ -82,6 +73,10 @@ func TestFromAnotherMachine(t *testing.T) {
 	if n := ssh.Logins() - before; n != 2 {
 		t.Errorf("with a connection that was lost the screen has taken %d logins", n)
 	}
+
+	// ^C goes to ssh as well, which may be the first that ends of it.
+	tm = rig.OpenTerminal(t, 120, 40, env, i.World.Client.Inside("sh", "-c", "trap : INT; "+i.Bin+` monitor events -f --socket `+there+`; echo "status $?"`)...)
+	tm.Want("dora").Press("C-c").Want("status 130")
 
 	// A key that has to be opened is asked for by ssh itself, before there is
 	// a screen; and by nobody where nobody answers.
@@ -197,4 +192,20 @@ func readmeRemote(t *testing.T) string {
 		t.Fatal("README no longer says how another machine is asked")
 	}
 	return strings.ReplaceAll(script, "root@HOST", "root@"+rig.ServerAddr)
+}
+
+// asksOnce lets a machine that has not asked yet look at the users and create
+// alice, by far, which runs a command there that has to end with a status.
+func asksOnce(t *testing.T, i *rig.Instance, ssh *rig.SSHD, far func(status int, args ...string) rig.Result) {
+	t.Helper()
+	if got := far(0, "users", "list", "-q").Out; got != "u0\n" {
+		t.Errorf("users are %q", got)
+	}
+	if n := ssh.Logins(); n != 1 {
+		t.Errorf("a command takes %d logins", n)
+	}
+	link := strings.TrimSpace(far(0, "users", "create", "alice", "-q").Out)
+	if want := strings.TrimSpace(i.Must("users", "link", "alice", "-q")); link != want {
+		t.Errorf("the link is %q over there and %q here", want, link)
+	}
 }

@@ -145,16 +145,7 @@ func TestWindowsAsksAnotherMachine(t *testing.T) {
 		t.Helper()
 		return onWindows(t, w, status, args...)
 	}
-	if got := far(0, "users", "list", "-q").Out; got != "u0\n" {
-		t.Errorf("users are %q", got)
-	}
-	if n := ssh.Logins(); n != 1 {
-		t.Errorf("a command takes %d logins", n)
-	}
-	link := strings.TrimSpace(far(0, "users", "create", "alice", "-q").Out)
-	if want := strings.TrimSpace(i.Must("users", "link", "alice", "-q")); link != want {
-		t.Errorf("the link is %q over there and %q here", want, link)
-	}
+	asksOnce(t, i, ssh, far)
 	if r := far(0, "users", "qr", "alice", "--png", `C:\alice.png`); !strings.Contains(r.Err, `wrote C:\alice.png; `) {
 		t.Errorf("a QR code: %+v", r)
 	}
